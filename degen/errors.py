@@ -1,0 +1,47 @@
+"""The one exception for input that a user can correct, and the check that raises it."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+
+class BadInputError(ValueError):
+    """A field that the user gave is not allowed; the message is one sentence for that user.
+
+    Entry points print the message and end with exit code 2.
+    """
+
+
+def require(holds: bool, field: str, value: Any, allowed: str) -> None:
+    """Raise `BadInputError` naming the field, its value and what is allowed, unless `holds`."""
+    if not holds:
+        raise BadInputError(f"{field} must be {allowed}, got {value!r}.")
+
+
+def require_integer(field: str, value: Any, minimum: int) -> None:
+    """Raise `BadInputError` unless `value` is an integer of at least `minimum`."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    require(is_integer and value >= minimum, field, value, f"an integer of at least {minimum}")
+
+
+def require_number(
+    field: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+) -> None:
+    """Raise `BadInputError` unless `value` is a finite number within the given bounds."""
+    bounds = ((above, "above"), (minimum, "of at least"), (maximum, "of at most"))
+    words = [f"{word} {bound:g}" for bound, word in bounds if math.isfinite(bound)]
+    holds = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    holds = holds and above < value and minimum <= value <= maximum
+    require(holds, field, value, " ".join(["a finite number", *words]).replace(" of at most", " and at most"))
+
+
+def require_choice(field: str, value: Any, choices: tuple[object, ...]) -> None:
+    """Raise `BadInputError` unless `value` is one of `choices`."""
+    require(value in choices, field, value, "one of " + ", ".join(map(str, choices)))

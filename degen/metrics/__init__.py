@@ -1,0 +1,1 @@
+"""Degeneracy metrics: arrays in, numbers out; one file a family, one pair loop."""

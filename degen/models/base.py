@@ -1,0 +1,97 @@
+"""What a model is: initial weights, a step, an unroll and a readout, with all seeds in a leading dimension."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from degen.errors import require_integer, require_number
+from degen.streams import Stream
+from degen.tasks import Task, Trials
+
+Parameters = dict[str, Tensor]
+"""Name to weights, (seeds, ...)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model(ABC):
+    """A recurrent network with `width` hidden units whose output is scaled by 1 / `gamma`.
+
+    A new cell overrides `initialize`, `step`, `readout` and `recurrent`; `unroll` then follows. Larger
+    `gamma` means stronger feature learning (section 3.3 of the paper).
+
+    Args:
+        width: hidden units n.
+        gamma: output divided by it, learning rate multiplied.
+
+    Raises:
+        BadInputError: width below 1, or gamma not above 0.
+    """
+
+    width: int
+    gamma: float
+
+    def __post_init__(self) -> None:
+        require_integer("width", self.width, 1)
+        require_number("gamma", self.gamma, above=0.0)
+
+    @abstractmethod
+    def initialize(self, task: Task, stream: Stream) -> Parameters:
+        """Initial weights for each of the stream's keys, which are (seeds,)."""
+
+    @abstractmethod
+    def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
+        """The next hidden state (seeds, trials, width) from the last and inputs (seeds, trials, n_inputs)."""
+
+    @abstractmethod
+    def readout(self, parameters: Parameters, hidden: Tensor) -> Tensor:
+        """Outputs (seeds, trials, time, n_outputs) of hidden states (seeds, trials, time, width)."""
+
+    @abstractmethod
+    def recurrent(self, parameters: Parameters) -> Tensor:
+        """The effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
+
+    def learning_rate(self, base: float) -> float:
+        """Adam's learning rate: gamma times the task's (App. G and L of the paper)."""
+        return self.gamma * base
+
+    def initial_hidden(self, parameters: Parameters, trials: Trials) -> Tensor:
+        """The hidden state before the first step (seeds, trials, width): zero, or `encoder` times `start`."""
+        if trials.start is not None:
+            return trials.start @ parameters["encoder"].mT
+        seeds, n_trials = trials.inputs.shape[:2]
+        return trials.inputs.new_zeros(seeds, n_trials, self.width)
+
+    def unroll(self, parameters: Parameters, trials: Trials) -> Tensor:
+        """Hidden states (seeds, trials, time, width): state t is the one after input t."""
+        hidden = self.initial_hidden(parameters, trials)
+        states = []
+        for inputs in trials.inputs.unbind(dim=-2):
+            hidden = self.step(parameters, hidden, inputs)
+            states.append(hidden)
+        return torch.stack(states, dim=-2)
+
+    def __call__(self, parameters: Parameters, trials: Trials) -> Tensor:
+        """Outputs (seeds, trials, time, n_outputs)."""
+        return self.readout(parameters, self.unroll(parameters, trials))
+
+
+def time_major(inputs: Tensor) -> Tensor:
+    """(seeds, trials, time, units) to (seeds, time, trials, units), contiguous: a step is then one block."""
+    return inputs.transpose(1, 2).contiguous()
+
+
+def add_product(base: Tensor, left: Tensor, right: Tensor, out: Tensor, alpha: float = 1.0) -> None:
+    """out = base + alpha * left @ right for (seeds, a, b) arrays; for one seed the faster 2-d product."""
+    if len(base) == 1:
+        torch.addmm(base[0], left[0], right[0], alpha=alpha, out=out[0])
+    else:
+        torch.baddbmm(base, left, right, alpha=alpha, out=out)
+
+
+def summed_outer(left: Tensor, right: Tensor) -> Tensor:
+    """sum over time and trials of left outer right: (seeds, time, trials, a) x (.., b) to (seeds, a, b)."""
+    return left.flatten(1, 2).mT @ right.flatten(1, 2)

@@ -1,0 +1,9 @@
+"""Tasks: pure generators of trials (SPEC, section 2). One file a task."""
+
+from degen.tasks.base import Task, Trials
+from degen.tasks.delayed_discrimination import DelayedDiscrimination
+from degen.tasks.flip_flop import FlipFlop
+from degen.tasks.path_integration import PathIntegration
+from degen.tasks.sine_wave import SineWave
+
+__all__ = ["DelayedDiscrimination", "FlipFlop", "PathIntegration", "SineWave", "Task", "Trials"]

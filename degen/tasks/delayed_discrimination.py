@@ -1,0 +1,123 @@
+"""Delayed discrimination: which of two pulses was stronger (section 2.2 and App. A.2 of the paper)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from degen.errors import require, require_integer, require_number
+from degen.streams import Stream
+from degen.tasks.base import Task, Trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DelayedDiscrimination(Task):
+    """Two pulses f1 != f2 on separate inputs, a delay between them; the target is sign(f2 - f1) in a window.
+
+    The layout is that of Turner, Dabholkar & Barak 2021 ("Charting and navigating the space of solutions
+    for recurrent neural networks"). Inputs are ordered f1 of every channel, then f2 of every channel; a
+    trial has one delay, shared by its channels.
+
+    Args:
+        channels: C comparisons side by side; 2C inputs.
+        n_steps: time steps of a trial.
+        shortest_delay, longest_delay: steps from the end of f1 to the start of f2, both included.
+        lowest_amplitude, highest_amplitude: integers, both included.
+        first_onset: step at which f1 starts.
+        pulse_steps: steps that a pulse lasts.
+        response_onset: steps from the start of f2 to the start of the response window.
+        response_steps: steps of the response window.
+        auxiliary_loss: adds C outputs with target (f2 - f1) / auxiliary_scale in the window (Fig. 4B).
+        auxiliary_scale: see there; 8 makes the largest target 1.
+
+    Raises:
+        BadInputError: an argument is out of its range, or the longest delay does not fit the trial.
+    """
+
+    channels: int
+    n_steps: int
+    shortest_delay: int
+    longest_delay: int
+    lowest_amplitude: int
+    highest_amplitude: int
+    first_onset: int
+    pulse_steps: int
+    response_onset: int
+    response_steps: int
+    auxiliary_loss: bool
+    auxiliary_scale: float
+
+    def __post_init__(self) -> None:
+        require_integer("task.channels", self.channels, 1)
+        require_integer("task.n_steps", self.n_steps, 1)
+        require_integer("task.shortest_delay", self.shortest_delay, 0)
+        require_integer("task.longest_delay", self.longest_delay, self.shortest_delay)
+        require_integer("task.lowest_amplitude", self.lowest_amplitude, 0)
+        require_integer("task.highest_amplitude", self.highest_amplitude, self.lowest_amplitude + 1)
+        require_integer("task.first_onset", self.first_onset, 0)
+        require_integer("task.pulse_steps", self.pulse_steps, 1)
+        require_integer("task.response_onset", self.response_onset, self.pulse_steps)
+        require_integer("task.response_steps", self.response_steps, 1)
+        require(
+            isinstance(self.auxiliary_loss, bool), "task.auxiliary_loss", self.auxiliary_loss, "true or false"
+        )
+        require_number("task.auxiliary_scale", self.auxiliary_scale, above=0.0)
+        needed = self._steps_for(self.longest_delay)
+        require(
+            needed <= self.n_steps,
+            "task.longest_delay",
+            self.longest_delay,
+            f"at most {self.longest_delay - needed + self.n_steps} in a trial of {self.n_steps} steps "
+            f"(or task.n_steps at least {needed})",
+        )
+
+    def _steps_for(self, longest_delay: int) -> int:
+        """The steps that a trial needs for that delay."""
+        return self.first_onset + self.pulse_steps + longest_delay + self.response_onset + self.response_steps
+
+    @property
+    def n_inputs(self) -> int:
+        return 2 * self.channels
+
+    @property
+    def n_outputs(self) -> int:
+        return 2 * self.channels if self.auxiliary_loss else self.channels
+
+    @property
+    def variant(self) -> str:
+        return f"{self.channels}ch-delay{self.longest_delay}" + ("-auxiliary" if self.auxiliary_loss else "")
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        delay = stream.integers(self.shortest_delay, self.longest_delay, n_trials, 1)
+        first = stream.integers(self.lowest_amplitude, self.highest_amplitude, n_trials, self.channels)
+        # One value fewer, and those from f1 on moved up by one: uniform over all but f1.
+        second = stream.integers(self.lowest_amplitude, self.highest_amplitude - 1, n_trials, self.channels)
+        second = second + (second >= first)
+        difference = (second - first).unsqueeze(-2).to(stream.dtype)
+
+        onset = self.first_onset + self.pulse_steps + delay
+        first_pulse = self._window(torch.full_like(delay, self.first_onset), self.pulse_steps, stream.dtype)
+        second_pulse = self._window(onset, self.pulse_steps, stream.dtype)
+        response = self._window(onset + self.response_onset, self.response_steps, stream.dtype)
+        inputs = torch.cat((first_pulse * first.unsqueeze(-2), second_pulse * second.unsqueeze(-2)), dim=-1)
+        targets = response * torch.sign(difference)
+        if self.auxiliary_loss:
+            targets = torch.cat((targets, response * difference / self.auxiliary_scale), dim=-1)
+        return Trials(inputs, targets)
+
+    def _window(self, onset: Tensor, length: int, dtype: torch.dtype) -> Tensor:
+        """1 during `length` steps from `onset` (..., trials, 1) on, else 0: (..., trials, time, 1)."""
+        time = torch.arange(self.n_steps, device=onset.device)
+        return ((time >= onset) & (time < onset + length)).to(dtype).unsqueeze(-1)
+
+    def ood(self) -> DelayedDiscrimination:
+        """Twice the delay; the trial is lengthened where that does not fit."""
+        longest = 2 * self.longest_delay
+        return dataclasses.replace(
+            self,
+            shortest_delay=2 * self.shortest_delay,
+            longest_delay=longest,
+            n_steps=max(self.n_steps, self._steps_for(longest)),
+        )

@@ -1,0 +1,166 @@
+"""Path integration: track a position from heading and speed (section 2.2 and App. A.4 of the paper)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from degen.errors import require_choice, require_integer, require_number
+from degen.streams import Stream
+from degen.tasks.base import Task, Trials
+
+HEADINGS = ("angle", "unit_vector", "velocity")
+STARTS = ("displacement", "pulse", "constant", "hidden_state")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PathIntegration(Task):
+    """A random walk in a box with reflecting walls, in two or three dimensions.
+
+    The heading that a network sees is the one after reflection, so a trial's displacement is exactly the
+    sum of speed times heading. Walking and standing alternate as a Markov chain with the given mean
+    durations, started from its stationary distribution.
+
+    Args:
+        dimensions: 2 or 3; as many outputs.
+        n_steps: time steps of a trial.
+        heading: what is told of the direction. `angle`: azimuth (and elevation) in radians and the speed;
+            `unit_vector`: its components and the speed; `velocity`: speed times its components.
+        start: how a network learns where it starts. `displacement`: it does not, the target is the way from
+            there; `pulse`: extra inputs at the first step; `constant`: extra inputs at every step;
+            `hidden_state`: a learned linear map into the initial hidden state.
+        box_size: side of the arena, centred at 0.
+        highest_speed: length a step.
+        speed_std, heading_std: standard deviation of the increments a step (heading in radians).
+        noise_std: standard deviation of the noise on the heading and speed inputs.
+        mean_stop, mean_go: mean steps of standing and of walking.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+    """
+
+    dimensions: int
+    n_steps: int
+    heading: str
+    start: str
+    box_size: float
+    highest_speed: float
+    speed_std: float
+    heading_std: float
+    noise_std: float
+    mean_stop: float
+    mean_go: float
+
+    def __post_init__(self) -> None:
+        require_choice("task.dimensions", self.dimensions, (2, 3))
+        require_integer("task.n_steps", self.n_steps, 1)
+        require_choice("task.heading", self.heading, HEADINGS)
+        require_choice("task.start", self.start, STARTS)
+        require_number("task.highest_speed", self.highest_speed, above=0.0)
+        # One reflection a step must bring the walker back inside.
+        require_number("task.box_size", self.box_size, minimum=2 * self.highest_speed)
+        require_number("task.speed_std", self.speed_std, minimum=0.0)
+        require_number("task.heading_std", self.heading_std, minimum=0.0)
+        require_number("task.noise_std", self.noise_std, minimum=0.0)
+        require_number("task.mean_stop", self.mean_stop, minimum=1.0)
+        require_number("task.mean_go", self.mean_go, minimum=1.0)
+
+    @property
+    def n_inputs(self) -> int:
+        told = self.dimensions + 1 if self.heading == "unit_vector" else self.dimensions
+        return told + (self.dimensions if self.start in ("pulse", "constant") else 0)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.dimensions
+
+    @property
+    def n_start(self) -> int:
+        return self.dimensions if self.start == "hidden_state" else 0
+
+    @property
+    def variant(self) -> str:
+        return f"{self.dimensions}d-{self.heading}-{self.start}".replace("_", "")
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        origin = stream.uniform(n_trials, self.dimensions, low=-self.box_size / 2, high=self.box_size / 2)
+        speed = self._speeds(n_trials, stream)
+        angles, position = self._walk(origin, speed, stream)
+        inputs = self._told(angles, speed)
+        inputs = inputs + self.noise_std * stream.normal(*inputs.shape[-3:])
+        where = origin.unsqueeze(-2).expand(position.shape)
+        if self.start == "displacement":
+            return Trials(inputs, position - where)
+        if self.start == "hidden_state":
+            return Trials(inputs, position, start=origin)
+        if self.start == "pulse":
+            where = where * (torch.arange(self.n_steps, device=stream.device) == 0).unsqueeze(-1)
+        return Trials(torch.cat((inputs, where), dim=-1), position)
+
+    def _speeds(self, n_trials: int, stream: Stream) -> Tensor:
+        """Speed at each step, 0 while standing: (..., trials, time)."""
+        switch = stream.uniform(n_trials, self.n_steps)
+        increments = self.speed_std * stream.normal(n_trials, self.n_steps)
+        pace = stream.uniform(n_trials, high=self.highest_speed)
+        going = stream.uniform(n_trials) < self.mean_go / (self.mean_go + self.mean_stop)
+        speed = torch.empty_like(increments)
+        for t in range(self.n_steps):
+            speed[..., t] = pace * going
+            pace = (pace + increments[..., t]).clamp_(0.0, self.highest_speed)
+            going = going ^ (switch[..., t] < torch.where(going, 1 / self.mean_go, 1 / self.mean_stop))
+        return speed
+
+    def _walk(self, origin: Tensor, speed: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
+        """Angles (..., trials, time, dimensions - 1) and positions (..., trials, time, dimensions)."""
+        n_trials = origin.shape[-2]
+        turns = self.heading_std * stream.normal(n_trials, self.n_steps, self.dimensions - 1)
+        angle = stream.uniform(n_trials, self.dimensions - 1, low=-math.pi, high=math.pi)
+        angle[..., 1:] /= 2  # the elevation, between -pi/2 and pi/2
+        angles = torch.empty_like(turns)
+        position = torch.empty(*turns.shape[:-1], self.dimensions, dtype=turns.dtype, device=turns.device)
+        here = origin
+        for t in range(self.n_steps):
+            ahead = here + speed[..., t, None] * self._direction(angle)
+            angle = self._mirrored(angle, ahead.abs() > self.box_size / 2)
+            here = here + speed[..., t, None] * self._direction(angle)
+            angles[..., t, :], position[..., t, :] = angle, here
+            angle = angle + turns[..., t, :]
+            # Past a pole the elevation comes back down; the azimuth is wrapped.
+            angle[..., 1:] = angle[..., 1:].clamp(-math.pi / 2, math.pi / 2)
+            angle[..., 0] = torch.remainder(angle[..., 0] + math.pi, 2 * math.pi) - math.pi
+        return angles, position
+
+    def _direction(self, angle: Tensor) -> Tensor:
+        """The unit vector (..., dimensions) of an azimuth and, in 3D, an elevation (..., dimensions - 1)."""
+        azimuth = angle[..., 0]
+        if self.dimensions == 2:
+            return torch.stack((azimuth.cos(), azimuth.sin()), dim=-1)
+        level, elevation = angle[..., 1].cos(), angle[..., 1]
+        return torch.stack((level * azimuth.cos(), level * azimuth.sin(), elevation.sin()), dim=-1)
+
+    def _mirrored(self, angle: Tensor, hit: Tensor) -> Tensor:
+        """The angles after reflection at the walls that are hit, (..., dimensions) of bool."""
+        azimuth = torch.where(hit[..., 1], -angle[..., 0], angle[..., 0])
+        # pi - azimuth, kept within [-pi, pi]
+        azimuth = torch.where(
+            hit[..., 0], torch.copysign(azimuth.new_tensor(math.pi), azimuth) - azimuth, azimuth
+        )
+        if self.dimensions == 2:
+            return azimuth.unsqueeze(-1)
+        return torch.stack((azimuth, torch.where(hit[..., 2], -angle[..., 1], angle[..., 1])), dim=-1)
+
+    def _told(self, angles: Tensor, speed: Tensor) -> Tensor:
+        """The inputs that tell heading and speed: (..., trials, time, units)."""
+        speed = speed.unsqueeze(-1)
+        if self.heading == "angle":
+            return torch.cat((angles, speed), dim=-1)
+        if self.heading == "unit_vector":
+            return torch.cat((self._direction(angles), speed), dim=-1)
+        return speed * self._direction(angles)
+
+    def ood(self) -> PathIntegration:
+        """Twice the trial."""
+        return dataclasses.replace(self, n_steps=2 * self.n_steps)

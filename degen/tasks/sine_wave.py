@@ -1,0 +1,73 @@
+"""Sine wave generation: turn a constant input into an oscillation (section 2.2 and App. A.3 of the paper)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+
+from degen.errors import require, require_integer, require_number
+from degen.streams import Stream
+from degen.tasks.base import Task, Trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SineWave(Task):
+    """The input of a channel is its frequency f, constant and unscaled; the target is sin(2 pi f t).
+
+    Args:
+        channels: C inputs and C outputs, each with a frequency of its own.
+        n_steps: time steps of a trial.
+        time_step: seconds a step.
+        lowest_frequency, highest_frequency: hertz, both included.
+        n_frequencies: how many evenly spaced frequencies are drawn from.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+    """
+
+    channels: int
+    n_steps: int
+    time_step: float
+    lowest_frequency: float
+    highest_frequency: float
+    n_frequencies: int
+
+    def __post_init__(self) -> None:
+        require_integer("task.channels", self.channels, 1)
+        require_integer("task.n_steps", self.n_steps, 1)
+        require_number("task.time_step", self.time_step, above=0.0)
+        require_number("task.lowest_frequency", self.lowest_frequency, above=0.0)
+        require_number("task.highest_frequency", self.highest_frequency, minimum=self.lowest_frequency)
+        require_integer("task.n_frequencies", self.n_frequencies, 1)
+        require(
+            self.n_frequencies == 1 or self.highest_frequency > self.lowest_frequency,
+            "task.n_frequencies",
+            self.n_frequencies,
+            "1 where task.lowest_frequency equals task.highest_frequency",
+        )
+
+    @property
+    def n_inputs(self) -> int:
+        return self.channels
+
+    @property
+    def n_outputs(self) -> int:
+        return self.channels
+
+    @property
+    def variant(self) -> str:
+        return f"{self.channels}ch"
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        choice = stream.integers(0, self.n_frequencies - 1, n_trials, 1, self.channels)
+        spacing = (self.highest_frequency - self.lowest_frequency) / max(self.n_frequencies - 1, 1)
+        frequency = self.lowest_frequency + spacing * choice.to(stream.dtype)
+        seconds = torch.arange(self.n_steps, dtype=stream.dtype, device=stream.device) * self.time_step
+        targets = torch.sin(2 * math.pi * frequency * seconds.unsqueeze(-1))
+        return Trials(frequency.expand(targets.shape).contiguous(), targets)
+
+    def ood(self) -> SineWave:
+        """Twice the trial."""
+        return dataclasses.replace(self, n_steps=2 * self.n_steps)
