@@ -1,4 +1,4 @@
-"""What a model is: initial weights, a step, an unroll and a readout, with all seeds in a leading dimension."""
+"""What a model is: initial weights, a step, an unroll and a readout, all seeds in a leading dimension."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Model(ABC):
     Args:
         width: hidden units n.
         gamma: output divided by it, learning rate multiplied.
+        adam_epsilon: Adam's epsilon; far below the gradients, whose size depends on the width under mup.
 
     Raises:
         BadInputError: width below 1, or gamma not above 0.
@@ -33,10 +34,12 @@ class Model(ABC):
 
     width: int
     gamma: float
+    adam_epsilon: float
 
     def __post_init__(self) -> None:
         require_integer("width", self.width, 1)
         require_number("gamma", self.gamma, above=0.0)
+        require_number("parameterization.adam_epsilon", self.adam_epsilon, above=0.0)
 
     @abstractmethod
     def initialize(self, task: Task, stream: Stream) -> Parameters:

@@ -16,7 +16,7 @@ from degen.tasks import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standard(Model):
-    r"""h_t = tanh(W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma; all from U(-1/sqrt n, 1/sqrt n)."""
+    r"""h_t = tanh(W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma; all U(-1/sqrt n, 1/sqrt n)."""
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
         bound = self.width**-0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -27,10 +28,14 @@ class Trials:
     mask: Tensor | None = None
     start: Tensor | None = None
 
-    def map(self, function) -> Trials:  # type: ignore[no-untyped-def]
+    def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
         """`function` applied to every array that is there."""
-        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Trials(**{name: None if array is None else function(array) for name, array in arrays.items()})
+        return Trials(
+            inputs=function(self.inputs),
+            targets=function(self.targets),
+            mask=None if self.mask is None else function(self.mask),
+            start=None if self.start is None else function(self.start),
+        )
 
 
 class Task(ABC):

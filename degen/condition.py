@@ -1,0 +1,168 @@
+"""A condition: task variant x parameterization x width x gamma x regularizer x training, fully resolved.
+
+It is built from plain dictionaries (`_target_` names a class, the rest its arguments) and names itself by
+a signature of the whole of it, values left at a constructor's default included (DESIGN, contract 1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, get_type_hints
+
+import torch
+
+from degen.errors import BadInputError, require, require_choice
+from degen.models import Model
+from degen.tasks import Task
+from degen.training import Regularizer, Training, Unregularized
+
+PARTS: dict[str, type] = {
+    "task": Task,
+    "parameterization": Model,
+    "training": Training,
+    "regularizer": Regularizer,
+}
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What is trained, without seeds: those are not part of it.
+
+    Attributes:
+        config: resolved and complete; equal configs mean equal conditions.
+    """
+
+    config: dict[str, Any]
+    task: Task
+    model: Model
+    training: Training
+    regularizer: Regularizer
+    dtype: torch.dtype
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Condition:
+        """Build and check every part.
+
+        Args:
+            config: with the keys `task`, `parameterization`, `training`, `regularizer` and `dtype`;
+                others (seeds, device, folders) are left aside.
+
+        Raises:
+            BadInputError: a part is missing, misspelt or out of range.
+        """
+        for name in (*PARTS, "dtype"):
+            require(name in config, name, None, "given: it is a part of every condition")
+        require_choice("dtype", config["dtype"], tuple(DTYPES))
+        built = {name: _build(config[name], base, name) for name, base in PARTS.items()}
+        complete = {name: node for name, (node, _) in built.items()} | {"dtype": config["dtype"]}
+        task, model, training, regularizer = (built[name][1] for name in PARTS)
+        return cls(complete, task, model, training, regularizer, DTYPES[config["dtype"]])
+
+    @cached_property
+    def signature(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of `config`."""
+        canonical = json.dumps(self.config, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def task_name(self) -> str:
+        """The task's class in snake case."""
+        return snake_case(type(self.task).__name__)
+
+    @property
+    def label(self) -> str:
+        """What a reader tells conditions by; not necessarily unique."""
+        words = [self.task.variant, snake_case(type(self.model).__name__)]
+        words += [f"n{self.model.width}", f"gamma{self.model.gamma:g}"]
+        if not isinstance(self.regularizer, Unregularized):
+            strength = getattr(self.regularizer, "strength", "")
+            words.append(f"{snake_case(type(self.regularizer).__name__)}{strength}")
+        return "-".join(word for word in words if word)
+
+    @property
+    def name(self) -> str:
+        """`label` and `signature`: the name of the run folder."""
+        return f"{self.label}-{self.signature}"
+
+    def value(self, path: str) -> Any:
+        """The value at a dotted path of `config`, such as `task.channels` (`width`, `gamma` for short).
+
+        Raises:
+            BadInputError: there is no such value.
+        """
+        node: Any = self.config
+        for word in {"width": "parameterization.width", "gamma": "parameterization.gamma"}.get(
+            path, path
+        ).split("."):
+            require(
+                isinstance(node, dict) and word in node, "factor", path, f"a field of condition {self.name}"
+            )
+            node = node[word]
+        return node
+
+
+def snake_case(name: str) -> str:
+    """FlipFlop to flip_flop, MuP to mup."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
+    """The completed configuration of an object and the object, an instance of `base`."""
+    require(isinstance(node, Mapping) and "_target_" in node, field, node, "a mapping with the key _target_")
+    target = _class(node["_target_"], base, field)
+    parameters = inspect.signature(target).parameters
+    hints = get_type_hints(target.__init__)  # type: ignore[misc]
+    given = {name: value for name, value in node.items() if name != "_target_"}
+    for name in given:
+        require(
+            name in parameters,
+            f"{field}.{name}",
+            given[name],
+            f"one of {', '.join(parameters)} (no such field)",
+        )
+    complete: dict[str, Any] = {"_target_": node["_target_"]}
+    arguments: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        value = given.get(name, parameter.default)
+        path = f"{field}.{name}"
+        if value is inspect.Parameter.empty or value == "???":
+            raise BadInputError(f"{path} is missing: {target.__name__} needs a value for it.")
+        complete[name] = arguments[name] = _plain(value, path)
+        if isinstance(value, Mapping) and "_target_" in value:
+            complete[name], arguments[name] = _build(value, hints.get(name, object), path)
+        elif hints.get(name) is float and isinstance(value, int) and not isinstance(value, bool):
+            # 1 and 1.0 must name the same condition.
+            complete[name] = arguments[name] = float(value)
+    return complete, target(**arguments)
+
+
+def _class(name: Any, base: type, field: str) -> type:
+    """The class of that dotted name, checked before anything of it is called."""
+    allowed = (
+        f"the dotted name of an importable subclass of {base.__module__.partition('.')[0]}'s {base.__name__}"
+    )
+    module_name, _, class_name = str(name).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInputError(f"{field}._target_ must be {allowed}, got {name!r} ({error}).") from error
+    require(isinstance(found, type) and issubclass(found, base), f"{field}._target_", name, allowed)
+    return found
+
+
+def _plain(value: Any, path: str) -> Any:
+    """`value` if it is made of what JSON can hold."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise BadInputError(
+            f"{path} must be a plain value (number, text, list or mapping), got {value!r}."
+        ) from None

@@ -1,0 +1,93 @@
+"""Files that are whole or not there: atomic writes, and tensors that prove they are the ones written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from degen.errors import BadInputError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path` under a unique name, sync, then rename: a reader sees the old file or the new one.
+
+    Permissions are those the umask gives. What an interrupted write leaves is a `.*.part` file beside it.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what interrupted writes left in a folder that only the caller writes to."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """A safetensors file with JSON metadata and a SHA-256 over all of it."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = json.dumps(metadata, sort_keys=True)
+    stored = {"metadata": header, "sha256": _digest(plain, header)}
+    write_atomically(path, safetensors.torch.save(plain, metadata=stored))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and metadata of such a file.
+
+    Raises:
+        BadInputError: the file is truncated, damaged or altered.
+    """
+    try:
+        content = path.read_bytes()
+        tensors = safetensors.torch.load(content)
+        size = int.from_bytes(content[:8], "little")
+        stored = json.loads(content[8 : 8 + size])["__metadata__"]
+        header, digest = stored["metadata"], stored["sha256"]
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise BadInputError(
+            f"{path} must be a complete file written by degen, got a damaged one ({error})."
+        ) from error
+    if _digest(tensors, header) != digest:
+        raise BadInputError(
+            f"{path} must be as degen wrote it, got contents that do not match their checksum."
+        )
+    return tensors, json.loads(header)
+
+
+def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
+    hashed = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        hashed.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        hashed.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()

@@ -1,0 +1,94 @@
+"""A run folder, read: `degen.load`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from degen.condition import Condition
+from degen.models import Model, Parameters
+from degen.storage import Network, RunFolder
+from degen.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The finished networks of a condition.
+
+    Attributes:
+        path: the run folder.
+        condition: what was trained.
+        networks: finished ones, by seed, whatever their status.
+        sessions: who trained them, with which versions, at what cost.
+    """
+
+    path: Path
+    condition: Condition
+    networks: list[Network]
+    sessions: list[dict[str, Any]]
+
+    @property
+    def task(self) -> Task:
+        return self.condition.task
+
+    @property
+    def model(self) -> Model:
+        return self.condition.model
+
+    @property
+    def seeds(self) -> list[int]:
+        return [network.seed for network in self.networks]
+
+    @property
+    def converged(self) -> Run:
+        """The same with the converged networks only."""
+        kept = [network for network in self.networks if network.status == "converged"]
+        return dataclasses.replace(self, networks=kept)
+
+    @cached_property
+    def weights(self) -> Parameters:
+        """Final weights, stacked: (seeds, ...)."""
+        return _stacked([network.weights for network in self.networks])
+
+    @cached_property
+    def initial(self) -> Parameters:
+        """Initial weights, stacked: (seeds, ...)."""
+        return _stacked([network.initial for network in self.networks])
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row for a network and an epoch: seed, epoch (from 1), loss, penalty, learning_rate."""
+        tables = [
+            pd.DataFrame(dataclasses.asdict(network.history)).assign(seed=network.seed)
+            for network in self.networks
+        ]
+        if not tables:
+            return pd.DataFrame(columns=["seed", "epoch", "loss", "penalty", "learning_rate"])
+        table = pd.concat(tables).rename_axis("epoch").reset_index()
+        table["epoch"] += 1
+        return table[["seed", "epoch", "loss", "penalty", "learning_rate"]]
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """The condition and the finished networks of a run folder.
+
+    Raises:
+        BadInputError: there is none, or it is truncated, altered or of another condition.
+    """
+    folder = RunFolder.open(Path(path))
+    networks = [folder.read_network(seed) for seed in folder.finished()]
+    return Run(folder.path, folder.condition, networks, folder.read_manifest())
+
+
+def _stacked(parameters: list[Parameters]) -> Parameters:
+    return (
+        {name: torch.cat([weights[name] for weights in parameters]) for name in parameters[0]}
+        if parameters
+        else {}
+    )

@@ -1,0 +1,277 @@
+"""The run folder of a condition: every file name and format (DESIGN, contracts 1, 3 and 4).
+
+    runs/<task>/<label>-<signature>/
+        condition.yaml              what is trained, resolved; the signature is its hash
+        networks/<seed>.safetensors a finished network: initial and final weights, history, status
+        checkpoint.safetensors      the networks in training, at the end of an epoch
+        manifest.json               sessions: versions, git commit, device, costs
+        claim                       locked by the process that trains here
+
+A network is finished when its file is there. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from degen.condition import Condition
+from degen.errors import BadInputError, require
+from degen.files import read_tensors, remove_parts, write_atomically, write_tensors
+from degen.models import Parameters
+from degen.training import Ensemble, History, status
+
+
+class ClaimedError(Exception):
+    """Another process trains in this run folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A finished network.
+
+    Attributes:
+        seed: its seed.
+        status: `converged`, `unconverged` or `diverged`.
+        initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it.
+        history: loss, penalty and learning rate of each epoch.
+    """
+
+    seed: int
+    status: str
+    initial: Parameters
+    weights: Parameters
+    history: History
+
+
+class RunFolder:
+    """The files of one condition.
+
+    Raises:
+        BadInputError: the folder belongs to another condition.
+    """
+
+    def __init__(self, path: Path, condition: Condition):
+        self.path = path
+        self.condition = condition
+
+    @classmethod
+    def of(cls, runs: Path, condition: Condition) -> RunFolder:
+        """The folder of a condition below `runs`, which need not be there yet."""
+        path = runs / condition.task_name / condition.name
+        return cls.open(path) if (path / "condition.yaml").exists() else cls(path, condition)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing folder; its name must end with the signature of what it holds."""
+        file = path / "condition.yaml"
+        require(file.is_file(), "run folder", str(path), "a folder with a condition.yaml")
+        try:
+            stored = yaml.safe_load(file.read_text())
+            signature = stored.pop("signature")
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise BadInputError(
+                f"{file} must be as degen wrote it, got unreadable contents ({error!r})."
+            ) from error
+        condition = Condition.from_config(stored)
+        require(
+            condition.signature == signature,
+            str(file),
+            signature,
+            f"of signature {condition.signature}, its contents'",
+        )
+        require(
+            path.name.rpartition("-")[2] == signature,
+            "run folder",
+            path.name,
+            f"named with the signature {signature} of its contents",
+        )
+        return cls(path, condition)
+
+    def create(self, bytes_needed: int) -> None:
+        """Make the folder where it is missing, and see that it can be written to.
+
+        Raises:
+            BadInputError: no permission, or no space.
+        """
+        networks = self.path / "networks"
+        try:
+            networks.mkdir(parents=True, exist_ok=True)
+            if not (self.path / "condition.yaml").exists():
+                stored = {"signature": self.condition.signature, **self.condition.config}
+                write_atomically(
+                    self.path / "condition.yaml", yaml.safe_dump(stored, sort_keys=False).encode()
+                )
+            write_atomically(networks / ".writable", b"")
+            (networks / ".writable").unlink()
+        except OSError as error:
+            raise BadInputError(
+                f"runs must be a folder that can be written to, got {self.path} ({error.strerror})."
+            ) from error
+        free = shutil.disk_usage(self.path).free
+        require(
+            free >= bytes_needed,
+            "runs",
+            str(self.path),
+            f"on a disk with {bytes_needed:,} bytes free (it has {free:,})",
+        )
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Hold the folder for training. The lock is the kernel's: it ends when its process does.
+
+        Raises:
+            ClaimedError: another process holds it; the message says which.
+        """
+        with open(self.path / "claim", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise ClaimedError(
+                    f"{self.path} is being trained by {file.read().strip() or 'another process'}"
+                ) from None
+            file.seek(0)
+            file.truncate()
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            remove_parts(self.path)
+            remove_parts(self.path / "networks")
+            yield
+
+    # Networks ---------------------------------------------------------------------------------------------
+
+    def _network_file(self, seed: int) -> Path:
+        return self.path / "networks" / f"{seed:05d}.safetensors"
+
+    def finished(self) -> list[int]:
+        """The seeds of the finished networks, in order."""
+        return sorted(int(file.stem) for file in (self.path / "networks").glob("[0-9]*.safetensors"))
+
+    def write_network(self, ensemble: Ensemble, member: int) -> None:
+        """Store a member of an ensemble as finished."""
+        history = ensemble.histories[member]
+        tensors = {f"initial/{name}": weights[member] for name, weights in ensemble.initial.items()}
+        tensors |= {f"weights/{name}": weights[member] for name, weights in ensemble.parameters.items()}
+        tensors |= _history_tensors(history)
+        seed = ensemble.seeds[member]
+        metadata = {
+            "signature": self.condition.signature,
+            "seed": seed,
+            "status": status(history.loss, self.condition.training),
+        }
+        write_tensors(self._network_file(seed), tensors, metadata)
+
+    def read_network(self, seed: int) -> Network:
+        """A finished network.
+
+        Raises:
+            BadInputError: the file is damaged, altered, or of another condition or seed.
+        """
+        file = self._network_file(seed)
+        tensors, metadata = self._read(file)
+        require(metadata["seed"] == seed, str(file), metadata["seed"], f"the network of seed {seed}")
+        return Network(
+            seed=seed,
+            status=metadata["status"],
+            initial={name: weights.unsqueeze(0) for name, weights in _below("initial", tensors).items()},
+            weights={name: weights.unsqueeze(0) for name, weights in _below("weights", tensors).items()},
+            history=_history(tensors),
+        )
+
+    def _read(self, file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        tensors, metadata = read_tensors(file)
+        signature = self.condition.signature
+        require(
+            metadata.get("signature") == signature,
+            str(file),
+            metadata.get("signature"),
+            f"of signature {signature}",
+        )
+        return tensors, metadata
+
+    # Checkpoint -------------------------------------------------------------------------------------------
+
+    @property
+    def _checkpoint_file(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    def write_checkpoint(self, ensemble: Ensemble) -> None:
+        """Store the networks in training, or that there are none."""
+        if not len(ensemble):
+            self._checkpoint_file.unlink(missing_ok=True)
+            return
+        tensors = {
+            f"{kind}/{name}": weights
+            for kind, parameters in ensemble.tensors.items()
+            for name, weights in parameters.items()
+        }
+        for seed, history in zip(ensemble.seeds, ensemble.histories, strict=True):
+            tensors |= _history_tensors(history, prefix=f"{seed}/")
+        write_tensors(
+            self._checkpoint_file, tensors, {"signature": self.condition.signature, "seeds": ensemble.seeds}
+        )
+
+    def read_checkpoint(self) -> Ensemble | None:
+        """The networks in training that have not been finished since, if any.
+
+        Raises:
+            BadInputError: the file is damaged, altered or of another condition.
+        """
+        if not self._checkpoint_file.exists():
+            return None
+        tensors, metadata = self._read(self._checkpoint_file)
+        seeds = metadata["seeds"]
+        ensemble = Ensemble(
+            seeds=seeds,
+            histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
+            **{
+                kind: _below(kind, tensors)
+                for kind in ("initial", "parameters", "first_moment", "second_moment")
+            },
+        )
+        finished = set(self.finished())
+        return ensemble.select([i for i, seed in enumerate(seeds) if seed not in finished])
+
+    # Manifest ---------------------------------------------------------------------------------------------
+
+    def read_manifest(self) -> list[dict[str, Any]]:
+        """The sessions that trained here, oldest first."""
+        file = self.path / "manifest.json"
+        return json.loads(file.read_text())["sessions"] if file.exists() else []
+
+    def write_manifest(self, sessions: list[dict[str, Any]]) -> None:
+        """Store the sessions."""
+        content = {"signature": self.condition.signature, "sessions": sessions}
+        write_atomically(self.path / "manifest.json", json.dumps(content, indent=2).encode())
+
+
+def _history_tensors(history: History, prefix: str = "") -> dict[str, torch.Tensor]:
+    fields = dataclasses.asdict(history)
+    return {
+        f"history/{prefix}{name}": torch.tensor(values, dtype=torch.float64)
+        for name, values in fields.items()
+    }
+
+
+def _history(tensors: dict[str, torch.Tensor], prefix: str = "") -> History:
+    names = [field.name for field in dataclasses.fields(History)]
+    return History(**{name: tensors[f"history/{prefix}{name}"].tolist() for name in names})
+
+
+def _below(kind: str, tensors: dict[str, torch.Tensor]) -> Parameters:
+    """The tensors named `kind/...`, by the rest of their names."""
+    return {
+        name.removeprefix(f"{kind}/"): value for name, value in tensors.items() if name.startswith(f"{kind}/")
+    }

@@ -1,0 +1,1 @@
+"""Entry points that train: one condition, a sweep or an experiment."""

@@ -1,0 +1,140 @@
+"""What entry points share: configurations, number groups, and bad input as one sentence with exit code 2."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from degen.errors import BadInputError
+
+CONF = str(Path(__file__).resolve().parent.parent / "conf")
+
+
+NUMBER_GROUPS = ("width", "gamma")
+
+
+class NumberSource(ConfigSource):
+    """Options of the groups `width` and `gamma` that have no file: `width=100` is {width: 100} at the top."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "number"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path.strip("/") in ("", *NUMBER_GROUPS)
+
+    def is_config(self, config_path: str) -> bool:
+        return self._number(config_path) is not None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        number = self._number(config_path)
+        if number is None:
+            raise ConfigLoadError(f"no number: {config_path}")
+        group = config_path.strip("/").partition("/")[0]
+        config = OmegaConf.create({group: number})
+        return ConfigResult(self.provider, self.full_path(), config, header={"package": "_global_"})
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return ["any number"] if config_path.strip("/") in NUMBER_GROUPS else []
+
+    def _number(self, config_path: str) -> int | float | None:
+        group, _, text = config_path.strip("/").removesuffix(".yaml").partition("/")
+        if group not in NUMBER_GROUPS:
+            return None
+        try:
+            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+        except ValueError:
+            return None
+
+
+Plugins.instance().register(NumberSource)
+
+
+def quote_numbers(overrides: list[str]) -> list[str]:
+    """`gamma=0.5,1` as `gamma='0.5','1'`: Hydra takes the name of a group's option as text only."""
+
+    def quoted(override: str) -> str:
+        group, equals, values = override.partition("=")
+        if group not in NUMBER_GROUPS or not re.fullmatch(r"[-+.\deE]+(,[-+.\deE]+)*", values):
+            return override
+        return group + equals + ",".join(f"'{value}'" for value in values.split(","))
+
+    return [quoted(override) for override in overrides]
+
+
+def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable[[], None]:
+    """A `main` that composes `conf/<config_name>.yaml` with the command line and runs `task`.
+
+    Bad input ends with one sentence on standard error and exit code 2.
+    """
+
+    def main() -> None:
+        # Hydra would print its errors itself and end with code 1; this makes it raise them.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        sys.argv[1:] = quote_numbers(sys.argv[1:])
+        try:
+            hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(task)()
+        except BadInputError as error:
+            _end(str(error))
+        except (HydraException, OmegaConfBaseException) as error:
+            _end(_sentence(error))
+
+    return main
+
+
+def _end(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _sentence(error: Exception) -> str:
+    """Hydra's message, which spreads over several lines, as one."""
+    causes = [str(error)]
+    if error.__cause__ is not None and not isinstance(error.__cause__, HydraException):
+        causes.append(str(error.__cause__))
+    lines = [line.strip() for cause in causes for line in cause.splitlines()]
+    kept = dict.fromkeys(line for line in lines if line and not line.startswith(("full_key", "object_type")))
+    return re.sub(r"\s+", " ", "; ".join(kept)).replace(":;", ":")
+
+
+def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
+    """A resolved configuration, composed inside an entry point or on its own."""
+    overrides = quote_numbers(overrides)
+    if GlobalHydra.instance().is_initialized():
+        config = hydra.compose(config_name, overrides)
+    else:
+        with hydra.initialize_config_dir(CONF, version_base="1.3"):
+            config = hydra.compose(config_name, overrides)
+    return resolved(config)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A configuration as plain dictionaries and lists, interpolations resolved."""
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def grid(overrides: list[str]) -> list[list[str]]:
+    """Every combination of overrides with several values: [a=1,2, b=3] to [[a=1, b=3], [a=2, b=3]]."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    loader: ConfigLoader | None = None
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(quote_numbers(overrides))
+    return [list(combination) for combination in BasicSweeper.split_arguments(parsed, None)[0]]

@@ -1,0 +1,184 @@
+"""Train a condition, a sweep (`-m`) or an experiment; whatever is finished is not trained again.
+
+python -m launch.train task=delayed_discrimination task.channels=2 parameterization=mup gamma=2 seeds=50
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from degen.condition import Condition
+from degen.errors import require, require_choice, require_number
+from degen.storage import ClaimedError, RunFolder
+from degen.training import Ensemble, train
+from launch.cli import entrypoint, resolved
+from launch.conditions import experiment, parse_seeds
+from launch.progress import Progress
+from launch.session import Session
+
+
+def job(config: DictConfig) -> None:
+    """What Hydra calls: one condition, or every condition of an experiment in turn."""
+    settings = resolved(config)
+    device = resolve_device(settings["device"])
+    require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
+    seeds = parse_seeds(settings["seeds"])
+    if settings.get("experiment") is None:
+        conditions = [Condition.from_config(settings)]
+    else:
+        hydra = HydraConfig.get()
+        given = [text for text in hydra.overrides.task if not text.startswith("experiment=")]
+        conditions = experiment(hydra.runtime.choices["experiment"], given).conditions
+    # Every folder is looked at before any work starts.
+    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
+    for folder in folders:
+        folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
+    for number, folder in enumerate(folders, start=1):
+        place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
+        train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
+
+
+def train_condition(
+    folder: RunFolder, seeds: list[int], device: torch.device, checkpoint_seconds: float, place: str = ""
+) -> None:
+    """Train the seeds that are missing, going on from a checkpoint where there is one.
+
+    Args:
+        place: what stands before each line of progress.
+    """
+    title = f"{place}{folder.path}"
+    if not set(seeds) - set(folder.finished()):
+        print(f"{title}: all {len(seeds)} networks are there", flush=True)
+        return
+    try:
+        with folder.claim():
+            ensemble, set_aside = _gather(folder, seeds, device)
+            if len(ensemble):
+                _train(folder, ensemble, set_aside, checkpoint_seconds, title)
+    except ClaimedError as claimed:
+        print(f"{place}{claimed}: nothing is done here", flush=True)
+
+
+def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[Ensemble, Ensemble | None]:
+    """The networks to train, resumed or new, and those of the checkpoint that nobody asked for now."""
+    condition = folder.condition
+    missing = [seed for seed in seeds if seed not in set(folder.finished())]
+    saved = folder.read_checkpoint()
+    resumed = [] if saved is None else [i for i, seed in enumerate(saved.seeds) if seed in set(missing)]
+    started = set() if saved is None else {saved.seeds[i] for i in resumed}
+    fresh = [seed for seed in missing if seed not in started]
+    ensemble = Ensemble.new(fresh, condition.task, condition.model, device=device, dtype=condition.dtype)
+    if saved is None:
+        return ensemble, None
+    kept = [i for i in range(len(saved)) if i not in set(resumed)]
+    return saved.select(resumed).to(device).join(ensemble), saved.select(kept)
+
+
+def _train(
+    folder: RunFolder,
+    ensemble: Ensemble,
+    set_aside: Ensemble | None,
+    checkpoint_seconds: float,
+    title: str,
+) -> None:
+    condition = folder.condition
+    session = Session(folder, ensemble)
+    progress = Progress(title, condition.training, len(ensemble))
+    latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()
+
+    def checkpoint() -> None:
+        folder.write_checkpoint(latest if set_aside is None else latest.to("cpu").join(set_aside))
+        session.store()
+
+    def on_epoch(running: Ensemble, done: Ensemble) -> None:
+        nonlocal latest, saved_at
+        for member in range(len(done)):
+            folder.write_network(done, member)
+        latest = running.select(range(len(running)))
+        if len(done) or time.monotonic() - saved_at >= checkpoint_seconds:
+            checkpoint()
+            saved_at = time.monotonic()
+        progress.epoch(running, done)
+
+    with _interruptible() as on_step, progress:
+        try:
+            train(
+                ensemble,
+                condition.task,
+                condition.model,
+                condition.training,
+                condition.regularizer,
+                on_step=on_step,
+                on_epoch=on_epoch,
+            )
+        except Interrupted:
+            checkpoint()
+            raise
+
+
+class Interrupted(SystemExit):
+    """A signal asked for the end; the exit code is the shell's for that signal."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Turn the first SIGINT or SIGTERM into `Interrupted`, raised between two training steps."""
+    received: list[int] = []
+
+    def on_step() -> None:
+        if received:
+            raise Interrupted(128 + received[0])
+
+    def handle(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield on_step
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; `auto` is CUDA where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    require_choice("device", name.partition(":")[0], ("auto", "cpu", "cuda"))
+    cuda = torch.cuda.is_available()
+    require(cuda or not name.startswith("cuda"), "device", name, "auto or cpu here: there is no CUDA device")
+    return torch.device(name)
+
+
+def _bytes_needed(condition: Condition, seeds: int) -> int:
+    """Space of a run folder: weights twice in each network's file, four times in two checkpoints."""
+    one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
+    size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
+    return seeds * (10 * size + 3 * 8 * condition.training.max_epochs) + 2**20
+
+
+def main() -> None:
+    """The command line."""
+    # One thread an operation: the members of an ensemble are spread over the cores instead.
+    torch.set_num_threads(1)
+    # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
+    torch.set_flush_denormal(True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    entrypoint("train", job)()
+
+
+if __name__ == "__main__":
+    main()
