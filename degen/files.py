@@ -62,7 +62,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and metadata of such a file.
+    """The tensors and metadata of such a file, the checksum among the latter as `sha256`.
 
     Raises:
         BadInputError: the file is truncated, damaged or altered.
@@ -81,7 +81,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise BadInputError(
             f"{path} must be as degen wrote it, got contents that do not match their checksum."
         )
-    return tensors, json.loads(header)
+    return tensors, json.loads(header) | {"sha256": digest}
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:

@@ -44,12 +44,14 @@ class Network:
     Attributes:
         seed: its seed.
         status: `converged`, `unconverged` or `diverged`.
+        digest: SHA-256 of the file's contents.
         initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it.
         history: loss, penalty and learning rate of each epoch.
     """
 
     seed: int
     status: str
+    digest: str
     initial: Parameters
     weights: Parameters
     history: History
@@ -185,6 +187,7 @@ class RunFolder:
         return Network(
             seed=seed,
             status=metadata["status"],
+            digest=metadata["sha256"],
             initial={name: weights.unsqueeze(0) for name, weights in _below("initial", tensors).items()},
             weights={name: weights.unsqueeze(0) for name, weights in _below("weights", tensors).items()},
             history=_history(tensors),

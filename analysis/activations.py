@@ -1,0 +1,62 @@
+"""Activations: hidden states of the converged networks on the frozen probe."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import degen
+from analysis.gather import Trialset
+from analysis.results import Results, fingerprint, read_arrays, write_arrays
+from degen.condition import Condition
+from degen.errors import BadInputError
+from degen.storage import RunFolder
+from launch.conditions import Experiment
+
+
+def converged(table: pd.DataFrame, condition: Condition) -> list[int]:
+    """The seeds of a condition's converged networks."""
+    rows = table[(table["condition"] == condition.signature) & (table["status"] == "converged")]
+    return sorted(int(seed) for seed in rows["seed"])
+
+
+def require_pairs(experiment: Experiment, table: pd.DataFrame) -> None:
+    """See that every condition has a pair to compare.
+
+    Raises:
+        BadInputError: a condition has fewer than two converged networks.
+    """
+    for condition in experiment.conditions:
+        count = len(converged(table, condition))
+        if count < 2:
+            raise BadInputError(
+                f"condition {condition.name} must have at least two converged networks to be compared, got {count}."
+            )
+
+
+def activations(
+    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
+) -> None:
+    """Store hidden states (networks, trials, time, units), initial and final recurrent matrices of each condition."""
+    written = 0
+    for condition in experiment.conditions:
+        seeds = converged(table, condition)
+        digests = table[table["condition"] == condition.signature].set_index("seed")["made_from"].loc[seeds].tolist()
+        made_from = fingerprint(digests, dataclasses.asdict(probe))
+        if read_arrays(results.activations(condition.signature), made_from) is not None:
+            continue
+        run = degen.load(RunFolder.of(runs, condition).path)
+        networks = [network for network in run.networks if network.seed in seeds]
+        trials = probe.draw(condition.task, "probe", condition.dtype)
+        model = condition.model
+        with torch.no_grad():
+            hidden = torch.cat([model.unroll(network.weights, trials) for network in networks])
+            recurrent = torch.cat([model.recurrent(network.weights) for network in networks])
+            initial = torch.cat([model.recurrent(network.initial) for network in networks])
+        arrays = {"hidden": hidden, "recurrent": recurrent, "initial_recurrent": initial}
+        write_arrays(results.activations(condition.signature), arrays, {"seeds": seeds}, made_from)
+        written += 1
+    print(f"activations: {len(experiment.conditions)} conditions, {written} of them new", flush=True)

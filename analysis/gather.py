@@ -1,0 +1,116 @@
+"""Gather: one row a network, with what its training and its behaviour say."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import degen
+from analysis.results import Results, fingerprint, read_table, write_table
+from degen.condition import Condition, snake_case
+from degen.errors import require
+from degen.storage import Network, RunFolder
+from degen.streams import Stream
+from degen.tasks import Task, Trials
+from degen.training.gradients import task_loss
+from degen.training.recipe import epochs_to_threshold
+from launch.conditions import Experiment
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trialset:
+    """Trials that are the same for all networks of a task: a frozen set.
+
+    Args:
+        n_trials: how many.
+        seed: another seed, other trials.
+    """
+
+    n_trials: int
+    seed: int
+
+    def draw(self, task: Task, purpose: str, dtype: torch.dtype) -> Trials:
+        """Trials with a leading dimension of 1, the same on every machine."""
+        return task.generate(self.n_trials, Stream.named([self.seed], purpose, dtype=dtype))
+
+
+def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) -> pd.DataFrame:
+    """The networks of an experiment: a row for each that is finished, whatever its status.
+
+    Columns: condition (signature), label, task, factor, seed, status, epochs, epochs_to_threshold,
+    final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
+    weight_change (Frobenius norm of the change of the effective recurrent matrix), seconds, made_from.
+
+    Raises:
+        BadInputError: no condition has a finished network.
+    """
+    folders = [RunFolder.of(runs, condition) for condition in experiment.conditions]
+    seeds = [sorted(set(folder.finished()) & set(experiment.seeds)) for folder in folders]
+    require(
+        any(seeds),
+        "experiment",
+        experiment.name,
+        f"one with finished networks below {runs} (python -m launch.train experiment={experiment.name})",
+    )
+    known = read_table(results.networks)
+    rows, histories, computed = [], [], 0
+    for folder, finished in zip(folders, seeds, strict=True):
+        run = degen.load(folder.path) if finished else None
+        for network in [network for network in run.networks if network.seed in finished] if run else []:
+            made_from = fingerprint(folder.condition.signature, network.digest, dataclasses.asdict(ood))
+            row = _known_row(known, made_from)
+            if row is None:
+                row = _row(folder.condition, network, ood) | {"made_from": made_from}
+                computed += 1
+            rows.append(row | {"factor": folder.condition.value(experiment.factor)})
+            histories.append(_history(folder.condition, network))
+    table = pd.DataFrame(rows)
+    made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
+    if read_table(results.networks, made_from) is None:
+        write_table(results.history, pd.concat(histories, ignore_index=True), made_from)
+        write_table(results.networks, table, made_from)
+    print(f"gather: {len(table)} networks, {computed} of them new", flush=True)
+    return table
+
+
+def _known_row(known: pd.DataFrame | None, made_from: str) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    found = known[known["made_from"] == made_from]
+    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+
+
+def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any]:
+    solved = epochs_to_threshold(network.history.loss, condition.training)
+    change = condition.model.recurrent(network.weights) - condition.model.recurrent(network.initial)
+    return {
+        "condition": condition.signature,
+        "label": condition.label,
+        "task": condition.task_name,
+        "parameterization": snake_case(type(condition.model).__name__),
+        "width": condition.model.width,
+        "seed": network.seed,
+        "status": network.status,
+        "epochs": len(network.history.loss),
+        "epochs_to_threshold": float("nan") if solved is None else solved,
+        "final_loss": network.history.loss[-1],
+        "test_loss": _loss(condition, network, condition.task, ood, "test trials"),
+        "ood_loss": _loss(condition, network, condition.task.ood(), ood, "ood trials"),
+        "weight_change": float(torch.linalg.matrix_norm(change)),
+    }
+
+
+def _loss(condition: Condition, network: Network, task: Task, trialset: Trialset, purpose: str) -> float:
+    trials = trialset.draw(task, purpose, condition.dtype)
+    with torch.no_grad():
+        return float(task_loss(condition.model(network.weights, trials), trials))
+
+
+def _history(condition: Condition, network: Network) -> pd.DataFrame:
+    table = pd.DataFrame(dataclasses.asdict(network.history))
+    table.insert(0, "epoch", range(1, len(table) + 1))
+    return table.assign(condition=condition.signature, task=condition.task_name, seed=network.seed)

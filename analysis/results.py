@@ -1,0 +1,109 @@
+"""The results folder of an experiment: every file name of the analysis.
+
+    results/<experiment>/
+        networks.parquet                     one row a network (gather)
+        history.parquet                      one row a network and epoch (gather)
+        activations/<signature>.safetensors  hidden states on the probe (activations)
+        matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
+        degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
+        figures/*.pdf, *.png
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from degen.errors import BadInputError
+from degen.files import read_tensors, write_atomically, write_tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """A results folder."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> Results:
+        """Make the folder.
+
+        Raises:
+            BadInputError: it cannot be written to.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_atomically(path / ".writable", b"")
+            (path / ".writable").unlink()
+        except OSError as error:
+            message = f"results must be a folder that can be written to, got {path} ({error.strerror})."
+            raise BadInputError(message) from error
+        return cls(path)
+
+    @property
+    def networks(self) -> Path:
+        return self.path / "networks.parquet"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.parquet"
+
+    @property
+    def degeneracy(self) -> Path:
+        return self.path / "degeneracy.parquet"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def activations(self, signature: str) -> Path:
+        return self.path / "activations" / f"{signature}.safetensors"
+
+    def matrix(self, metric: str, signature: str) -> Path:
+        return self.path / "matrices" / metric / f"{signature}.safetensors"
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hexadecimal digits that stand for what a file was made from."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def write_table(path: Path, table: pd.DataFrame, made_from: str) -> None:
+    """A parquet file that knows what it was made from."""
+    table.attrs["made_from"] = made_from
+    buffer = io.BytesIO()
+    table.to_parquet(buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_table(path: Path, made_from: str | None = None) -> pd.DataFrame | None:
+    """The table, or None where it is missing or was made from something else than `made_from` (any if None)."""
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        message = f"{path} must be a table that the analysis wrote, got a damaged one ({error}); delete it."
+        raise BadInputError(message) from error
+    return table if made_from in (None, table.attrs.get("made_from")) else None
+
+
+def write_arrays(path: Path, arrays: dict[str, Tensor], metadata: dict[str, Any], made_from: str) -> None:
+    """A safetensors file that knows what it was made from."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, arrays, metadata | {"made_from": made_from})
+
+
+def read_arrays(path: Path, made_from: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Arrays and metadata, or None where missing or made from something else than `made_from` (any if None)."""
+    if not path.exists():
+        return None
+    arrays, metadata = read_tensors(path)
+    return (arrays, metadata) if made_from in (None, metadata["made_from"]) else None

@@ -1,0 +1,63 @@
+"""Intervals over networks: the pairs of n networks are not independent, the networks are (SPEC, section 7)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from degen.errors import require_integer, require_number
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """Percentile intervals from networks drawn with replacement.
+
+    Args:
+        n_samples: bootstrap samples.
+        level: coverage of the interval.
+        seed: of the draws.
+    """
+
+    n_samples: int
+    level: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_integer("bootstrap.n_samples", self.n_samples, 1)
+        require_number("bootstrap.level", self.level, above=0.0, maximum=1.0)
+
+    def mean_distance(self, distances: Array) -> tuple[float, float, float]:
+        """Mean over pairs of a distance matrix (networks, networks), and its interval.
+
+        A network drawn twice makes no pair with itself: its distance of 0 would pull the mean down.
+        """
+        counts = self._counts(len(distances))
+        pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+        means = ((counts @ distances) * counts).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
+        n = len(distances)
+        return (float(distances.sum() / (n * (n - 1))), *self._interval(means))
+
+    def mean(self, values: Array) -> tuple[float, float, float]:
+        """Mean of one value a network, and its interval."""
+        return (float(values.mean()), *self._interval(self._counts(len(values)) @ values / len(values)))
+
+    def deviation(self, values: Array) -> tuple[float, float, float]:
+        """Population standard deviation of one value a network (section 2.3.1), and its interval."""
+        shares = self._counts(len(values)) / len(values)
+        # About the overall mean, or the two moments would cancel where the spread is small.
+        centred = values - values.mean()
+        variances = shares @ centred**2 - (shares @ centred) ** 2
+        return (float(values.std()), *self._interval(np.sqrt(np.maximum(variances, 0.0))))
+
+    def _counts(self, n: int) -> Array:
+        """How often each network is drawn: (samples, networks)."""
+        generator = np.random.default_rng(self.seed)
+        return generator.multinomial(n, np.full(n, 1 / n), size=self.n_samples).astype(np.float64)
+
+    def _interval(self, values: Array) -> tuple[float, float]:
+        low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return float(low), float(high)
