@@ -42,9 +42,11 @@ def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDAr
     i, j = torch.triu_indices(n, n, offset=1)
     batch = max(1, _BATCH_ENTRIES // items[0].numel())
     values = [
-        measure(*canonical(items[rows], items[columns])[:2]).cpu()
-        for rows, columns in zip(i.split(batch), j.split(batch), strict=True)
+        measure(*canonical(items[first], items[second])[:2]).cpu()
+        for first, second in zip(i.split(batch), j.split(batch), strict=True)
     ]
     matrix = np.zeros((n, n))
-    matrix[i, j] = matrix[j, i] = torch.cat(values).numpy()
+    # As NumPy arrays: a torch index of one entry would be taken for a scalar.
+    rows, columns = i.numpy(), j.numpy()
+    matrix[rows, columns] = matrix[columns, rows] = torch.cat(values).numpy()
     return matrix
