@@ -1,0 +1,135 @@
+"""The choice of components, lag and rank, once for all networks of a task."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from degen.errors import require, require_integer, require_number
+from degen.metrics.arrays import Array, to_networks
+from degen.metrics.dsa.dmd import Settings, fit, numerical_rank, spectrum
+from degen.metrics.dsa.embedding import Moments, n_components, project, windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The chosen settings and the curve they were chosen on.
+
+    Attributes:
+        settings: those with the smallest held-out error.
+        curve: one row for each lag and rank: `lag`, `rank`, `held_out_error` (mean over networks of the
+            one-step prediction error on held-out trials, as a share of the variance), `worst_error` (the
+            largest of a network), `aic` (mean over networks).
+    """
+
+    settings: Settings
+    curve: pd.DataFrame
+
+
+def choose(
+    activations: Array | Sequence[Array],
+    *,
+    lags: Sequence[int] = tuple(range(1, 31)),
+    ranks: Sequence[int] = (5, 10, 15, 20, 30, 40, 50, 75, 100),
+    variance: float = 0.99,
+    held_out: float = 0.25,
+) -> Choice:
+    """Components, lag and rank for all networks of a task, on the reconstruction of held-out trials.
+
+    The number of components is the most that any network needs for `variance`. Every pair of lag and rank is
+    then fitted on the first trials and predicts, on the others, the principal coordinates one step ahead; all
+    lags predict the same steps. App. D.1 of the paper minimizes this error over the lag, at full rank.
+
+    Args:
+        activations: (networks, trials, time, units), or a list of (trials, time, units).
+        lags: candidates, each below the number of time steps.
+        ranks: candidate sizes of the operator. Beside them stands the full rank of a lag, components * lag,
+            where it is not above the largest of them. Ranks that some network's windows lack are left out.
+        variance: share of variance that the components of each network hold.
+        held_out: share of the trials that is predicted; the last ones.
+
+    Raises:
+        BadInputError: an argument is out of range, or no candidate rank is held by the data.
+    """
+    require_number("held_out", held_out, above=0.0, maximum=0.9)
+    networks = to_networks("activations", activations, 3)
+    for index, states in enumerate(networks):
+        require(states.shape[0] >= 2, f"trials of network {index}", states.shape[0], "at least 2")
+    k = max(n_components(states, variance=variance) for states in networks)
+    candidates = _candidates(k, lags, ranks)
+    scores = [_errors(states, k, candidates, held_out) for states in networks]
+    rows = [
+        _row(lag, rank, [score[lag, rank] for score in scores])
+        for lag, rank in candidates
+        if all((lag, rank) in score for score in scores)
+    ]
+    require(bool(rows), "ranks", tuple(ranks), "such that the data hold at least one of them")
+    curve = pd.DataFrame(rows)
+    lag, rank = curve[["lag", "rank"]].to_numpy()[curve["held_out_error"].to_numpy().argmin()]
+    return Choice(Settings(n_components=k, lag=int(lag), rank=int(rank)), curve)
+
+
+def _candidates(k: int, lags: Sequence[int], ranks: Sequence[int]) -> list[tuple[int, int]]:
+    for name, values in (("lags", lags), ("ranks", ranks)):
+        require(len(values) > 0, name, tuple(values), "at least one candidate")
+        for value in values:
+            require_integer(name, value, 1)
+    full = {lag: k * lag for lag in lags}
+    return [
+        (lag, rank)
+        for lag in sorted(full)
+        for rank in sorted({*ranks, full[lag]})
+        if rank <= min(full[lag], max(ranks))
+    ]
+
+
+def _row(lag: int, rank: int, scores: list[tuple[float, float]]) -> dict[str, float]:
+    errors, aics = zip(*scores, strict=True)
+    return {
+        "lag": lag,
+        "rank": rank,
+        "held_out_error": sum(errors) / len(errors),
+        "worst_error": max(errors),
+        "aic": sum(aics) / len(aics),
+    }
+
+
+def _errors(
+    activations: Tensor, k: int, candidates: list[tuple[int, int]], held_out: float
+) -> dict[tuple[int, int], tuple[float, float]]:
+    """(lag, rank) to (held-out error, AIC) of one network, for the candidates that its windows hold."""
+    embedded = windows(project(activations, k), max(lag for lag, _ in candidates))
+    split = min(max(1, round(len(embedded) * (1 - held_out))), len(embedded) - 1)
+    train, test = Moments.of(embedded[:split]), Moments.of(embedded[split:])
+    scores = {}
+    for lag, ranks in _by_lag(candidates):
+        fitted, unseen = train.leading(k * lag), test.leading(k * lag)
+        values, axes = spectrum(fitted)
+        held = numerical_rank(values)
+        for rank in ranks:
+            if rank <= held:
+                operator, whiten = fit(fitted, values, axes, rank)
+                decode = axes[:k, :rank] * values[:rank].sqrt()
+                predictor = decode @ operator @ whiten.mT
+                aic = k * fitted.count * math.log(_unexplained(predictor, fitted)) + 2 * rank**2
+                scores[lag, rank] = (_unexplained(predictor, unseen), aic)
+    return scores
+
+
+def _by_lag(candidates: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    for lag in sorted({lag for lag, _ in candidates}):
+        yield lag, [rank for other, rank in candidates if other == lag]
+
+
+def _unexplained(predictor: Tensor, moments: Moments) -> float:
+    """Squared error of predicting the newest step (k entries) of the next window, over its second moment."""
+    k = len(predictor)
+    total = moments.after[:k, :k].trace()
+    explained = 2 * (predictor * moments.step[:k]).sum() - (predictor @ moments.before * predictor).sum()
+    # Exact prediction leaves rounding, which may be negative; the logarithm of AIC needs a positive number.
+    return max(float((total - explained) / total), torch.finfo(torch.float64).eps)

@@ -1,0 +1,52 @@
+"""The one pair loop: every distance matrix of the library is filled here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_BATCH_ENTRIES = 1 << 22  # entries of a batch of first (and of second) items: 32 MiB each
+
+
+def ordered(first: Tensor, second: Tensor) -> Tensor:
+    """True (pairs,) where the first of two stacked items (pairs, ...) comes after the second.
+
+    The order is that of the first entry in which the two differ. A solver that swaps such pairs returns the
+    same value for (a, b) and (b, a), to the last bit.
+    """
+    difference = (first - second).flatten(1)
+    entry = (difference != 0).to(torch.uint8).argmax(dim=1, keepdim=True)
+    return difference.gather(1, entry).squeeze(1) > 0
+
+
+def canonical(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(smaller, larger, swapped) of each pair, in the order of `ordered`."""
+    swapped = ordered(first, second)
+    mask = swapped.view(-1, *[1] * (first.ndim - 1))
+    return torch.where(mask, second, first), torch.where(mask, first, second), swapped
+
+
+def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDArray[np.float64]:
+    """The symmetric matrix (n, n) of `measure` over all pairs of n items, with a zero diagonal.
+
+    Args:
+        items: (n, ...), one entry for each network.
+        measure: takes stacked pairs (pairs, ...), (pairs, ...) and returns (pairs,). It never sees a pair in
+            both orders: the order depends on the two items alone, not on their places in `items`.
+    """
+    n = len(items)
+    i, j = torch.triu_indices(n, n, offset=1)
+    batch = max(1, _BATCH_ENTRIES // items[0].numel())
+    values = [
+        measure(*canonical(items[first], items[second])[:2]).cpu()
+        for first, second in zip(i.split(batch), j.split(batch), strict=True)
+    ]
+    matrix = np.zeros((n, n))
+    # As NumPy arrays: a torch index of one entry would be taken for a scalar.
+    rows, columns = i.numpy(), j.numpy()
+    matrix[rows, columns] = matrix[columns, rows] = torch.cat(values).numpy()
+    return matrix

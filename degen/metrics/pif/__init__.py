@@ -1,0 +1,19 @@
+"""Permutation-invariant Frobenius distance (PIF): are weights the same up to the order of units?"""
+
+from degen.metrics.pif.distances import (
+    NORMALIZATIONS,
+    SOLVERS,
+    Matching,
+    align,
+    distance_matrix,
+    unaligned_distance_matrix,
+)
+
+__all__ = [
+    "NORMALIZATIONS",
+    "SOLVERS",
+    "Matching",
+    "align",
+    "distance_matrix",
+    "unaligned_distance_matrix",
+]
