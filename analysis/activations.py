@@ -10,7 +10,7 @@ import torch
 
 import degen
 from analysis.gather import Trialset
-from analysis.results import Results, fingerprint, read_arrays, write_arrays
+from analysis.results import Results, fingerprint, is_made_from, write_arrays
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.storage import RunFolder
@@ -33,20 +33,25 @@ def require_pairs(experiment: Experiment, table: pd.DataFrame) -> None:
         count = len(converged(table, condition))
         if count < 2:
             raise BadInputError(
-                f"condition {condition.name} must have at least two converged networks to be compared, got {count}."
+                f"condition {condition.name} must have at least two converged networks, got {count}."
             )
 
 
 def activations(
     experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
 ) -> None:
-    """Store hidden states (networks, trials, time, units), initial and final recurrent matrices of each condition."""
+    """Store hidden states (networks, trials, time, units) and initial and final recurrent matrices."""
     written = 0
     for condition in experiment.conditions:
         seeds = converged(table, condition)
-        digests = table[table["condition"] == condition.signature].set_index("seed")["made_from"].loc[seeds].tolist()
+        digests = (
+            table[table["condition"] == condition.signature]
+            .set_index("seed")["made_from"]
+            .loc[seeds]
+            .tolist()
+        )
         made_from = fingerprint(digests, dataclasses.asdict(probe))
-        if read_arrays(results.activations(condition.signature), made_from) is not None:
+        if is_made_from(results.activations(condition.signature), made_from):
             continue
         run = degen.load(RunFolder.of(runs, condition).path)
         networks = [network for network in run.networks if network.seed in seeds]

@@ -1,12 +1,12 @@
 """The results folder of an experiment: every file name of the analysis.
 
-    results/<experiment>/
-        networks.parquet                     one row a network (gather)
-        history.parquet                      one row a network and epoch (gather)
-        activations/<signature>.safetensors  hidden states on the probe (activations)
-        matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
-        degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
-        figures/*.pdf, *.png
+results/<experiment>/
+    networks.parquet                     one row a network (gather)
+    history.parquet                      one row a network and epoch (gather)
+    activations/<signature>.safetensors  hidden states on the probe (activations)
+    matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
+    degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
+    figures/*.pdf, *.png
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pandas as pd
 from torch import Tensor
 
 from degen.errors import BadInputError
-from degen.files import read_tensors, write_atomically, write_tensors
+from degen.files import read_metadata, write_atomically, write_tensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +66,10 @@ class Results:
     def activations(self, signature: str) -> Path:
         return self.path / "activations" / f"{signature}.safetensors"
 
+    def choice(self, metric: str, task: str) -> Path:
+        """What a metric's settings for a task were chosen on."""
+        return self.path / "matrices" / metric / f"{task}-choice.parquet"
+
     def matrix(self, metric: str, signature: str) -> Path:
         return self.path / "matrices" / metric / f"{signature}.safetensors"
 
@@ -84,7 +88,7 @@ def write_table(path: Path, table: pd.DataFrame, made_from: str) -> None:
 
 
 def read_table(path: Path, made_from: str | None = None) -> pd.DataFrame | None:
-    """The table, or None where it is missing or was made from something else than `made_from` (any if None)."""
+    """The table, or None where it is missing or made from something else than `made_from` (any if None)."""
     if not path.exists():
         return None
     try:
@@ -101,9 +105,6 @@ def write_arrays(path: Path, arrays: dict[str, Tensor], metadata: dict[str, Any]
     write_tensors(path, arrays, metadata | {"made_from": made_from})
 
 
-def read_arrays(path: Path, made_from: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Arrays and metadata, or None where missing or made from something else than `made_from` (any if None)."""
-    if not path.exists():
-        return None
-    arrays, metadata = read_tensors(path)
-    return (arrays, metadata) if made_from in (None, metadata["made_from"]) else None
+def is_made_from(path: Path, made_from: str) -> bool:
+    """Whether the file is there and was made from that."""
+    return path.exists() and read_metadata(path).get("made_from") == made_from

@@ -1,4 +1,4 @@
-"""Intervals over networks: the pairs of n networks are not independent, the networks are (SPEC, section 7)."""
+"""Intervals over networks: their pairs are not independent, the networks are (SPEC, section 7)."""
 
 from __future__ import annotations
 

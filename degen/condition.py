@@ -61,7 +61,7 @@ class Condition:
         for name in (*PARTS, "dtype"):
             require(name in config, name, None, "given: it is a part of every condition")
         require_choice("dtype", config["dtype"], tuple(DTYPES))
-        built = {name: _build(config[name], base, name) for name, base in PARTS.items()}
+        built = {name: build(config[name], base, name) for name, base in PARTS.items()}
         complete = {name: node for name, (node, _) in built.items()} | {"dtype": config["dtype"]}
         task, model, training, regularizer = (built[name][1] for name in PARTS)
         return cls(complete, task, model, training, regularizer, DTYPES[config["dtype"]])
@@ -114,8 +114,17 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def _build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
-    """The completed configuration of an object and the object, an instance of `base`."""
+def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
+    """The completed configuration of an object and the object, an instance of `base`.
+
+    Args:
+        node: `_target_`, the dotted name of a class, and its arguments, which may be such mappings in turn.
+        base: what the class must derive from.
+        field: where the node stands, for messages.
+
+    Raises:
+        BadInputError: the class or an argument is not allowed, missing or misspelt.
+    """
     require(isinstance(node, Mapping) and "_target_" in node, field, node, "a mapping with the key _target_")
     target = _class(node["_target_"], base, field)
     parameters = inspect.signature(target).parameters
@@ -137,7 +146,7 @@ def _build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
             raise BadInputError(f"{path} is missing: {target.__name__} needs a value for it.")
         complete[name] = arguments[name] = _plain(value, path)
         if isinstance(value, Mapping) and "_target_" in value:
-            complete[name], arguments[name] = _build(value, hints.get(name, object), path)
+            complete[name], arguments[name] = build(value, hints.get(name, object), path)
         elif hints.get(name) is float and isinstance(value, int) and not isinstance(value, bool):
             # 1 and 1.0 must name the same condition.
             complete[name] = arguments[name] = float(value)

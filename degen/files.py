@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -68,11 +69,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         BadInputError: the file is truncated, damaged or altered.
     """
     try:
-        content = path.read_bytes()
-        tensors = safetensors.torch.load(content)
-        size = int.from_bytes(content[:8], "little")
-        stored = json.loads(content[8 : 8 + size])["__metadata__"]
-        header, digest = stored["metadata"], stored["sha256"]
+        tensors = safetensors.torch.load(path.read_bytes())
+        header, digest = _header(path)
     except (SafetensorError, KeyError, ValueError) as error:
         raise BadInputError(
             f"{path} must be a complete file written by degen, got a damaged one ({error})."
@@ -82,6 +80,26 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} must be as degen wrote it, got contents that do not match their checksum."
         )
     return tensors, json.loads(header) | {"sha256": digest}
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone, without reading or checking the tensors; empty where the file is no such file."""
+    try:
+        header, digest = _header(path)
+    except (SafetensorError, KeyError, ValueError):
+        return {}
+    return json.loads(header) | {"sha256": digest}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of any file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _header(path: Path) -> tuple[str, str]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        stored = file.metadata() or {}
+    return stored["metadata"], stored["sha256"]
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:

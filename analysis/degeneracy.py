@@ -1,0 +1,88 @@
+"""Degeneracy: one number with its interval for each condition and measure (section 2.3 of the paper)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.results import Results, fingerprint, read_table, write_table
+from analysis.statistics import Bootstrap
+from degen.condition import Condition
+from degen.files import read_tensors, write_atomically
+from launch.conditions import Experiment
+
+STATUSES = ("converged", "unconverged", "diverged")
+
+
+def degeneracy(
+    experiment: Experiment, results: Results, table: pd.DataFrame, metrics: list[str], bootstrap: Bootstrap
+) -> pd.DataFrame:
+    """The degeneracy table, as parquet and CSV.
+
+    Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
+    the value), converged, unconverged, diverged, missing. Measures:
+
+    - each pairwise metric: the mean over pairs of converged networks;
+    - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
+    - weight_change: mean Frobenius norm of the change of the effective recurrent matrix.
+    """
+    rows: list[dict[str, Any]] = []
+    for condition in experiment.conditions:
+        networks = table[table["condition"] == condition.signature]
+        counts = {status: int((networks["status"] == status).sum()) for status in STATUSES}
+        counts["missing"] = len(experiment.seeds) - len(networks)
+        known = {
+            "task": condition.task_name,
+            "condition": condition.signature,
+            "label": condition.label,
+            "factor": condition.value(experiment.factor),
+        }
+        for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
+            measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
+            rows.append(known | measured | {"networks": counts["converged"]} | counts)
+    found = pd.DataFrame(rows)
+    made_from = fingerprint(found.to_csv(), dataclasses.asdict(bootstrap))
+    is_new = read_table(results.degeneracy, made_from) is None
+    if is_new:
+        write_table(results.degeneracy, found, made_from)
+        write_atomically(results.degeneracy.with_suffix(".csv"), found.to_csv(index=False).encode())
+    print(f"degeneracy: {len(found)} values, {'new' if is_new else 'unchanged'}", flush=True)
+    return found
+
+
+def _measures(
+    condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
+) -> list[tuple[str, str, tuple[float, float, float]]]:
+    good = networks[networks["status"] == "converged"].sort_values("seed")
+    ood = good["ood_loss"].to_numpy(np.float64)
+    change = good["weight_change"].to_numpy(np.float64)
+    measured = [
+        ("behaviour", "sigma_ood", bootstrap.deviation(ood)),
+        ("behaviour", "mean_ood", bootstrap.mean(ood)),
+    ]
+    for name in metrics:
+        arrays, metadata = read_tensors(results.matrix(name, condition.signature))
+        measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
+    return [*measured, ("feature learning", "weight_change", bootstrap.mean(change))]
+
+
+def as_text(table: pd.DataFrame, level: float) -> str:
+    """The table for a terminal: a row a condition, a column a measure with its interval."""
+    cells = table.assign(
+        cell=[_cell(*row) for row in zip(table["value"], table["low"], table["high"], strict=True)]
+    )
+    wide = cells.pivot(index="label", columns="measure", values="cell")
+    wide = wide.loc[table["label"].unique(), table["measure"].unique()]
+    counts = table.drop_duplicates("label").set_index("label")[[*STATUSES, "missing"]]
+    headings = dict(table.drop_duplicates("measure")[["measure", "level"]].to_numpy())
+    wide.columns = pd.Index([f"{headings[measure]}: {measure}" for measure in wide.columns])
+    wide.insert(0, "converged/unconverged/diverged/missing", counts.astype(str).agg("/".join, axis=1))
+    transposed = wide.T.rename_axis(columns=None).to_string()
+    return f"{transposed}\n(value [{level:.0%} interval, bootstrap over networks])"
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"

@@ -1,0 +1,36 @@
+"""Figures, each from tables and matrices alone; one file a figure, `style` for what they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.figures import degeneracy, embedding, loss
+from analysis.results import Results, fingerprint, read_table
+from degen.files import read_tensors, sha256, write_atomically
+from launch.conditions import Experiment
+
+
+def draw_all(experiment: Experiment, results: Results) -> list[Path]:
+    """Draw the figures of an experiment; nothing where they are there, made from the same files."""
+    titles = {
+        condition.signature: f"{condition.task_name} {condition.value(experiment.factor)}"
+        for condition in experiment.conditions
+    }
+    thresholds = {condition.signature: condition.training.threshold for condition in experiment.conditions}
+    matrices = {signature: results.matrix("dsa", signature) for signature in titles}
+    sources = [results.degeneracy, results.history, *(path for path in matrices.values() if path.exists())]
+    made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
+    record = results.figures / ".made_from"
+    drawn = sorted(results.figures.glob("*.p[dn][fg]"))
+    if drawn and record.exists() and record.read_text() == made_from:
+        return drawn
+    table, history = read_table(results.degeneracy), read_table(results.history)
+    assert table is not None  # written by the stages before
+    assert history is not None
+    paths = degeneracy.draw(table, experiment.label, results.figures)
+    paths += loss.draw(history, titles, thresholds, results.figures)
+    if all(path.exists() for path in matrices.values()):
+        distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
+        paths += embedding.draw(distances, titles, "dsa", results.figures)
+    write_atomically(record, made_from.encode())
+    return paths

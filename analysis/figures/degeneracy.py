@@ -1,0 +1,39 @@
+"""Degeneracy against the swept factor, a panel for each measure (as Figs 3, 4, 6, 7 and 8 of the paper)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from analysis.figures.style import PANEL, save
+
+
+def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
+    """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
+
+    Args:
+        table: as `analysis.degeneracy.degeneracy` returns it.
+        label: the factor in words.
+    """
+    measures = table.drop_duplicates("measure")[["level", "measure"]].to_numpy()
+    columns = min(4, len(measures))
+    rows = -(-len(measures) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PANEL[0] * columns, PANEL[1] * rows), squeeze=False, layout="constrained"
+    )
+    for axis, (level, measure) in zip(axes.flat, measures, strict=False):
+        for task, group in table[table["measure"] == measure].groupby("task"):
+            group = group.sort_values("factor")
+            axis.plot(group["factor"], group["value"], marker="o", markersize=3, label=task)
+            axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
+        axis.set(title=level, ylabel=str(measure).replace("_", " "), xlabel=label)
+        axis.set_xticks(sorted(table["factor"].unique()))
+    for axis in axes.flat[len(measures) :]:
+        axis.set_visible(False)
+    low, high = table["networks"].min(), table["networks"].max()
+    networks = f"{low}" if low == high else f"{low} to {high}"
+    figure.suptitle(f"{networks} converged networks a condition; bands: bootstrap over networks", fontsize=7)
+    axes.flat[0].legend(frameon=False, fontsize=6)
+    return save(figure, folder, "degeneracy")

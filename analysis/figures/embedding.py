@@ -1,0 +1,45 @@
+"""Networks in the plane by multidimensional scaling of their distances (as Fig. 3A of the paper)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.manifold import MDS
+
+from analysis.figures.style import PANEL, save
+
+
+def draw(
+    distances: dict[str, NDArray[np.float64]], titles: dict[str, str], metric: str, folder: Path
+) -> list[Path]:
+    """Draw each condition's networks, all panels to one scale: tighter means less degenerate.
+
+    Args:
+        distances: signature to matrix (networks, networks).
+        titles: signature to what stands above the panel.
+        metric: its name.
+    """
+    columns = min(4, len(distances))
+    rows = -(-len(distances) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PANEL[0] * columns, PANEL[0] * rows), squeeze=False, layout="constrained"
+    )
+    points = {signature: _embed(matrix) for signature, matrix in distances.items()}
+    reach = 1.1 * max(np.abs(place).max() for place in points.values()) or 1.0
+    for axis, (signature, place) in zip(axes.flat, points.items(), strict=False):
+        axis.scatter(*place.T, s=12, alpha=0.8, linewidth=0)
+        axis.set(title=titles[signature], xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        axis.set(xlabel=f"{len(place)} networks")
+    for axis in axes.flat[len(points) :]:
+        axis.set_visible(False)
+    figure.suptitle(f"multidimensional scaling of {metric} distances", fontsize=7)
+    return save(figure, folder, f"embedding-{metric}")
+
+
+def _embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centred places in the plane (networks, 2), from a fixed seed."""
+    scaling = MDS(n_components=2, metric="precomputed", init="classical_mds", n_init=1, random_state=0)
+    return scaling.fit_transform(distances)

@@ -1,0 +1,189 @@
+"""Matrices: the distance of every pair of networks of a condition, for each metric. One loop serves all."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analysis.results import Results, fingerprint, is_made_from, write_arrays, write_table
+from degen.condition import Condition
+from degen.errors import require_choice, require_integer, require_number
+from degen.files import read_metadata, read_tensors
+from degen.metrics import dsa, pif, representation
+from launch.conditions import Experiment
+
+States = list[dict[str, Tensor]]
+"""For each condition what `analysis.activations` stored: `hidden`, `recurrent`, `initial_recurrent`."""
+
+
+class Metric(ABC):
+    """A distance between the networks of a condition, chosen and set in `conf/metric/`."""
+
+    @property
+    @abstractmethod
+    def level(self) -> str:
+        """dynamics, weights or representation."""
+
+    @abstractmethod
+    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        """Matrices (networks, networks) of all conditions of a task, and what the settings were chosen on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DSA(Metric):
+    """Dynamical similarity analysis, with components, lag and rank chosen once for a task.
+
+    Args:
+        score: angular, frobenius, normalized or wasserstein.
+        lowest_lag, highest_lag: delay lags tried, both included.
+        ranks: operator sizes tried.
+        variance: share of variance that the principal components hold.
+        held_out: share of the probe's trials on which the choice is made.
+        seed: of the random starts.
+    """
+
+    score: str
+    lowest_lag: int
+    highest_lag: int
+    ranks: list[int]
+    variance: float
+    held_out: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_choice("metrics.dsa.score", self.score, dsa.SCORES)
+        require_integer("metrics.dsa.lowest_lag", self.lowest_lag, 1)
+        require_integer("metrics.dsa.highest_lag", self.highest_lag, self.lowest_lag)
+        require_number("metrics.dsa.variance", self.variance, above=0.0, maximum=1.0)
+
+    @property
+    def level(self) -> str:
+        return "dynamics"
+
+    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        networks = [network for condition in states for network in condition["hidden"]]
+        choice = dsa.choose(
+            networks,
+            lags=range(self.lowest_lag, self.highest_lag + 1),
+            ranks=self.ranks,
+            variance=self.variance,
+            held_out=self.held_out,
+        )
+        operators = [dsa.operators(condition["hidden"], choice.settings) for condition in states]
+        matrices = [dsa.distance_matrix(group, score=self.score, seed=self.seed) for group in operators]
+        chosen = dataclasses.asdict(choice.settings)
+        curve = choice.curve.assign(
+            n_components=chosen["n_components"],
+            chosen=(choice.curve["lag"] == chosen["lag"]) & (choice.curve["rank"] == chosen["rank"]),
+        )
+        return matrices, curve
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PIF(Metric):
+    """Permutation-invariant Frobenius distance of recurrent matrices, or the same without alignment.
+
+    Args:
+        weights: recurrent (trained) or initial_recurrent.
+        normalization: frobenius, parameters or relative.
+        aligned: minimize over permutations of units.
+        seed: of the random starts.
+    """
+
+    weights: str
+    normalization: str
+    aligned: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_choice("metrics.pif.weights", self.weights, ("recurrent", "initial_recurrent"))
+        require_choice("metrics.pif.normalization", self.normalization, pif.NORMALIZATIONS)
+
+    @property
+    def level(self) -> str:
+        return "weights"
+
+    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        groups = [condition[self.weights] for condition in states]
+        if self.aligned:
+            matrices = [
+                pif.distance_matrix(group, seed=self.seed, normalization=self.normalization)
+                for group in groups
+            ]
+        else:
+            matrices = [
+                pif.unaligned_distance_matrix(group, normalization=self.normalization) for group in groups
+            ]
+        return matrices, None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SVCCA(Metric):
+    """1 - SVCCA of hidden states, time steps of all trials as samples.
+
+    Args:
+        variance: share of variance kept.
+    """
+
+    variance: float
+
+    @property
+    def level(self) -> str:
+        return "representation"
+
+    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        samples = [condition["hidden"].flatten(1, 2) for condition in states]
+        return [representation.svcca(group, variance=self.variance) for group in samples], None
+
+
+def matrices(experiment: Experiment, results: Results, metrics: dict[str, tuple[dict, Metric]]) -> None:
+    """Store the distance matrices of every condition, task by task, for each metric.
+
+    Args:
+        metrics: name to completed configuration and metric.
+    """
+    by_task = groupby(sorted(experiment.conditions, key=_task), key=_task)
+    groups = {task: list(conditions) for task, conditions in by_task}
+    for name, (config, metric) in metrics.items():
+        fresh = [
+            task for task, conditions in groups.items() if _compute(results, name, config, metric, conditions)
+        ]
+        print(
+            f"matrices: {name} of {len(experiment.conditions)} conditions, "
+            f"{len(fresh)} of {len(groups)} tasks new",
+            flush=True,
+        )
+
+
+def _task(condition: Condition) -> str:
+    return condition.task_name
+
+
+def _compute(
+    results: Results, name: str, config: dict, metric: Metric, conditions: Sequence[Condition]
+) -> bool:
+    """Compute and store one metric of one task's conditions; False where that is there already."""
+    sources = [results.activations(condition.signature) for condition in conditions]
+    made_from = fingerprint(config, [read_metadata(source)["sha256"] for source in sources])
+    targets = [results.matrix(name, condition.signature) for condition in conditions]
+    if all(is_made_from(target, made_from) for target in targets):
+        return False
+    stored = [read_tensors(source) for source in sources]
+    found, curve = metric.distances([arrays for arrays, _ in stored])
+    if curve is not None:
+        targets[0].parent.mkdir(parents=True, exist_ok=True)
+        write_table(results.choice(name, conditions[0].task_name), curve, made_from)
+    for target, (_, metadata), distances in zip(targets, stored, found, strict=True):
+        arrays = {"distances": torch.from_numpy(distances)}
+        write_arrays(
+            target, arrays, {"seeds": metadata["seeds"], "metric": config, "level": metric.level}, made_from
+        )
+    return True
