@@ -1,0 +1,132 @@
+"""What the tests share: conditions composed as a user would, and the entry point in processes of its own."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from degen.condition import Condition
+from degen.tasks import Task
+from launch.cli import compose
+
+TINY = (
+    "task.n_steps=20",
+    "width=8",
+    "training.batch=8",
+    "training.steps_per_epoch=4",
+    "training.max_epochs=4",
+)
+"""Overrides of the flip-flop that train in a fraction of a second."""
+
+# As in launch.train: the members of an ensemble are spread over the cores instead.
+torch.set_num_threads(1)
+
+# Children are forked from a process that has imported everything: a real process, without seconds of imports.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["launch.train", "tests.conftest"])
+
+
+@functools.cache
+def build(*overrides: str) -> Condition:
+    """The condition of `launch.train` with these overrides."""
+    return Condition.from_config(compose("train", list(overrides)))
+
+
+def task(*overrides: str) -> Task:
+    """Its task."""
+    return build(*overrides).task
+
+
+class Launched:
+    """`python -m launch.train ARGUMENTS` in a process of its own, its output in files."""
+
+    def __init__(self, arguments: tuple[str, ...], folder: Path, before: Callable[[], None] | None = None):
+        self.outputs = folder / f"{os.urandom(8).hex()}.out", folder / f"{os.urandom(8).hex()}.err"
+        self.process = _PROCESSES.Process(
+            target=_launch_train, args=(arguments, folder, self.outputs, before)
+        )
+        self.process.start()
+
+    @property
+    def stdout(self) -> str:
+        return self.outputs[0].read_text() if self.outputs[0].exists() else ""
+
+    @property
+    def stderr(self) -> str:
+        return self.outputs[1].read_text() if self.outputs[1].exists() else ""
+
+    def wait(self) -> int:
+        """The exit code; minus the signal's number if one killed the process."""
+        self.process.join(timeout=120)
+        code = self.process.exitcode
+        assert code is not None, "the process hangs"
+        return code
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, number)
+
+
+def _launch_train(
+    arguments: tuple[str, ...], folder: Path, outputs: tuple[Path, Path], before: Callable[[], None] | None
+) -> None:
+    os.chdir(folder)
+    for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
+        with open(path, "wb") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    sys.argv = ["launch.train", *arguments]
+    if before is not None:
+        before()
+    from launch.train import main
+
+    main()
+
+
+Launch = Callable[..., Launched]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Launch]:
+    """Start `launch.train` in an empty folder, with runs/ there; whatever still runs at the end is killed."""
+    started: list[Launched] = []
+
+    def start(*arguments: str, before: Callable[[], None] | None = None) -> Launched:
+        started.append(Launched(arguments, tmp_path, before))
+        return started[-1]
+
+    yield start
+    for launched in started:
+        launched.kill()
+        launched.process.join()
+
+
+@pytest.fixture
+def launch(start: Launch) -> Launch:
+    """The same, to its end; it must succeed."""
+
+    def launch(*arguments: str, **options: Any) -> Launched:
+        launched = start(*arguments, **options)
+        assert launched.wait() == 0, launched.stderr
+        return launched
+
+    return launch
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of three tiny trained networks. Read only: copy it to change it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    launched = Launched((*TINY, "seeds=3"), folder)
+    assert launched.wait() == 0, launched.stderr
+    (run,) = folder.glob("runs/flip_flop/*")
+    return run

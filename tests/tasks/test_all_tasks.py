@@ -1,0 +1,155 @@
+"""What every task and every variant has in common."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.streams import Stream, key
+from degen.tasks import Trials
+from tests.conftest import task
+
+VARIANTS = [
+    ("task=flip_flop", "task.channels=1"),
+    ("task=flip_flop", "task.channels=4"),
+    ("task=sine_wave", "task.channels=1"),
+    ("task=sine_wave", "task.channels=3"),
+    ("task=delayed_discrimination", "task.channels=1"),
+    ("task=delayed_discrimination", "task.channels=3", "task.auxiliary_loss=true"),
+    ("task=delayed_discrimination", "task.longest_delay=40", "task.n_steps=70"),
+    *(
+        ("task=path_integration", f"task.dimensions={d}", f"task.heading={heading}", f"task.start={start}")
+        for d in (2, 3)
+        for heading in ("angle", "unit_vector", "velocity")
+        for start in ("displacement", "pulse", "constant", "hidden_state")
+    ),
+]
+variants = pytest.mark.parametrize("overrides", VARIANTS, ids=" ".join)
+
+
+def arrays(trials: Trials) -> list[torch.Tensor]:
+    return [array for array in (trials.inputs, trials.targets, trials.start) if array is not None]
+
+
+@variants
+def test_arrays_have_the_shape_of_the_keys_then_trials_time_and_units(overrides):
+    here = task(*overrides)
+    for keys in (torch.tensor(5), torch.tensor([5, 6]), torch.tensor([[5, 6, 7], [8, 9, 10]])):
+        trials = here.generate(4, Stream(keys))
+        assert trials.inputs.shape == (*keys.shape, 4, here.n_steps, here.n_inputs)
+        assert trials.targets.shape == (*keys.shape, 4, here.n_steps, here.n_outputs)
+        assert trials.mask is None
+        assert (0 if trials.start is None else trials.start.shape[-1]) == here.n_start
+        assert trials.start is None or trials.start.shape == (*keys.shape, 4, here.n_start)
+
+
+@variants
+def test_a_seed_has_the_same_trials_whatever_its_neighbours(overrides):
+    here = task(*overrides)
+    together = here.generate(3, Stream.named([4, 0, 9, 2, 7], "test"))
+    for place, seed in enumerate([4, 0, 9, 2, 7]):
+        alone = here.generate(3, Stream.named([seed], "test"))
+        for one, all_of_them in zip(arrays(alone), arrays(together), strict=True):
+            assert torch.equal(one[0], all_of_them[place])
+
+
+@variants
+def test_several_steps_drawn_at_once_are_those_drawn_one_by_one(overrides):
+    here = task(*overrides)
+    keys = torch.tensor([[key(seed, "test", 0, step) for seed in (0, 1)] for step in range(3)])
+    together = here.generate(3, Stream(keys))
+    for step in range(3):
+        alone = here.generate(3, Stream.named([0, 1], "test", 0, step))
+        for one, all_of_them in zip(arrays(alone), arrays(together), strict=True):
+            assert torch.equal(one, all_of_them[step])
+
+
+@variants
+def test_trials_are_a_pure_function_of_task_and_address(overrides):
+    here = task(*overrides)
+    first, second = (here.generate(3, Stream.named([1, 2], "test")) for _ in range(2))
+    for one, other in zip(arrays(first), arrays(second), strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(first.inputs[0], first.inputs[1])
+
+
+@variants
+def test_trials_are_finite_and_of_the_streams_type(overrides):
+    for dtype in (torch.float32, torch.float64):
+        for array in arrays(task(*overrides).generate(16, Stream.named([0], "test", dtype=dtype))):
+            assert array.dtype == dtype
+            assert array.isfinite().all()
+
+
+@variants
+def test_the_out_of_distribution_version_takes_the_same_network(overrides):
+    here = task(*overrides)
+    there = here.ood()
+    assert type(there) is type(here)
+    assert there != here
+    assert (there.n_inputs, there.n_outputs, there.n_start) == (here.n_inputs, here.n_outputs, here.n_start)
+    there.generate(2, Stream.named([0], "test"))
+
+
+@pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration"])
+def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs(name):
+    here = task(f"task={name}")
+    there = here.ood()
+    assert there.n_steps == 2 * here.n_steps
+    assert vars(there) == vars(here) | {"n_steps": 2 * here.n_steps}
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("flip_flop", "channels", 0),
+        ("flip_flop", "channels", 1.5),
+        ("flip_flop", "channels", True),
+        ("flip_flop", "n_steps", 0),
+        ("flip_flop", "pulse_probability", 0.0),
+        ("flip_flop", "pulse_probability", 1.1),
+        ("sine_wave", "channels", 0),
+        ("sine_wave", "n_steps", -1),
+        ("sine_wave", "time_step", 0.0),
+        ("sine_wave", "lowest_frequency", 0.0),
+        ("sine_wave", "highest_frequency", 0.5),
+        ("sine_wave", "n_frequencies", 0),
+        ("delayed_discrimination", "channels", 0),
+        ("delayed_discrimination", "shortest_delay", -1),
+        ("delayed_discrimination", "longest_delay", 4),
+        ("delayed_discrimination", "longest_delay", 31),
+        ("delayed_discrimination", "n_steps", 49),
+        ("delayed_discrimination", "lowest_amplitude", -1),
+        ("delayed_discrimination", "highest_amplitude", 2),
+        ("delayed_discrimination", "first_onset", -1),
+        ("delayed_discrimination", "pulse_steps", 0),
+        ("delayed_discrimination", "response_onset", 4),
+        ("delayed_discrimination", "response_steps", 0),
+        ("delayed_discrimination", "auxiliary_loss", "yes"),
+        ("delayed_discrimination", "auxiliary_scale", 0.0),
+        ("path_integration", "dimensions", 4),
+        ("path_integration", "n_steps", 0),
+        ("path_integration", "heading", "compass"),
+        ("path_integration", "start", "nowhere"),
+        ("path_integration", "box_size", 0.7),
+        ("path_integration", "highest_speed", 0.0),
+        ("path_integration", "speed_std", -0.1),
+        ("path_integration", "heading_std", -0.1),
+        ("path_integration", "noise_std", -0.1),
+        ("path_integration", "mean_stop", 0.5),
+        ("path_integration", "mean_go", 0.5),
+    ],
+)
+def test_a_bad_argument_is_one_sentence_that_names_the_field_the_value_and_what_is_allowed(
+    name, field, value
+):
+    good = task(f"task={name}")
+    with pytest.raises(BadInputError) as caught:
+        type(good)(**vars(good) | {field: value})
+    sentence = str(caught.value)
+    named = "longest_delay" if (name, field) == ("delayed_discrimination", "n_steps") else field
+    assert sentence.startswith(f"task.{named} must be ")
+    assert sentence.endswith("." if named != field else f", got {value!r}.")
+    assert "\n" not in sentence
+    assert ". " not in sentence
