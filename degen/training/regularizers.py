@@ -40,7 +40,10 @@ class NuclearNorm(_Weighted):
     """strength times the sum of singular values: towards low rank."""
 
     def __call__(self, recurrent: Tensor) -> Tensor:
-        return self.strength * torch.linalg.svdvals(recurrent).sum(dim=-1)
+        # A decomposition of a matrix that is not finite would raise for the whole batch.
+        finite = recurrent.isfinite().all(dim=(-2, -1))
+        values = torch.linalg.svdvals(torch.where(finite[:, None, None], recurrent, 0.0))
+        return self.strength * values.sum(dim=-1).where(finite, torch.nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
