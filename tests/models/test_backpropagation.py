@@ -1,0 +1,116 @@
+"""Hand-written backpropagation through time against derivations that know nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from degen.models import Model, Parameters, mup, standard
+from degen.models.base import Model as Base
+from degen.streams import Stream
+from degen.tasks import Task, Trials
+from tests.conftest import build
+
+CONDITIONS = [
+    (task, parameterization, "width=7", gamma)
+    for task in (
+        "task=flip_flop task.channels=2",
+        "task=path_integration task.start=hidden_state",
+        "task=delayed_discrimination",  # tau below 1 under mup
+    )
+    for parameterization in ("parameterization=standard", "parameterization=mup")
+    for gamma in ("gamma=1", "gamma=0.3")
+]
+conditions = pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
+
+
+def drawn(overrides: tuple[str, ...], n_trials: int = 4) -> tuple[Task, Model, Parameters, Trials]:
+    """Three members with weights and 12 steps of trials in float64."""
+    condition = build(*" ".join(overrides).split())
+    stream = Stream.named([0, 1, 2], "weights", dtype=torch.float64)
+    parameters = condition.model.initialize(condition.task, stream)
+    if "bias" in parameters:
+        assert parameters["bias"].abs().min() > 0  # or its gradient would not be tested
+    trials = condition.task.generate(n_trials, Stream.named([0, 1, 2], "trials", dtype=torch.float64))
+    short = Trials(trials.inputs[:, :, :12], trials.targets[:, :, :12], start=trials.start)
+    return condition.task, condition.model, parameters, short
+
+
+def gradients(states_of, model: Model, parameters: Parameters, trials: Trials) -> tuple[Tensor, Parameters]:
+    """Outputs and gradients of a loss on outputs and states, by way of an unroll."""
+    leaves = {name: weights.clone().requires_grad_() for name, weights in parameters.items()}
+    states = states_of(leaves, trials)
+    outputs = model.readout(leaves, states)
+    loss = ((outputs - trials.targets) ** 2).sum() + (states**3).sum()
+    return outputs, dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+
+@conditions
+def test_states_outputs_and_gradients_equal_those_of_the_plain_loop_under_autograd(overrides):
+    _, model, parameters, trials = drawn(overrides)
+
+    def plain_loop(leaves: Parameters, trials: Trials) -> Tensor:
+        return Base.unroll(model, leaves, trials)
+
+    assert type(model).unroll is not Base.unroll
+    assert torch.allclose(
+        model.unroll(parameters, trials), plain_loop(parameters, trials), rtol=0, atol=1e-13
+    )
+    fast, slow = (gradients(unroll, model, parameters, trials) for unroll in (model.unroll, plain_loop))
+    assert torch.allclose(fast[0], slow[0], rtol=0, atol=1e-12)
+    assert torch.equal(fast[0], model(parameters, trials))
+    for name, gradient in slow[1].items():
+        assert gradient.abs().max() > 0
+        assert torch.allclose(fast[1][name], gradient, rtol=1e-11, atol=1e-12), name
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_gradients_of_the_unrolls_equal_finite_differences(steps):
+    def array(*shape: int) -> Tensor:
+        return Stream.named([0], f"array {shape}", dtype=torch.float64).normal(*shape)[0].requires_grad_()
+
+    drive, recurrent, hidden = array(2, steps, 3, 4), array(2, 4, 4), array(2, 3, 4)
+    assert torch.autograd.gradcheck(standard._Unroll.apply, (drive, recurrent, hidden))
+    assert torch.autograd.gradcheck(mup._Unroll.apply, (drive, recurrent, hidden, 0.3))
+    assert torch.autograd.gradcheck(mup._Unroll.apply, (drive, recurrent, hidden, 1.0))
+
+
+@conditions
+def test_a_members_states_do_not_depend_on_its_company(overrides):
+    _, model, parameters, trials = drawn(overrides)
+    together = model.unroll(parameters, trials)
+    for i in range(3):
+        one = {name: weights[i : i + 1] for name, weights in parameters.items()}
+        alone = model.unroll(one, trials.map(lambda array, i=i: array[i : i + 1]))
+        # One member takes the two-dimensional product, which may add in another order.
+        assert torch.allclose(alone[0], together[i], rtol=0, atol=1e-12)
+
+
+def test_the_unroll_leaves_the_callers_arrays_alone():
+    for overrides in (CONDITIONS[4], CONDITIONS[6]):
+        _, model, parameters, trials = drawn(overrides)
+        before = {name: weights.clone() for name, weights in parameters.items()}, trials.map(torch.clone)
+        gradients(model.unroll, model, parameters, trials)
+        assert all(torch.equal(parameters[name], before[0][name]) for name in parameters)
+        assert torch.equal(trials.inputs, before[1].inputs)
+        assert torch.equal(trials.start, before[1].start)
+
+
+def test_standard_is_torchs_rnn_with_a_linear_readout():
+    _, model, parameters, trials = drawn(("task=flip_flop", "width=7", "gamma=2"))
+    for i in range(3):
+        rnn, readout = nn.RNN(3, 7, batch_first=True).double(), nn.Linear(7, 3).double()
+        values = {name: weights[i] for name, weights in parameters.items()}
+        rnn.load_state_dict(
+            {
+                "weight_ih_l0": values["input"],
+                "weight_hh_l0": values["recurrent"],
+                "bias_ih_l0": values["bias"],
+                "bias_hh_l0": torch.zeros(7),
+            }
+        )
+        readout.load_state_dict({"weight": values["output"], "bias": values["output_bias"]})
+        states, _ = rnn(trials.inputs[i])
+        assert torch.allclose(model.unroll(parameters, trials)[i], states, rtol=0, atol=1e-13)
+        assert torch.allclose(model(parameters, trials)[i], readout(states) / 2, rtol=0, atol=1e-13)

@@ -1,0 +1,124 @@
+"""Initial weights, scales and the role of gamma (SPEC, section 3)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy import stats
+
+from degen.errors import BadInputError
+from degen.streams import Stream
+from tests.conftest import build
+
+FLIP_FLOP = ("task=flip_flop", "task.channels=4")
+PATH = ("task=path_integration", "task.start=hidden_state")
+
+
+def initial(*overrides: str) -> dict[str, torch.Tensor]:
+    condition = build(*overrides)
+    return condition.model.initialize(condition.task, Stream.named([0, 1], "test", dtype=torch.float64))
+
+
+@pytest.mark.parametrize("task", [FLIP_FLOP, PATH])
+@pytest.mark.parametrize("width", [25, 400])
+def test_standard_weights_are_uniform_within_one_over_the_root_of_the_width(task, width):
+    weights = initial(*task, f"width={width}")
+    n_inputs, n_outputs = (4, 4) if task is FLIP_FLOP else (2, 2)
+    shapes = {
+        "recurrent": (2, width, width),
+        "input": (2, width, n_inputs),
+        "bias": (2, width),
+        "output": (2, n_outputs, width),
+        "output_bias": (2, n_outputs),
+    } | ({"encoder": (2, width, 2)} if task is PATH else {})
+    assert {name: tuple(array.shape) for name, array in weights.items()} == shapes
+    bound = width**-0.5
+    every = torch.cat([array.flatten() for array in weights.values()])
+    assert every.abs().max() <= bound
+    for array in (every, weights["recurrent"].flatten(), weights["input"].flatten()):
+        assert stats.kstest(array.numpy(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("task", [FLIP_FLOP, PATH])
+@pytest.mark.parametrize("width", [25, 400])
+def test_mup_weights_are_normal_with_a_recurrent_variance_of_the_width(task, width):
+    weights = initial(*task, f"width={width}", "parameterization=mup")
+    names = {"recurrent", "input", "output"} | ({"encoder"} if task is PATH else set())
+    assert set(weights) == names
+    for name, array in weights.items():
+        deviation = width**0.5 if name == "recurrent" else 1.0
+        assert stats.kstest(array.flatten().numpy(), stats.norm(0, deviation).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+def test_members_and_matrices_start_from_different_numbers(parameterization):
+    weights = initial(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
+    every = torch.cat([array.flatten() for array in weights.values()])
+    assert len(every.unique()) == len(every)
+
+
+def test_the_effective_recurrent_matrix_is_w_under_standard_and_j_over_n_under_mup():
+    for parameterization, divisor in (("standard", 1), ("mup", 16)):
+        condition = build(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
+        weights = initial(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
+        assert torch.equal(condition.model.recurrent(weights), weights["recurrent"] / divisor)
+
+
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+def test_gamma_divides_the_output_multiplies_the_learning_rate_and_touches_nothing_else(parameterization):
+    one, three = (
+        build(*PATH, "width=9", f"parameterization={parameterization}", f"gamma={gamma}") for gamma in (1, 3)
+    )
+    stream = [Stream.named([0], "test", dtype=torch.float64) for _ in range(3)]
+    weights, same = one.model.initialize(one.task, stream[0]), three.model.initialize(three.task, stream[1])
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    trials = one.task.generate(5, stream[2])
+    assert torch.equal(one.model.unroll(weights, trials), three.model.unroll(weights, trials))
+    assert torch.allclose(one.model(weights, trials), 3 * three.model(weights, trials), rtol=1e-14)
+    assert three.model.learning_rate(0.01) == 3 * one.model.learning_rate(0.01) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+def test_the_hidden_state_starts_at_zero_or_where_the_encoder_puts_it(parameterization):
+    for overrides in (FLIP_FLOP, PATH):
+        condition = build(*overrides, "width=9", f"parameterization={parameterization}")
+        weights = initial(*overrides, "width=9", f"parameterization={parameterization}")
+        trials = condition.task.generate(3, Stream.named([0, 1], "test", dtype=torch.float64))
+        hidden = condition.model.initial_hidden(weights, trials)
+        assert hidden.shape == (2, 3, 9)
+        if overrides is FLIP_FLOP:
+            assert (hidden == 0).all()
+        else:
+            expected = torch.einsum("smi,sni->smn", trials.start, weights["encoder"])
+            assert torch.allclose(hidden, expected, rtol=1e-13)
+
+
+def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
+    condition = build(*FLIP_FLOP, "width=9", "parameterization=mup")
+    weights, model = initial(*FLIP_FLOP, "width=9", "parameterization=mup"), condition.model
+    hidden = Stream.named([0, 1], "hidden", dtype=torch.float64).normal(3, 9)
+    inputs = Stream.named([0, 1], "inputs", dtype=torch.float64).normal(3, 4)
+    expected = torch.tanh(hidden) @ weights["recurrent"].mT / 9 + inputs @ weights["input"].mT
+    assert torch.allclose(model.step(weights, hidden, inputs), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        ("width=0", "width"),
+        ("width=1.5", "width"),
+        ("gamma=0", "gamma"),
+        ("gamma=-1", "gamma"),
+        ("gamma=inf", "gamma"),
+        ("gamma=nan", "gamma"),
+        ("parameterization.adam_epsilon=0", "parameterization.adam_epsilon"),
+        ("time_constant=0", "time_constant"),
+        ("time_constant=1.01", "time_constant"),
+    ],
+)
+def test_a_bad_argument_is_one_sentence_that_names_field_value_and_what_is_allowed(override, field):
+    with pytest.raises(BadInputError) as caught:
+        build("parameterization=mup", override)
+    assert str(caught.value).startswith(f"{field} must be a")
+    assert "got" in str(caught.value)
+    assert "\n" not in str(caught.value)

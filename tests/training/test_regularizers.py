@@ -1,0 +1,71 @@
+"""Penalties and their gradients against derivations on paper."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.streams import Stream
+from degen.training import L1, NuclearNorm, Unregularized
+from degen.training.gradients import loss_and_gradients
+from tests.conftest import build
+
+
+def matrices() -> torch.Tensor:
+    return Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(6, 6).requires_grad_()
+
+
+def test_the_nuclear_norm_is_the_sum_of_singular_values_and_its_gradient_is_u_v_transposed():
+    weights = matrices()
+    penalty = NuclearNorm(strength=0.3)(weights)
+    assert penalty.shape == (3,)
+    (gradient,) = torch.autograd.grad(penalty.sum(), weights)
+    for i in range(3):
+        assert penalty[i].item() == pytest.approx(0.3 * torch.linalg.matrix_norm(weights[i], "nuc").item())
+        u, _, vt = torch.linalg.svd(weights[i].detach())
+        assert torch.allclose(gradient[i], 0.3 * u @ vt, rtol=0, atol=1e-12)
+
+
+def test_the_nuclear_norm_has_a_gradient_where_singular_values_coincide():
+    weights = torch.eye(4, dtype=torch.float64).unsqueeze(0).requires_grad_()
+    (gradient,) = torch.autograd.grad(NuclearNorm(strength=2.0)(weights).sum(), weights)
+    assert torch.allclose(gradient[0], 2 * torch.eye(4, dtype=torch.float64), atol=1e-12)
+
+
+def test_l1_is_the_sum_of_absolute_values_and_its_gradient_is_the_sign():
+    weights = matrices()
+    penalty = L1(strength=0.3)(weights)
+    (gradient,) = torch.autograd.grad(penalty.sum(), weights)
+    assert torch.allclose(penalty, 0.3 * weights.abs().flatten(1).sum(dim=1), rtol=1e-14)
+    assert torch.equal(gradient, 0.3 * weights.sign())
+
+
+def test_no_regularizer_is_a_penalty_of_zero():
+    assert Unregularized()(matrices()).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("regularizer", [NuclearNorm, L1])
+def test_a_negative_strength_is_refused_and_zero_is_none(regularizer):
+    with pytest.raises(BadInputError, match=r"regularizer.strength must be .*, got -1e-05\."):
+        regularizer(strength=-1e-5)
+    assert regularizer(strength=0.0)(matrices()).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+def test_the_penalty_is_added_to_the_gradient_of_the_effective_matrix_but_not_to_the_task_loss(
+    parameterization,
+):
+    condition = build("width=8", "task.n_steps=5", f"parameterization={parameterization}")
+    stream = [Stream.named([0, 1], "test", dtype=torch.float64) for _ in range(2)]
+    parameters = condition.model.initialize(condition.task, stream[0])
+    trials = condition.task.generate(4, stream[1])
+    plain, none, without = loss_and_gradients(condition.model, Unregularized(), parameters, trials)
+    loss, penalty, with_it = loss_and_gradients(condition.model, L1(strength=0.1), parameters, trials)
+    scale = 1 if parameterization == "standard" else 1 / 8
+    assert torch.equal(plain, loss)
+    assert none.tolist() == [0, 0]
+    assert torch.allclose(penalty, 0.1 * scale * parameters["recurrent"].abs().sum(dim=(1, 2)), rtol=1e-13)
+    for name, gradient in without.items():
+        added = 0.1 * scale * parameters["recurrent"].sign() if name == "recurrent" else 0
+        assert torch.allclose(with_it[name], gradient + added, rtol=0, atol=1e-14)
