@@ -145,9 +145,10 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
         if value is inspect.Parameter.empty or value == "???":
             raise BadInputError(f"{path} is missing: {target.__name__} needs a value for it.")
         complete[name] = arguments[name] = _plain(value, path)
-        if isinstance(value, Mapping) and "_target_" in value:
-            complete[name], arguments[name] = build(value, hints.get(name, object), path)
-        elif hints.get(name) is float and isinstance(value, int) and not isinstance(value, bool):
+        hint = hints.get(name, object)
+        if inspect.isabstract(hint) or (isinstance(value, Mapping) and "_target_" in value):
+            complete[name], arguments[name] = build(value, hint, path)
+        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
             # 1 and 1.0 must name the same condition.
             complete[name] = arguments[name] = float(value)
     return complete, target(**arguments)
@@ -155,15 +156,15 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
 
 def _class(name: Any, base: type, field: str) -> type:
     """The class of that dotted name, checked before anything of it is called."""
-    allowed = (
-        f"the dotted name of an importable subclass of {base.__module__.partition('.')[0]}'s {base.__name__}"
-    )
+    package = base.__module__.partition(".")[0]
+    allowed = f"the dotted name of an importable subclass of {package}'s {base.__name__}, itself not abstract"
     module_name, _, class_name = str(name).rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise BadInputError(f"{field}._target_ must be {allowed}, got {name!r} ({error}).") from error
-    require(isinstance(found, type) and issubclass(found, base), f"{field}._target_", name, allowed)
+    fits = isinstance(found, type) and issubclass(found, base) and not inspect.isabstract(found)
+    require(fits, f"{field}._target_", name, allowed)
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -70,12 +71,15 @@ Plugins.instance().register(NumberSource)
 
 def quote_numbers(overrides: list[str]) -> list[str]:
     """`gamma=0.5,1` as `gamma='0.5','1'`: Hydra takes the name of a group's option as text only."""
+    groups = {folder.name for folder in Path(CONF).iterdir()}
+    no_text = r"[-+]?(\.?\d[\w.+-]*|inf|nan)|true|false|null"
 
     def quoted(override: str) -> str:
-        group, equals, values = override.partition("=")
-        if group not in NUMBER_GROUPS or not re.fullmatch(r"[-+.\deE]+(,[-+.\deE]+)*", values):
+        group, _, values = override.partition("=")
+        options = values.split(",")
+        if group not in groups or not all(re.fullmatch(no_text, option, re.I) for option in options):
             return override
-        return group + equals + ",".join(f"'{value}'" for value in values.split(","))
+        return f"{group}=" + ",".join(f"'{option}'" for option in options)
 
     return [quoted(override) for override in overrides]
 
@@ -90,29 +94,39 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv[1:] = quote_numbers(sys.argv[1:])
-        try:
-            hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(task)()
-        except BadInputError as error:
-            _end(str(error))
-        except (HydraException, OmegaConfBaseException) as error:
-            _end(_sentence(error))
+        with _bad_input_ends():
+            # The inner one is there because Hydra prints a line of its own for what leaves the task.
+            hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(
+                _bad_input_ends()(task)
+            )()
 
     return main
 
 
-def _end(sentence: str) -> None:
-    print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+@contextmanager
+def _bad_input_ends() -> Iterator[None]:
+    try:
+        yield
+    except (BadInputError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _sentence(error: Exception) -> str:
-    """Hydra's message, which spreads over several lines, as one."""
-    causes = [str(error)]
-    if error.__cause__ is not None and not isinstance(error.__cause__, HydraException):
-        causes.append(str(error.__cause__))
-    lines = [line.strip() for cause in causes for line in cause.splitlines()]
-    kept = dict.fromkeys(line for line in lines if line and not line.startswith(("full_key", "object_type")))
-    return re.sub(r"\s+", " ", "; ".join(kept)).replace(":;", ":")
+    """An error's message as one sentence; Hydra's spread over several lines and name what is not ours."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group} must be one of {', '.join(error.options)}, got {option!r}."
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
+        given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]
+        fields = ", ".join(name for name in map(str, cause.parent_node) if name not in ("hydra", "_target_"))
+        return f"{cause.full_key} must be one of {fields or 'no fields'} (no such field), got {' '.join(given)!r}."
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
+    return (
+        "; ".join(line for line in lines if line and not line.startswith(("See ", "full_key", "object_")))
+        + "."
+    )
 
 
 def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:

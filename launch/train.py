@@ -6,6 +6,7 @@ python -m launch.train task=delayed_discrimination task.channels=2 parameterizat
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from degen.condition import Condition
-from degen.errors import require, require_choice, require_number
+from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
 from launch.cli import entrypoint, resolved
@@ -32,7 +33,8 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     device = resolve_device(settings["device"])
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
-    seeds = parse_seeds(settings["seeds"])
+    seeds, runs = parse_seeds(settings["seeds"]), settings["runs"]
+    require(isinstance(runs, str) and runs != "", "runs", runs, "the path of a folder")
     if settings.get("experiment") is None:
         conditions = [Condition.from_config(settings)]
     else:
@@ -40,7 +42,7 @@ def job(config: DictConfig) -> None:
         given = [text for text in hydra.overrides.task if not text.startswith("experiment=")]
         conditions = experiment(hydra.runtime.choices["experiment"], given).conditions
     # Every folder is looked at before any work starts.
-    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
+    folders = [RunFolder.of(Path(runs), condition) for condition in conditions]
     for folder in folders:
         folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
@@ -157,10 +159,12 @@ def resolve_device(name: str) -> torch.device:
     """The device of that name; `auto` is CUDA where there is one, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    require_choice("device", name.partition(":")[0], ("auto", "cpu", "cuda"))
-    cuda = torch.cuda.is_available()
-    require(cuda or not name.startswith("cuda"), "device", name, "auto or cpu here: there is no CUDA device")
-    return torch.device(name)
+    known = isinstance(name, str) and re.fullmatch(r"cpu|cuda(:\d+)?", name)
+    require(bool(known), "device", name, "auto, cpu, cuda or cuda:<number>")
+    device, n_cuda = torch.device(name), torch.cuda.device_count()
+    allowed = f"one of {n_cuda} CUDA devices" if n_cuda else "auto or cpu here: there is no CUDA device"
+    require(device.type == "cpu" or (device.index or 0) < n_cuda, "device", name, allowed)
+    return device
 
 
 def _bytes_needed(condition: Condition, seeds: int) -> int:
