@@ -119,6 +119,10 @@ def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
 def test_a_bad_argument_is_one_sentence_that_names_field_value_and_what_is_allowed(override, field):
     with pytest.raises(BadInputError) as caught:
         build("parameterization=mup", override)
-    assert str(caught.value).startswith(f"{field} must be a")
+    assert (
+        str(caught.value)
+        .removeprefix("parameterization.")
+        .startswith(f"{field.removeprefix('parameterization.')} must be a")
+    )
     assert "got" in str(caught.value)
     assert "\n" not in str(caught.value)

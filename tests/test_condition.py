@@ -1,0 +1,288 @@
+"""Conditions: what names them, what is refused, and that every file of conf/ builds one."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from degen.condition import Condition, snake_case
+from degen.errors import BadInputError
+from degen.training import Regularizer
+from launch.cli import CONF, compose
+from launch.conditions import experiment
+from tests.conftest import build
+
+BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
+
+
+def files(group: str) -> list[str]:
+    return sorted(file.stem for file in (Path(CONF) / group).glob("*.yaml"))
+
+
+def leaves(node: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of all values in a nested dictionary."""
+    if not isinstance(node, dict):
+        return [path]
+    return [leaf for key, value in node.items() for leaf in leaves(value, (*path, key))]
+
+
+def changed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """BASE with another value at that path."""
+    config = copy.deepcopy(BASE)
+    node = config
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return config
+
+
+class Weighed(Regularizer):
+    """A user's own penalty, with a value left to its default."""
+
+    def __init__(self, strength: float, power: float = 2.0):
+        self.strength = strength
+        self.power = power
+
+    def __call__(self, recurrent):
+        return self.strength * (recurrent.abs() ** self.power).sum(dim=(-2, -1))
+
+
+class Greedy(Regularizer):
+    """One that must not come to life."""
+
+    def __init__(self, strength: float = 1.0):
+        raise AssertionError("called")
+
+    def __call__(self, recurrent):
+        return recurrent.sum()
+
+
+def called(*arguments: object, **named: object) -> None:
+    raise AssertionError("called")
+
+
+OTHER = {
+    "adam_epsilon": 1e-7,
+    "fresh_trials": False,
+    "dtype": "float64",
+}
+"""Another value where twice the value, or one more, is not allowed."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in leaves(Condition.from_config(BASE).config) if path[-1] != "_target_"],
+    ids=".".join,
+)
+def test_any_changed_value_changes_the_signature(path):
+    value: Any = BASE
+    for key in path:
+        value = value[key]
+    other = OTHER.get(path[-1], value / 2 if isinstance(value, float) else None)
+    if other is None:
+        other = value + 1
+    assert Condition.from_config(changed(path, other)).signature != Condition.from_config(BASE).signature
+
+
+def test_another_class_changes_the_signature():
+    signatures = {build(f"regularizer={name}", "width=8").signature for name in files("regularizer")}
+    assert len(signatures) == len(files("regularizer")) == 3
+
+
+@pytest.mark.parametrize("override", ["seeds=3", "device=cpu", "runs=elsewhere", "checkpoint_seconds=1"])
+def test_what_is_not_trained_does_not_change_the_signature(override):
+    assert build(override).signature == build().signature
+
+
+def test_a_changed_default_of_a_constructor_changes_the_signature(monkeypatch):
+    config = changed(("regularizer",), {"_target_": f"{__name__}.Weighed", "strength": 1.0})
+    before = Condition.from_config(config)
+    assert before.config["regularizer"] == config["regularizer"] | {"power": 2.0}
+    spelt_out = changed(("regularizer",), config["regularizer"] | {"power": 2})
+    assert Condition.from_config(spelt_out).signature == before.signature
+    monkeypatch.setattr(Weighed.__init__, "__defaults__", (3.0,))
+    after = Condition.from_config(config)
+    assert after.regularizer.power == 3
+    assert after.signature != before.signature
+
+
+def test_one_and_one_point_zero_are_the_same_condition():
+    whole, real = (Condition.from_config(changed(("parameterization", "gamma"), gamma)) for gamma in (1, 1.0))
+    assert whole.signature == real.signature
+    assert build("gamma=1").signature == build("gamma=1.0").signature == build("gamma=1e0").signature
+
+
+def test_the_order_of_keys_does_not_change_the_signature():
+    backwards = {
+        key: dict(reversed(node.items())) if isinstance(node, dict) else node for key, node in BASE.items()
+    }
+    assert Condition.from_config(backwards).signature == Condition.from_config(BASE).signature
+
+
+def test_a_complete_configuration_builds_the_same_condition_again():
+    for overrides in (
+        (),
+        ("task=path_integration", "regularizer=nuclear_norm"),
+        ("dtype=float64", "gamma=0.5"),
+    ):
+        condition = build(*overrides)
+        again = Condition.from_config(condition.config)
+        assert again == condition
+        assert again.name == condition.name
+
+
+def test_the_name_is_readable_and_ends_with_the_signature():
+    condition = build("task=flip_flop", "task.channels=2", "gamma=0.5", "width=32", "regularizer=l1")
+    assert condition.task_name == "flip_flop"
+    assert condition.name == f"2bit-standard-n32-gamma0.5-l11e-05-{condition.signature}"
+    assert len(condition.signature) == 12
+    assert [snake_case(name) for name in ("MuP", "NuclearNorm", "L1")] == ["mup", "nuclear_norm", "l1"]
+
+
+def test_values_are_found_by_dotted_path():
+    condition = build("task.channels=2", "gamma=0.5")
+    assert (condition.value("task.channels"), condition.value("gamma")) == (2, 0.5)
+    with pytest.raises(BadInputError, match=r"factor must be a field of condition .*, got 'task.bits'"):
+        condition.value("task.bits")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (("task", "chanels"), 2, "task.chanels must be one of channels, n_steps, pulse_probability"),
+        (("training", "schedule", "period"), 2, "training.schedule.period must be one of "),
+        (("regularizer", "power"), 2, "regularizer.power must be one of strength"),
+        (("task",), {"_target_": "degen.tasks.FlipFlop", "channels": 1}, "task.n_steps is missing"),
+        (("task", "channels"), "???", "task.channels is missing"),
+        (("task", "channels"), "two", "task.channels must be an integer of at least 1, got 'two'"),
+        (("task",), {"channels": 2}, "task must be a mapping with the key _target_"),
+        (("task",), None, "task must be a mapping with the key _target_"),
+        (("training", "schedule"), None, "training.schedule must be a mapping with the key _target_"),
+        (("training", "threshold"), float("nan"), "training.threshold must be a plain value"),
+        (("dtype",), "int8", "dtype must be one of float32, float64, got 'int8'"),
+        (("task", "_target_"), "degen.tasks.Flop", "task._target_ must be the dotted name"),
+        (("task", "_target_"), "nowhere.Task", "task._target_ must be the dotted name"),
+        (("task", "_target_"), "FlipFlop", "task._target_ must be the dotted name"),
+        (("task", "_target_"), "degen.tasks.Task", "task._target_ must be the dotted name"),
+        (("task", "_target_"), "degen.training.L1", "task._target_ must be the dotted name"),
+        (("task", "_target_"), f"{__name__}.called", "task._target_ must be the dotted name"),
+        (("task", "_target_"), f"{__name__}.Greedy", "task._target_ must be the dotted name"),
+        (
+            ("training", "schedule", "_target_"),
+            f"{__name__}.Greedy",
+            "training.schedule._target_ must be the dotted",
+        ),
+        (("training", "schedule", "_target_"), "os.system", "training.schedule._target_ must be the dotted"),
+    ],
+)
+def test_what_is_misspelt_missing_or_of_another_kind_is_refused_in_one_sentence_and_never_called(
+    path, value, sentence
+):
+    with pytest.raises(BadInputError) as caught:
+        Condition.from_config(changed(path, value))
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["task", "parameterization", "training", "regularizer", "dtype"])
+def test_every_part_must_be_given(name):
+    config = {key: value for key, value in BASE.items() if key != name}
+    with pytest.raises(BadInputError, match=f"^{name} must be given"):
+        Condition.from_config(config)
+
+
+# The files of conf/ -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", files("task"))
+@pytest.mark.parametrize("parameterization", files("parameterization"))
+@pytest.mark.parametrize("regularizer", files("regularizer"))
+def test_every_task_parameterization_and_regularizer_build_a_condition(task, parameterization, regularizer):
+    condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
+    assert condition.task_name == task
+    assert snake_case(type(condition.model).__name__) == parameterization
+    assert snake_case(type(condition.regularizer).__name__) == {"none": "unregularized"}.get(
+        regularizer, regularizer
+    )
+    assert (condition.model.width, condition.model.gamma) == (128, 1)
+
+
+def test_the_tables_of_the_specification_are_in_the_files():
+    table = {  # learning rate, schedule, epochs, batch, time constant, threshold, time steps
+        "flip_flop": (0.001, "Constant", 300, 256, 1.0, 0.001, 100),
+        "delayed_discrimination": (0.001, "CosineWarmRestarts", 500, 256, 0.1, 0.01, 60),
+        "sine_wave": (0.0005, "Constant", 500, 32, 1.0, 0.05, 100),
+        "path_integration": (0.001, "ReduceOnPlateau", 1000, 64, 0.1, 0.05, 100),
+    }
+    assert sorted(table) == files("task")
+    for task, row in table.items():
+        condition = build(f"task={task}", "parameterization=mup")
+        training = condition.training
+        assert row == (
+            training.learning_rate,
+            type(training.schedule).__name__,
+            training.max_epochs,
+            training.batch,
+            condition.model.time_constant,
+            training.threshold,
+            condition.task.n_steps,
+        )
+        assert (training.steps_per_epoch, training.extra_epochs, training.fresh_trials) == (128, 3, True)
+    plateau = build("task=path_integration").training.schedule
+    assert (plateau.decay, plateau.patience) == (0.5, 40)
+
+
+@pytest.mark.parametrize("name", files("experiment"))
+def test_every_experiment_builds_conditions_that_differ_in_its_factor(name):
+    swept = experiment(name)
+    assert len(swept.conditions) > 1
+    assert len({condition.signature for condition in swept.conditions}) == len(swept.conditions)
+    values = [condition.value(swept.factor) for condition in swept.conditions]
+    assert len(set(map(str, values))) > 1
+    lines = (Path(CONF) / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert len(lines) <= 25
+
+
+def test_overrides_of_an_experiment_reach_every_condition_and_win():
+    swept = experiment("demo", ["width=8", "seeds=[3,4]"])
+    assert [condition.model.width for condition in swept.conditions] == [8] * len(swept.conditions)
+    assert swept.seeds == [3, 4]
+    with pytest.raises(BadInputError, match=r"experiment.grids must be conditions that differ"):
+        experiment("demo", ["task.channels=1"])
+
+
+@pytest.mark.parametrize("group", ["width", "gamma"])
+def test_a_number_with_a_file_is_the_number_of_its_name(group):
+    for name in files(group):
+        assert yaml.safe_load((Path(CONF) / group / f"{name}.yaml").read_text()) == {group: float(name)}
+        assert build(f"{group}={name}").value(group) == float(name)
+
+
+@given(width=st.integers(1, 5000), gamma=st.floats(1e-6, 1e6))
+@settings(max_examples=15, deadline=None)
+def test_width_and_gamma_take_any_number_that_has_no_file(width, gamma):
+    condition = Condition.from_config(compose("train", [f"width={width}", f"gamma={gamma}"]))
+    assert (condition.model.width, condition.model.gamma) == (width, gamma)
+
+
+def test_no_file_of_a_group_is_left_out_of_these_tests():
+    groups = {folder.name for folder in Path(CONF).iterdir() if folder.is_dir()}
+    own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma"}
+    assert own <= groups
+    # Those of the analysis and of launchers are tested there.
+    assert groups - own <= {"metric", "hydra"}
+
+
+def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():
+    for task, parameterization in itertools.product(files("task"), files("parameterization")):
+        composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
+        complete = build(f"task={task}", f"parameterization={parameterization}").config
+        for part, node in complete.items():
+            assert set(leaves(node)) == set(leaves(composed[part])), part
