@@ -174,5 +174,5 @@ def _plain(value: Any, path: str) -> Any:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
         raise BadInputError(
-            f"{path} must be a plain value (number, text, list or mapping), got {value!r}."
+            f"{path} must be a plain value (finite number, text, list or mapping), got {value!r}."
         ) from None

@@ -95,10 +95,9 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv[1:] = quote_numbers(sys.argv[1:])
         with _bad_input_ends():
-            # The inner one is there because Hydra prints a line of its own for what leaves the task.
-            hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(
-                _bad_input_ends()(task)
-            )()
+            # Hydra prints a line of its own for what leaves the task: nothing may.
+            job = _bad_input_ends()(task)
+            hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
     return main
 
@@ -121,7 +120,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]
         fields = ", ".join(name for name in map(str, cause.parent_node) if name not in ("hydra", "_target_"))
-        return f"{cause.full_key} must be one of {fields or 'no fields'} (no such field), got {' '.join(given)!r}."
+        return f"{cause.full_key} must be one of {fields or 'none'} (no such field), got {' '.join(given)}."
     lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
     return (
         "; ".join(line for line in lines if line and not line.startswith(("See ", "full_key", "object_")))
