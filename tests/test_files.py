@@ -1,0 +1,167 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import multiprocessing
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.files import read_tensors, remove_parts, write_atomically, write_tensors
+
+TENSORS = {
+    "a": torch.arange(3, dtype=torch.float32),
+    "b/c": torch.full((1, 2), -1.5, dtype=torch.float64),
+    "empty": torch.zeros(0, dtype=torch.float64),
+}
+METADATA = {"seed": 3, "status": "converged"}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    write_tensors(tmp_path / "file.safetensors", TENSORS, METADATA)
+    return tmp_path / "file.safetensors"
+
+
+def test_tensors_and_metadata_come_back_as_they_were(written):
+    tensors, metadata = read_tensors(written)
+    assert metadata.items() >= METADATA.items()
+    assert set(tensors) == set(TENSORS)
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+
+
+def refused(path: Path, content: bytes) -> bool:
+    """Whether these contents are refused in one sentence that names the file."""
+    path.write_bytes(content)
+    try:
+        read_tensors(path)
+    except BadInputError as error:
+        return str(error).startswith(f"{path} must be ") and "\n" not in str(error)
+    return False
+
+
+def test_a_file_cut_anywhere_is_refused(written):
+    content = written.read_bytes()
+    assert [size for size in range(len(content)) if not refused(written, content[:size])] == []
+    assert refused(written, content + b"\0")
+    assert not refused(written, content)
+
+
+def test_a_file_with_one_bit_flipped_anywhere_is_refused(written):
+    content = written.read_bytes()
+    unnoticed = []
+    for bit in range(0, 8 * len(content), 5):  # every byte; every bit of a byte in turn
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        if not refused(written, bytes(flipped)):
+            unnoticed.append(bit)
+    assert unnoticed == []
+
+
+def test_other_metadata_with_the_old_checksum_is_refused(written):
+    content = written.read_bytes()
+    assert content.count(b"converged") == 1
+    assert refused(written, content.replace(b"converged", b"divergent"))
+
+
+def test_a_file_has_the_permissions_of_the_umask(tmp_path):
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        before = os.umask(mask)
+        try:
+            write_atomically(tmp_path / "file", b"")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "file", b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+# A process killed inside a write ----------------------------------------------------------------------------
+
+
+class _Dying:
+    """A file whose `write` stops half way, and with it the process."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, content: bytes) -> None:
+        self.file.write(content[: len(content) // 2])
+        self.file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_writing() -> None:
+    opened = builtins.open
+    builtins.open = lambda path, mode: _Dying(opened(path, mode))  # type: ignore[assignment]
+
+
+def _die_at(name: str, *, after: bool) -> None:
+    real = getattr(os, name)
+
+    def dying(*arguments):
+        if after:
+            real(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(os, name, dying)
+
+
+def _write(prepare: Callable[[], None], path: Path) -> None:
+    prepare()
+    write_atomically(path, b"new" * 1000)
+
+
+MOMENTS = {
+    "half way through the contents": (_die_writing, "old"),
+    "before they are synced": (functools.partial(_die_at, "fsync", after=False), "old"),
+    "when they are synced": (functools.partial(_die_at, "fsync", after=True), "old"),
+    "before the renaming": (functools.partial(_die_at, "replace", after=False), "old"),
+    "after the renaming": (functools.partial(_die_at, "replace", after=True), "new"),
+}
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_process_killed_inside_a_write_leaves_the_old_file_or_the_new_one(tmp_path, moment, there_before):
+    path = tmp_path / "file"
+    if there_before:
+        write_atomically(path, b"old" * 1000)
+    prepare, left = MOMENTS[moment]
+    process = multiprocessing.get_context("forkserver").Process(target=_write, args=(prepare, path))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    if left == "old" and not there_before:
+        assert not path.exists()
+    else:
+        assert path.read_bytes() == left.encode() * 1000
+    remove_parts(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == (["file"] if path.exists() else [])
