@@ -16,8 +16,10 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +74,7 @@ class RunFolder:
     def of(cls, runs: Path, condition: Condition) -> RunFolder:
         """The folder of a condition below `runs`, which need not be there yet."""
         path = runs / condition.task_name / condition.name
-        return cls.open(path) if (path / "condition.yaml").exists() else cls(path, condition)
+        return cls.open(path) if os.path.exists(path / "condition.yaml") else cls(path, condition)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -94,7 +96,7 @@ class RunFolder:
             f"of signature {condition.signature}, its contents'",
         )
         require(
-            path.name.rpartition("-")[2] == signature,
+            path.resolve().name.rpartition("-")[2] == signature,
             "run folder",
             path.name,
             f"named with the signature {signature} of its contents",
@@ -105,33 +107,38 @@ class RunFolder:
         """Make the folder where it is missing, and see that it can be written to.
 
         Raises:
-            BadInputError: no permission, or no space.
+            BadInputError: no space (then nothing is made) or no permission.
         """
         networks = self.path / "networks"
+        there = next(folder for folder in (self.path, *self.path.parents) if os.path.isdir(folder))
         try:
+            free = shutil.disk_usage(there).free
+            allowed = f"on a disk with {bytes_needed:,} bytes free (it has {free:,})"
+            require(free >= bytes_needed, "runs", str(self.path), allowed)
             networks.mkdir(parents=True, exist_ok=True)
-            if not (self.path / "condition.yaml").exists():
-                stored = {"signature": self.condition.signature, **self.condition.config}
-                write_atomically(
-                    self.path / "condition.yaml", yaml.safe_dump(stored, sort_keys=False).encode()
-                )
-            write_atomically(networks / ".writable", b"")
-            (networks / ".writable").unlink()
+            for folder in (self.path, networks):
+                tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise BadInputError(
                 f"runs must be a folder that can be written to, got {self.path} ({error.strerror})."
             ) from error
-        free = shutil.disk_usage(self.path).free
-        require(
-            free >= bytes_needed,
-            "runs",
-            str(self.path),
-            f"on a disk with {bytes_needed:,} bytes free (it has {free:,})",
-        )
+
+    def check(self) -> None:
+        """Read every file.
+
+        Raises:
+            BadInputError: one is damaged, altered or of another condition.
+        """
+        for seed in self.finished():
+            self.read_network(seed)
+        self.read_checkpoint()
+        self.read_manifest()
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Hold the folder for training. The lock is the kernel's: it ends when its process does.
+        """Hold the folder for training: who holds it is the only one to write there.
+
+        The lock is the kernel's: it ends when its process does.
 
         Raises:
             ClaimedError: another process holds it; the message says which.
@@ -150,6 +157,10 @@ class RunFolder:
             file.flush()
             remove_parts(self.path)
             remove_parts(self.path / "networks")
+            if not (self.path / "condition.yaml").exists():
+                stored = {"signature": self.condition.signature, **self.condition.config}
+                content = yaml.safe_dump(stored, sort_keys=False).encode()
+                write_atomically(self.path / "condition.yaml", content)
             yield
 
     # Networks ---------------------------------------------------------------------------------------------
@@ -159,7 +170,8 @@ class RunFolder:
 
     def finished(self) -> list[int]:
         """The seeds of the finished networks, in order."""
-        return sorted(int(file.stem) for file in (self.path / "networks").glob("[0-9]*.safetensors"))
+        files = (self.path / "networks").glob("*.safetensors")
+        return sorted(int(file.stem) for file in files if re.fullmatch(r"\d{5,}", file.stem))
 
     def write_network(self, ensemble: Ensemble, member: int) -> None:
         """Store a member of an ensemble as finished."""
@@ -183,7 +195,7 @@ class RunFolder:
         """
         file = self._network_file(seed)
         tensors, metadata = self._read(file)
-        require(metadata["seed"] == seed, str(file), metadata["seed"], f"the network of seed {seed}")
+        require(metadata.get("seed") == seed, str(file), metadata.get("seed"), f"the network of seed {seed}")
         return Network(
             seed=seed,
             status=metadata["status"],
@@ -232,9 +244,11 @@ class RunFolder:
         Raises:
             BadInputError: the file is damaged, altered or of another condition.
         """
-        if not self._checkpoint_file.exists():
+        try:
+            tensors, metadata = self._read(self._checkpoint_file)
+        except FileNotFoundError:
             return None
-        tensors, metadata = self._read(self._checkpoint_file)
+        require("seeds" in metadata, str(self._checkpoint_file), metadata, "a checkpoint")
         seeds = metadata["seeds"]
         ensemble = Ensemble(
             seeds=seeds,
@@ -250,9 +264,18 @@ class RunFolder:
     # Manifest ---------------------------------------------------------------------------------------------
 
     def read_manifest(self) -> list[dict[str, Any]]:
-        """The sessions that trained here, oldest first."""
+        """The sessions that trained here, oldest first.
+
+        Raises:
+            BadInputError: the file is damaged.
+        """
         file = self.path / "manifest.json"
-        return json.loads(file.read_text())["sessions"] if file.exists() else []
+        try:
+            return json.loads(file.read_text())["sessions"] if file.exists() else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInputError(
+                f"{file} must be as degen wrote it, got damaged contents ({error})."
+            ) from error
 
     def write_manifest(self, sessions: list[dict[str, Any]]) -> None:
         """Store the sessions."""

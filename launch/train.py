@@ -44,6 +44,7 @@ def job(config: DictConfig) -> None:
     # Every folder is looked at before any work starts.
     folders = [RunFolder.of(Path(runs), condition) for condition in conditions]
     for folder in folders:
+        folder.check()
         folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
@@ -123,6 +124,7 @@ def _train(
                 on_step=on_step,
                 on_epoch=on_epoch,
             )
+            on_step()  # a signal in the last epoch: the next condition is not to start
         except Interrupted:
             checkpoint()
             raise
