@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis import figures
@@ -30,7 +31,8 @@ def job(config: DictConfig) -> None:
     probe, trials = _built(settings, "probe", Trialset), _built(settings, "ood", Trialset)
     bootstrap = _built(settings, "bootstrap", Bootstrap)
     metrics = {name: build(node, Metric, f"metrics.{name}") for name, node in settings["metrics"].items()}
-    chosen = experiment(settings["experiment"], settings["overrides"])
+    name = HydraConfig.get().runtime.choices["experiment"]
+    chosen = experiment(name, settings["overrides"])
     results = Results.create(Path(settings["results"]) / chosen.name)
     runs = Path(settings["runs"])
 
