@@ -35,7 +35,7 @@ format: $(INSTALLED) ## rewrite the code in the house style
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence
-	$(BIN)/python -m analysis.convergence
+	$(BIN)/python -m analysis.convergence experiment=convergence
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
