@@ -1,12 +1,14 @@
-"""What the tests share: conditions composed as a user would, and the entry point in processes of its own."""
+"""What the tests share: conditions composed as a user would, and the entry points in processes of their own."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ torch.set_num_threads(1)
 
 # Children are forked from a process that has imported everything: a real process, without seconds of imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["launch.train", "tests.conftest"])
+_PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest"])
 
 
 @functools.cache
@@ -47,13 +49,22 @@ def task(*overrides: str) -> Task:
 
 
 class Launched:
-    """`python -m launch.train ARGUMENTS` in a process of its own, its output in files."""
+    """`python -m MODULE ARGUMENTS` in a process of its own, its output in files.
 
-    def __init__(self, arguments: tuple[str, ...], folder: Path, before: Callable[[], None] | None = None):
-        self.outputs = folder / f"{os.urandom(8).hex()}.out", folder / f"{os.urandom(8).hex()}.err"
-        self.process = _PROCESSES.Process(
-            target=_launch_train, args=(arguments, folder, self.outputs, before)
-        )
+    Args:
+        before: called in that process before the entry point, to break something there.
+    """
+
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        before: Callable[[], None] | None = None,
+        module: str = "launch.train",
+    ):
+        self.place = tempfile.TemporaryDirectory()
+        self.outputs = Path(self.place.name) / "stdout", Path(self.place.name) / "stderr"
+        self.process = _PROCESSES.Process(target=_run, args=(module, arguments, folder, self.outputs, before))
         self.process.start()
 
     @property
@@ -77,19 +88,21 @@ class Launched:
             os.kill(self.process.pid, number)
 
 
-def _launch_train(
-    arguments: tuple[str, ...], folder: Path, outputs: tuple[Path, Path], before: Callable[[], None] | None
+def _run(
+    module: str,
+    arguments: tuple[str, ...],
+    folder: Path,
+    outputs: tuple[Path, Path],
+    before: Callable[[], None] | None,
 ) -> None:
     os.chdir(folder)
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
             os.dup2(file.fileno(), stream.fileno())
-    sys.argv = ["launch.train", *arguments]
+    sys.argv = [module, *arguments]
     if before is not None:
         before()
-    from launch.train import main
-
-    main()
+    importlib.import_module(module).main()
 
 
 Launch = Callable[..., Launched]
@@ -100,8 +113,8 @@ def start(tmp_path: Path) -> Iterator[Launch]:
     """Start `launch.train` in an empty folder, with runs/ there; whatever still runs at the end is killed."""
     started: list[Launched] = []
 
-    def start(*arguments: str, before: Callable[[], None] | None = None) -> Launched:
-        started.append(Launched(arguments, tmp_path, before))
+    def start(*arguments: str, **options: Any) -> Launched:
+        started.append(Launched(arguments, tmp_path, **options))
         return started[-1]
 
     yield start
