@@ -1,4 +1,4 @@
-"""What the tests share: conditions composed as a user would, and the entry points in processes of their own."""
+"""What the tests share: conditions composed as a user would, and entry points in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
+import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
@@ -28,6 +31,9 @@ TINY = (
     "training.max_epochs=4",
 )
 """Overrides of the flip-flop that train in a fraction of a second."""
+
+LONG = (*TINY[:-1], "training.max_epochs=150", "seeds=3", "checkpoint_seconds=0.1")
+"""Arguments that train for seconds, enough to be interrupted in or to meet another process."""
 
 # As in launch.train: the members of an ensemble are spread over the cores instead.
 torch.set_num_threads(1)
@@ -82,6 +88,17 @@ class Launched:
         assert code is not None, "the process hangs"
         return code
 
+    def wait_for(self, text: str) -> None:
+        """Wait until that is printed."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            alive = self.process.is_alive()
+            if text in self.stdout:
+                return
+            assert alive, f"ended without printing {text!r}: {self.stdout}{self.stderr}"
+            time.sleep(0.01)
+        raise AssertionError(f"{text!r} is not printed")
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal, unless the process has ended."""
         if self.process.is_alive() and self.process.pid is not None:
@@ -103,6 +120,23 @@ def _run(
     if before is not None:
         before()
     importlib.import_module(module).main()
+
+
+def run_folder(place: Path) -> Path:
+    """The only run folder of the flip-flop below runs/ there."""
+    (folder,) = place.glob("runs/flip_flop/*")
+    return folder
+
+
+def assert_same_networks(folder: Path, expected: Path) -> None:
+    """Two run folders hold the same networks, bit for bit."""
+    run, other = degen.load(folder), degen.load(expected)
+    assert run.seeds == other.seeds
+    pd.testing.assert_frame_equal(run.history, other.history, check_exact=True)
+    for mine, theirs in ((run.initial, other.initial), (run.weights, other.weights)):
+        assert set(mine) == set(theirs)
+        for name, weights in mine.items():
+            assert torch.equal(weights, theirs[name]), name
 
 
 Launch = Callable[..., Launched]
@@ -138,8 +172,16 @@ def launch(start: Launch) -> Launch:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of three tiny trained networks. Read only: copy it to change it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    launched = Launched((*TINY, "seeds=3"), folder)
+    return _trained((*TINY, "seeds=3"), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `LONG`, never interrupted. Read only."""
+    return _trained(LONG, tmp_path_factory.mktemp("long"))
+
+
+def _trained(arguments: tuple[str, ...], place: Path) -> Path:
+    launched = Launched(arguments, place)
     assert launched.wait() == 0, launched.stderr
-    (run,) = folder.glob("runs/flip_flop/*")
-    return run
+    return run_folder(place)

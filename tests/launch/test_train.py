@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 import degen
 from launch.conditions import parse_seeds
-from tests.conftest import TINY, build
+from tests.conftest import TINY, assert_same_networks, build, run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +34,7 @@ def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_termin
         return ended.stdout
 
     first = run()
-    (folder,) = tmp_path.glob("runs/flip_flop/*")
+    folder = run_folder(tmp_path)
     place = folder.relative_to(tmp_path)
     assert first.startswith(f"{place}: training 2 networks\n")
     assert first.endswith("s  2 unconverged\n")
@@ -45,11 +47,15 @@ def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_termin
 
 def test_a_terminal_gets_a_progress_bar(tmp_path):
     terminal, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, 80))
     command = [sys.executable, "-m", "launch.train", *TINY, "seeds=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=inside)
     os.close(inside)
-    shown = os.read(terminal, 1 << 16).decode()
+    shown = ""
+    with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
+        while True:
+            shown += os.read(terminal, 1024).decode()
     os.close(terminal)
     assert ended.returncode == 0
     assert ended.stdout.decode().endswith(": training 2 networks\n")
@@ -59,7 +65,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
 
 def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, launch):
     launch(*TINY, "seeds=[1,4]")
-    (folder,) = tmp_path.glob("runs/flip_flop/*")
+    folder = run_folder(tmp_path)
     before = stamps(folder)
     assert "training 3 networks" in launch(*TINY, "seeds=5").stdout
     assert degen.load(folder).seeds == [0, 1, 2, 3, 4]
@@ -71,9 +77,8 @@ def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, l
 def test_networks_trained_in_several_goes_are_those_trained_in_one(tmp_path, launch, tiny_run):
     launch(*TINY, "seeds=[2]")
     launch(*TINY, "seeds=3")
-    (folder,) = tmp_path.glob("runs/flip_flop/*")
-    digests = [[network.digest for network in degen.load(path).networks] for path in (folder, tiny_run)]
-    assert digests[0] == digests[1]
+    folder = run_folder(tmp_path)
+    assert_same_networks(folder, tiny_run)
 
 
 def test_seeds_are_a_number_or_a_list():
@@ -120,7 +125,6 @@ def test_run_folders_go_where_they_are_told(tmp_path, launch, runs):
 
 def test_whatever_the_checkpoints_the_networks_are_the_same(tmp_path, launch, tiny_run):
     launch(*TINY, "seeds=3", "checkpoint_seconds=0")
-    (folder,) = tmp_path.glob("runs/flip_flop/*")
+    folder = run_folder(tmp_path)
     assert not (folder / "checkpoint.safetensors").exists()
-    digests = [[network.digest for network in degen.load(path).networks] for path in (folder, tiny_run)]
-    assert digests[0] == digests[1]
+    assert_same_networks(folder, tiny_run)
