@@ -23,6 +23,9 @@ from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
 
+ROOT = Path(__file__).resolve().parent.parent
+"""Where the packages are."""
+
 TINY = (
     "task.n_steps=20",
     "width=8",

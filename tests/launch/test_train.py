@@ -14,9 +14,7 @@ import pytest
 
 import degen
 from launch.conditions import parse_seeds
-from tests.conftest import TINY, assert_same_networks, build, run_folder
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
 
 
 def stamps(folder: Path) -> dict[str, int]:
