@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from degen.errors import BadInputError
+
+_LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -69,8 +71,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         BadInputError: the file is truncated, damaged or altered.
     """
     try:
-        tensors = safetensors.torch.load(path.read_bytes())
-        header, digest = _header(path)
+        # Read once: another process may replace the file at any time.
+        content = path.read_bytes()
+        tensors = safetensors.torch.load(content)
+        header, digest = _header(io.BytesIO(content))
     except (SafetensorError, KeyError, ValueError) as error:
         raise BadInputError(
             f"{path} must be a complete file written by degen, got a damaged one ({error})."
@@ -85,8 +89,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata alone, without reading or checking the tensors; empty where the file is no such file."""
     try:
-        header, digest = _header(path)
-    except (SafetensorError, KeyError, ValueError):
+        with open(path, "rb") as file:
+            header, digest = _header(file)
+    except (KeyError, ValueError, TypeError):
         return {}
     return json.loads(header) | {"sha256": digest}
 
@@ -96,9 +101,10 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _header(path: Path) -> tuple[str, str]:
-    with safetensors.safe_open(path, framework="pt") as file:
-        stored = file.metadata() or {}
+def _header(file: BinaryIO) -> tuple[str, str]:
+    """Metadata as JSON, and checksum. A file begins with the size of its JSON header, in 8 bytes."""
+    size = int.from_bytes(file.read(8), "little")
+    stored = json.loads(file.read(min(size, _LONGEST_HEADER)))["__metadata__"]
     return stored["metadata"], stored["sha256"]
 
 

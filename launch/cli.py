@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,28 +88,32 @@ def quote_numbers(overrides: list[str]) -> list[str]:
 def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable[[], None]:
     """A `main` that composes `conf/<config_name>.yaml` with the command line and runs `task`.
 
-    Bad input ends with one sentence on standard error and exit code 2.
+    Bad input and Ctrl-C end with one sentence on standard error.
     """
 
     def main() -> None:
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv[1:] = quote_numbers(sys.argv[1:])
-        with _bad_input_ends():
+        with one_sentence_ends():
             # Hydra prints a line of its own for what leaves the task: nothing may.
-            job = _bad_input_ends()(task)
+            job = one_sentence_ends()(task)
             hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
     return main
 
 
 @contextmanager
-def _bad_input_ends() -> Iterator[None]:
+def one_sentence_ends() -> Iterator[None]:
+    """End the process on bad input (code 2) and on Ctrl-C (code 130) with one sentence, no traceback."""
     try:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _sentence(error: Exception) -> str:

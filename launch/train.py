@@ -9,20 +9,21 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
-from launch.cli import entrypoint, resolved
+from launch.cli import compose, entrypoint, grid, one_sentence_ends, resolved
 from launch.conditions import experiment, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
@@ -31,24 +32,49 @@ from launch.session import Session
 def job(config: DictConfig) -> None:
     """What Hydra calls: one condition, or every condition of an experiment in turn."""
     settings = resolved(config)
-    device = resolve_device(settings["device"])
-    require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
-    seeds, runs = parse_seeds(settings["seeds"]), settings["runs"]
-    require(isinstance(runs, str) and runs != "", "runs", runs, "the path of a folder")
-    if settings.get("experiment") is None:
-        conditions = [Condition.from_config(settings)]
-    else:
-        hydra = HydraConfig.get()
-        given = [text for text in hydra.overrides.task if not text.startswith("experiment=")]
-        conditions = experiment(hydra.runtime.choices["experiment"], given).conditions
-    # Every folder is looked at before any work starts.
-    folders = [RunFolder.of(Path(runs), condition) for condition in conditions]
+    folders = checked(settings, HydraConfig.get().overrides.task)
+    seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
     for folder in folders:
-        folder.check()
         folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
+
+
+def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolder]:
+    """The run folders of a configuration, everything that can be refused looked at, nothing made.
+
+    Args:
+        overrides: those of the command line that `settings` were composed with.
+
+    Raises:
+        BadInputError: a setting is not allowed, or a folder is damaged.
+    """
+    resolve_device(settings["device"])
+    require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
+    parse_seeds(settings["seeds"])
+    runs = settings["runs"]
+    require(isinstance(runs, str) and runs != "", "runs", runs, "the path of a folder")
+    if settings.get("experiment") is None:
+        conditions = [Condition.from_config(settings)]
+    else:
+        chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
+        given = [text for text in overrides if not text.startswith("experiment=")]
+        conditions = experiment(chosen[-1], given).conditions
+    folders = [RunFolder.of(Path(runs), condition) for condition in conditions]
+    for folder in folders:
+        folder.check()
+    return folders
+
+
+class CheckedSweep(Callback):
+    """A sweep is refused as a whole: every job of it is checked before Hydra starts the first."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        # Hydra takes what a callback raises for a warning, but for the end of the process.
+        with one_sentence_ends():
+            for overrides in grid(list(config.hydra.overrides.task)):
+                checked(compose("train", overrides), overrides)
 
 
 def train_condition(
@@ -70,6 +96,9 @@ def train_condition(
                 _train(folder, ensemble, set_aside, checkpoint_seconds, title)
     except ClaimedError as claimed:
         print(f"{place}{claimed}: nothing is done here", flush=True)
+    except Interrupted:
+        print(f"{title}: interrupted and stored; the same command goes on", flush=True)
+        raise
 
 
 def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[Ensemble, Ensemble | None]:

@@ -1,22 +1,30 @@
-"""What the tests share: conditions composed as a user would, and the entry point in processes of its own."""
+"""What the tests share: conditions composed as a user would, and entry points in processes of their own."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
+import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Where the packages are."""
 
 TINY = (
     "task.n_steps=20",
@@ -27,12 +35,15 @@ TINY = (
 )
 """Overrides of the flip-flop that train in a fraction of a second."""
 
+LONG = (*TINY[:-1], "training.max_epochs=150", "seeds=3", "checkpoint_seconds=0.1")
+"""Arguments that train for seconds, enough to be interrupted in or to meet another process."""
+
 # As in launch.train: the members of an ensemble are spread over the cores instead.
 torch.set_num_threads(1)
 
 # Children are forked from a process that has imported everything: a real process, without seconds of imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["launch.train", "tests.conftest"])
+_PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest"])
 
 
 @functools.cache
@@ -47,13 +58,22 @@ def task(*overrides: str) -> Task:
 
 
 class Launched:
-    """`python -m launch.train ARGUMENTS` in a process of its own, its output in files."""
+    """`python -m MODULE ARGUMENTS` in a process of its own, its output in files.
 
-    def __init__(self, arguments: tuple[str, ...], folder: Path, before: Callable[[], None] | None = None):
-        self.outputs = folder / f"{os.urandom(8).hex()}.out", folder / f"{os.urandom(8).hex()}.err"
-        self.process = _PROCESSES.Process(
-            target=_launch_train, args=(arguments, folder, self.outputs, before)
-        )
+    Args:
+        before: called in that process before the entry point, to break something there.
+    """
+
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        before: Callable[[], None] | None = None,
+        module: str = "launch.train",
+    ):
+        self.place = tempfile.TemporaryDirectory()
+        self.outputs = Path(self.place.name) / "stdout", Path(self.place.name) / "stderr"
+        self.process = _PROCESSES.Process(target=_run, args=(module, arguments, folder, self.outputs, before))
         self.process.start()
 
     @property
@@ -71,25 +91,55 @@ class Launched:
         assert code is not None, "the process hangs"
         return code
 
+    def wait_for(self, text: str) -> None:
+        """Wait until that is printed."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            alive = self.process.is_alive()
+            if text in self.stdout:
+                return
+            assert alive, f"ended without printing {text!r}: {self.stdout}{self.stderr}"
+            time.sleep(0.01)
+        raise AssertionError(f"{text!r} is not printed")
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal, unless the process has ended."""
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
 
-def _launch_train(
-    arguments: tuple[str, ...], folder: Path, outputs: tuple[Path, Path], before: Callable[[], None] | None
+def _run(
+    module: str,
+    arguments: tuple[str, ...],
+    folder: Path,
+    outputs: tuple[Path, Path],
+    before: Callable[[], None] | None,
 ) -> None:
     os.chdir(folder)
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
             os.dup2(file.fileno(), stream.fileno())
-    sys.argv = ["launch.train", *arguments]
+    sys.argv = [module, *arguments]
     if before is not None:
         before()
-    from launch.train import main
+    importlib.import_module(module).main()
 
-    main()
+
+def run_folder(place: Path) -> Path:
+    """The only run folder of the flip-flop below runs/ there."""
+    (folder,) = place.glob("runs/flip_flop/*")
+    return folder
+
+
+def assert_same_networks(folder: Path, expected: Path) -> None:
+    """Two run folders hold the same networks, bit for bit."""
+    run, other = degen.load(folder), degen.load(expected)
+    assert run.seeds == other.seeds
+    pd.testing.assert_frame_equal(run.history, other.history, check_exact=True)
+    for mine, theirs in ((run.initial, other.initial), (run.weights, other.weights)):
+        assert set(mine) == set(theirs)
+        for name, weights in mine.items():
+            assert torch.equal(weights, theirs[name]), name
 
 
 Launch = Callable[..., Launched]
@@ -100,8 +150,8 @@ def start(tmp_path: Path) -> Iterator[Launch]:
     """Start `launch.train` in an empty folder, with runs/ there; whatever still runs at the end is killed."""
     started: list[Launched] = []
 
-    def start(*arguments: str, before: Callable[[], None] | None = None) -> Launched:
-        started.append(Launched(arguments, tmp_path, before))
+    def start(*arguments: str, **options: Any) -> Launched:
+        started.append(Launched(arguments, tmp_path, **options))
         return started[-1]
 
     yield start
@@ -125,8 +175,16 @@ def launch(start: Launch) -> Launch:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of three tiny trained networks. Read only: copy it to change it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    launched = Launched((*TINY, "seeds=3"), folder)
+    return _trained((*TINY, "seeds=3"), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `LONG`, never interrupted. Read only."""
+    return _trained(LONG, tmp_path_factory.mktemp("long"))
+
+
+def _trained(arguments: tuple[str, ...], place: Path) -> Path:
+    launched = Launched(arguments, place)
     assert launched.wait() == 0, launched.stderr
-    (run,) = folder.glob("runs/flip_flop/*")
-    return run
+    return run_folder(place)

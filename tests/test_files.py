@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from degen.errors import BadInputError
-from degen.files import read_tensors, remove_parts, write_atomically, write_tensors
+from degen.files import read_metadata, read_tensors, remove_parts, write_atomically, write_tensors
 
 TENSORS = {
     "a": torch.arange(3, dtype=torch.float32),
@@ -74,6 +75,19 @@ def test_other_metadata_with_the_old_checksum_is_refused(written):
     assert refused(written, content.replace(b"converged", b"divergent"))
 
 
+def test_metadata_alone_are_those_written_and_none_of_what_is_no_such_file(written):
+    assert read_metadata(written).items() >= METADATA.items()
+    for content in (
+        b"",
+        b"\xff" * 100,
+        b"\2" + bytes(7) + b"[]",
+        b"\2" + bytes(7) + b"{}",
+        b"\1" + bytes(7) + b"1",
+    ):
+        written.write_bytes(content)
+        assert read_metadata(written) == {}
+
+
 def test_a_file_has_the_permissions_of_the_umask(tmp_path):
     for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
         before = os.umask(mask)
@@ -95,6 +109,26 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         write_atomically(tmp_path / "file", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def _rewrite(path: Path) -> None:
+    for number in itertools.count():
+        write_tensors(path, {"number": torch.tensor([number])}, {"number": number})
+
+
+def test_a_file_that_another_process_replaces_is_read_as_it_was_or_is(tmp_path):
+    path = tmp_path / "file"
+    write_tensors(path, {"number": torch.tensor([-1])}, {"number": -1})
+    writer = multiprocessing.get_context("forkserver").Process(target=_rewrite, args=(path,))
+    writer.start()
+    read = []
+    while len(set(read)) < 100:
+        tensors, metadata = read_tensors(path)
+        assert tensors["number"] == metadata["number"] <= read_metadata(path)["number"]
+        read.append(int(tensors["number"]))
+    writer.kill()
+    writer.join()
+    assert read == sorted(read)
 
 
 # A process killed inside a write ----------------------------------------------------------------------------

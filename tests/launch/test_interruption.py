@@ -1,0 +1,170 @@
+"""A killed process loses at most the work since its last checkpoint; the same command then goes on.
+
+Every test ends with the comparison that matters: the networks are, bit for bit, those of a run
+that nobody interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import launch.train
+from degen.storage import RunFolder
+from tests.conftest import LONG, TINY, assert_same_networks, run_folder
+
+TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
+SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+"""Exit codes: the shell's where the process ends itself, the kernel's where the signal ends it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Signal:
+    """Installed in a process: at a moment of writing a file, it sends itself a signal.
+
+    Attributes:
+        file: name of the file.
+        moment: half written, before the renaming or after it.
+        nth: write of that file.
+        times: how often the signal is sent.
+    """
+
+    file: str
+    moment: str
+    nth: int = 1
+    number: int = signal.SIGKILL
+    times: int = 1
+
+    def __call__(self) -> None:
+        fsync, replace = os.fsync, os.replace
+        writes = itertools.count(1)
+
+        def due(moment: str, path: Path) -> bool:
+            return moment == self.moment and self.file in path.name and next(writes) == self.nth
+
+        def send() -> None:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
+
+        def signalling_fsync(descriptor: int) -> None:
+            if due("half written", Path(os.readlink(f"/proc/self/fd/{descriptor}"))):
+                if self.number == signal.SIGKILL:
+                    os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+                send()
+            fsync(descriptor)
+
+        def signalling_replace(source: Path, target: Path) -> None:
+            if due("before the renaming", target):
+                send()
+            replace(source, target)
+            if due("after the renaming", target):
+                send()
+
+        os.fsync, os.replace = signalling_fsync, signalling_replace
+
+
+def left_overs(folder: Path) -> list[Path]:
+    return [*folder.rglob("*.part"), *folder.glob("checkpoint*")]
+
+
+@pytest.mark.parametrize("moment", ["half written", "before the renaming", "after the renaming"])
+@pytest.mark.parametrize(
+    ("file", "nth"),
+    [
+        ("condition.yaml", 1),
+        ("manifest.json", 1),
+        ("manifest.json", 3),
+        ("checkpoint.safetensors", 1),
+        ("checkpoint.safetensors", 3),
+        ("00000.safetensors", 1),
+        ("00001.safetensors", 1),
+    ],
+)
+def test_a_process_killed_inside_any_write_is_as_if_it_never_was(
+    tmp_path, start, launch, tiny_run, file, nth, moment
+):
+    assert start(*TINY_OFTEN, before=Signal(file, moment, nth)).wait() == -signal.SIGKILL
+    launch(*TINY_OFTEN)
+    assert left_overs(run_folder(tmp_path)) == []
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start, launch, tiny_run):
+    dies = Signal("checkpoint.safetensors", "after the renaming")
+    for epochs in (1, 2, 3):
+        assert start(*TINY_OFTEN, before=dies).wait() == -signal.SIGKILL
+        saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+        assert [len(history.loss) for history in saved.histories] == [epochs] * 3
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
+    tmp_path, start, launch, long_run, number
+):
+    moments, codes = random.Random(int(number)), []
+    while len(codes) < 5 and 0 not in codes:
+        launched = start(*LONG)
+        if number != signal.SIGKILL:  # which needs no handler: it may come before training, too
+            launched.wait_for("training")
+        time.sleep(moments.uniform(0, 0.5))
+        launched.kill(number)
+        codes.append(launched.wait())
+        assert launched.stderr == ""
+        if codes[-1] > 0:
+            assert launched.stdout.endswith(": interrupted and stored; the same command goes on\n")
+    assert codes.count(SHELL[number]) >= 2
+    assert set(codes) <= {SHELL[number], 0}
+    launch(*LONG)
+    assert left_overs(run_folder(tmp_path)) == []
+    assert_same_networks(run_folder(tmp_path), long_run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("file", "nth"), [("manifest.json", 2), ("checkpoint.safetensors", 1), ("00001.safetensors", 1)]
+)
+def test_a_signal_inside_a_write_waits_for_its_end(tmp_path, start, launch, tiny_run, number, file, nth):
+    interrupted = start(*TINY_OFTEN, before=Signal(file, "half written", nth, number))
+    assert interrupted.wait() == SHELL[number]
+    assert interrupted.stderr == ""
+    assert interrupted.stdout.endswith("interrupted and stored; the same command goes on\n")
+    assert list(run_folder(tmp_path).rglob("*.part")) == []
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+def test_a_second_ctrl_c_inside_a_write_acts_at_once(tmp_path, start, launch, tiny_run):
+    twice = Signal("checkpoint.safetensors", "half written", number=signal.SIGINT, times=2)
+    interrupted = start(*TINY_OFTEN, before=twice)
+    assert interrupted.wait() == 130
+    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert left_overs(run_folder(tmp_path)) == []
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+def _ctrl_c_when_seeds_are_read() -> None:
+    launch.train.parse_seeds = lambda seeds: signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_before_training_is_one_sentence_and_makes_nothing(tmp_path, start):
+    interrupted = start(*TINY_OFTEN, before=_ctrl_c_when_seeds_are_read)
+    assert interrupted.wait() == 130
+    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_experiment_starts_no_further_condition(tmp_path, start):
+    last_write = Signal("00002.safetensors", "after the renaming", number=signal.SIGTERM)
+    interrupted = start("experiment=demo", *TINY_OFTEN, before=last_write)
+    assert interrupted.wait() == 143
+    assert interrupted.stdout.count("training") == 1

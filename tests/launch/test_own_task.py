@@ -1,0 +1,119 @@
+"""A user's own task: a class and a YAML in the user's own folders, no change to this repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import degen
+from degen.errors import BadInputError
+from degen.streams import Stream
+from tests.conftest import ROOT, TINY
+
+CLASS = '''
+import dataclasses
+
+from degen.errors import require_integer
+from degen.tasks import Task, Trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DelayedEcho(Task):
+    """Say again what was heard `delay` steps ago."""
+
+    n_steps: int
+    delay: int
+
+    n_inputs = n_outputs = 1
+
+    def __post_init__(self):
+        require_integer("task.delay", self.delay, 0)
+
+    def generate(self, n_trials, stream):
+        inputs = stream.normal(n_trials, self.n_steps, 1)
+        return Trials(inputs, inputs.roll(self.delay, dims=-2))
+
+    def ood(self):
+        return dataclasses.replace(self, delay=self.delay + 1)
+'''
+
+YAML = """
+# @package _global_
+task:
+  _target_: laboratory.echo.DelayedEcho
+  n_steps: 100
+  delay: 3
+
+training:
+  _target_: degen.training.Training
+  learning_rate: 0.001
+  schedule:
+    _target_: degen.training.Constant
+  max_epochs: 300
+  steps_per_epoch: 128
+  batch: 256
+  threshold: 0.001
+  extra_epochs: 3
+  fresh_trials: true
+  first_moment_decay: 0.9
+  second_moment_decay: 0.999
+
+time_constant: 1.0
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A user's folder."""
+    (tmp_path / "code" / "laboratory").mkdir(parents=True)
+    (tmp_path / "code" / "laboratory" / "echo.py").write_text(CLASS)
+    (tmp_path / "settings" / "task").mkdir(parents=True)
+    (tmp_path / "settings" / "task" / "echo.yaml").write_text(YAML)
+    return tmp_path
+
+
+def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "launch.train",
+        "--config-dir",
+        "settings",
+        "task=echo",
+        *TINY,
+        *arguments,
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{home / 'code'}:{ROOT}"}
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+
+
+def test_an_own_task_is_trained_like_any_other_and_loads_where_its_module_is_found(home, monkeypatch):
+    trained = train(home, "parameterization=mup", "task.delay=2", "seeds=2")
+    assert (trained.returncode, trained.stderr) == (0, "")
+    (folder,) = home.glob("runs/delayed_echo/*")
+    with pytest.raises(BadInputError, match=r"task._target_ must be the dotted name of an importable"):
+        degen.load(folder)
+    monkeypatch.syspath_prepend(str(home / "code"))
+    run = degen.load(folder)
+    assert (run.task.delay, run.task.n_steps, run.seeds) == (2, 20, [0, 1])
+    trials = run.task.generate(4, Stream.named(run.seeds, "probe"))
+    assert torch.equal(trials.targets[..., 2:, :], trials.inputs[..., :-2, :])
+    assert run.model(run.weights, trials).shape == (2, 4, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("task.delay=-1", "error: task.delay must be an integer of at least 0, got -1.\n"),
+        ("task.delai=1", "error: task.delai must be one of n_steps, delay (no such field), got 1.\n"),
+    ],
+)
+def test_bad_input_of_an_own_task_is_one_sentence(home, argument, sentence):
+    refused = train(home, argument)
+    assert (refused.returncode, refused.stderr) == (2, sentence)
+    assert not (home / "runs").exists()

@@ -1,0 +1,183 @@
+"""Bad input of `launch.train`: code 2, one sentence of field, value and what is allowed, no folder made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from degen.files import read_tensors, write_tensors
+from degen.storage import RunFolder
+from tests.conftest import TINY, Launched, build
+
+DISCRIMINATION = "task=delayed_discrimination"
+
+
+def refusal(launched: Launched) -> str:
+    """The one sentence of a process that refused its input."""
+    assert launched.wait() == 2, launched.stdout + launched.stderr
+    assert launched.stdout == ""
+    assert launched.stderr.startswith("error: ")
+    assert launched.stderr.endswith(".\n")
+    assert launched.stderr.count("\n") == 1
+    return launched.stderr.removeprefix("error: ").removesuffix("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value", "allowed"),
+    [
+        (["optimizer=adam"], "optimizer", "adam", "one of seeds, runs, device"),
+        (["task=flop"], "task", "'flop'", "one of delayed_discrimination, flip_flop"),
+        (["regularizer=l3"], "regularizer", "'l3'", "one of l1, none, nuclear_norm"),
+        (["width=wide"], "width", "'wide'", "any number"),
+        (["experiment=dmeo"], "experiment", "'dmeo'", "demo"),
+        (["task.bits=2"], "task.bits", "2", "one of channels, n_steps, pulse_probability"),
+        (["regularizer=l1", "regularizer.power=2"], "regularizer.power", "2", "one of strength"),
+        (["+task.bits=2"], "task.bits", "2", "one of channels, n_steps, pulse_probability"),
+        (["task.channels=0"], "task.channels", "0", "an integer of at least 1"),
+        (["task.channels=1.5"], "task.channels", "1.5", "an integer of at least 1"),
+        (["width=0"], "width", "0", "an integer of at least 1"),
+        (["width=-3"], "width", "-3", "an integer of at least 1"),
+        (["gamma=0"], "gamma", "0", "a finite number above 0"),
+        (["gamma=-2"], "gamma", "-2", "a finite number above 0"),
+        (["regularizer=l1", "regularizer.strength=-1e-4"], "regularizer.strength", "-0.0001", "at least 0"),
+        (
+            ["regularizer=nuclear_norm", "regularizer.strength=-1"],
+            "regularizer.strength",
+            "-1",
+            "a finite number of at least 0",
+        ),
+        (["seeds=0"], "seeds", "0", "a number of at least 1 or a list of different numbers"),
+        (["seeds=[]"], "seeds", "[]", "a number of at least 1 or a list of different numbers"),
+        (["seeds=[3,1,3]"], "seeds", "[3, 1, 3]", "a number of at least 1 or a list of different numbers"),
+        (["seeds=[-1]"], "seeds", "[-1]", "a number of at least 1 or a list of different numbers"),
+        (["seeds=many"], "seeds", "'many'", "a number of at least 1 or a list of different numbers"),
+        (["seeds=null"], "seeds", "None", "a number of at least 1 or a list of different numbers"),
+        ([DISCRIMINATION, "task.longest_delay=50"], "task.longest_delay", "50", "at most 3"),
+        ([DISCRIMINATION, "task.n_steps=40"], "task.longest_delay", "20", "at most "),
+        (["device=gpu"], "device", "'gpu'", "auto, cpu, cuda"),
+        (["dtype=int8"], "dtype", "'int8'", "one of float32, float64"),
+        (["checkpoint_seconds=-1"], "checkpoint_seconds", "-1", "a finite number of at least 0"),
+        (["runs=null"], "runs", "None", "the path of a folder"),
+        (["-m", "gamma=1,0"], "gamma", "0", "a finite number above 0"),
+        (["-m", "experiment=demo", "task.n_steps=10,0"], "task.n_steps", "0", "an integer of at least 1"),
+        (["experiment=demo", "width=0"], "width", "0", "an integer of at least 1"),
+        (["experiment=demo", "task.channels=2"], "experiment.grids", "2bit", "conditions that differ"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_value_is_refused_before_any_work(tmp_path, start, arguments, field, value, allowed):
+    sentence = refusal(start(*arguments))
+    assert sentence.startswith(f"{field} must be ")
+    assert allowed in sentence
+    assert value in sentence.rpartition(", got ")[2]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_asked_for_and_absent_is_refused(tmp_path, start, device):
+    allowed = "auto or cpu here: there is no CUDA device"
+    assert refusal(start(*TINY, f"device={device}")) == f"device must be {allowed}, got '{device}'."
+    assert list(tmp_path.iterdir()) == []
+
+
+# Run folders ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tiny_run: Path, tmp_path: Path) -> Path:
+    """A run folder where the next launch looks for it."""
+    return shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / tiny_run.name)
+
+
+def truncate(folder: Path) -> None:
+    network = folder / "networks" / "00001.safetensors"
+    network.write_bytes(network.read_bytes()[:-1])
+
+
+def tamper(folder: Path) -> None:
+    network = folder / "networks" / "00001.safetensors"
+    content = bytearray(network.read_bytes())
+    content[-1] ^= 1
+    network.write_bytes(content)
+
+
+def sign_otherwise(folder: Path) -> None:
+    network = folder / "networks" / "00001.safetensors"
+    tensors, metadata = read_tensors(network)
+    write_tensors(network, tensors, metadata | {"signature": "0" * 12})
+
+
+def change_the_condition(folder: Path) -> None:
+    condition = folder / "condition.yaml"
+    condition.write_text(condition.read_text().replace("batch: 8", "batch: 9"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "allowed"),
+    [
+        (truncate, "networks/00001.safetensors", "a complete file written by degen"),
+        (tamper, "networks/00001.safetensors", "as degen wrote it"),
+        (sign_otherwise, "networks/00001.safetensors", "of signature "),
+        (change_the_condition, "condition.yaml", "of signature "),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+@pytest.mark.parametrize("arguments", [[], ["experiment=demo"]], ids=["alone", "in an experiment"])
+def test_a_damaged_run_folder_is_refused_before_any_work(
+    tmp_path, start, folder, damage, file, allowed, arguments
+):
+    damage(folder)
+    before = sorted(tmp_path.rglob("*"))
+    sentence = refusal(start(*arguments, *TINY, "seeds=5"))
+    assert sentence.startswith(f"{folder.relative_to(tmp_path) / file} must be {allowed}")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# Places -----------------------------------------------------------------------------------------------------
+
+
+def be_nobody_when_writing() -> None:
+    """Root may write anywhere, so it must not be root who tries (nobody else may read conf/ everywhere)."""
+    create = RunFolder.create
+
+    def create_as_nobody(*arguments, **named) -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        create(*arguments, **named)
+
+    RunFolder.create = create_as_nobody
+
+
+@pytest.mark.parametrize("runs", ["forbidden", "forbidden/runs"])
+def test_a_place_without_permission_is_refused(tmp_path, start, runs):
+    tmp_path.chmod(0o755)
+    (tmp_path / "forbidden").mkdir(mode=0o555)
+    sentence = refusal(start(*TINY, f"runs={runs}", before=be_nobody_when_writing))
+    place = f"{runs}/flip_flop/{build(*TINY).name}"
+    assert sentence == f"runs must be a folder that can be written to, got {place} (Permission denied)."
+    assert list((tmp_path / "forbidden").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A disk of 512 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_without_space_is_refused(small_disk, start):
+    sentence = refusal(start(*TINY, f"runs={small_disk}"))
+    assert sentence.startswith("runs must be on a disk with ")
+    assert "bytes free (it has 524,288), got " in sentence
+    assert list(small_disk.iterdir()) == []

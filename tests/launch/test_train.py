@@ -1,0 +1,128 @@
+"""`python -m launch.train`: what it trains, what it leaves alone, what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+import degen
+from launch.conditions import parse_seeds
+from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """When each file below was last written."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_terminal(tmp_path):
+    command = [sys.executable, "-m", "launch.train", *TINY, "seeds=2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def run() -> str:
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    first = run()
+    folder = run_folder(tmp_path)
+    place = folder.relative_to(tmp_path)
+    assert first.startswith(f"{place}: training 2 networks\n")
+    assert first.endswith("s  2 unconverged\n")
+    assert not {"\r", "\033"} & set(first)
+    before = stamps(folder)
+    assert run() == f"{place}: all 2 networks are there\n"
+    assert stamps(folder) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path):
+    terminal, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, 80))
+    command = [sys.executable, "-m", "launch.train", *TINY, "seeds=2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=inside)
+    os.close(inside)
+    shown = ""
+    with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
+        while True:
+            shown += os.read(terminal, 1024).decode()
+    os.close(terminal)
+    assert ended.returncode == 0
+    assert ended.stdout.decode().endswith(": training 2 networks\n")
+    assert "2/2" in shown
+    assert "\r" in shown
+
+
+def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, launch):
+    launch(*TINY, "seeds=[1,4]")
+    folder = run_folder(tmp_path)
+    before = stamps(folder)
+    assert "training 3 networks" in launch(*TINY, "seeds=5").stdout
+    assert degen.load(folder).seeds == [0, 1, 2, 3, 4]
+    assert before.items() <= stamps(folder).items()
+    assert [session["seeds"] for session in degen.load(folder).sessions] == [[1, 4], [0, 2, 3]]
+    assert "all 2 networks are there" in launch(*TINY, "seeds=[2,4]").stdout
+
+
+def test_networks_trained_in_several_goes_are_those_trained_in_one(tmp_path, launch, tiny_run):
+    launch(*TINY, "seeds=[2]")
+    launch(*TINY, "seeds=3")
+    folder = run_folder(tmp_path)
+    assert_same_networks(folder, tiny_run)
+
+
+def test_seeds_are_a_number_or_a_list():
+    assert parse_seeds(3) == [0, 1, 2]
+    assert parse_seeds([4, 0]) == [4, 0]
+
+
+def test_a_sweep_trains_every_value_once(tmp_path, launch):
+    sweep = ("-m", *TINY, "gamma=0.5,2", "task.channels=1,2", "seeds=1")
+    assert launch(*sweep).stdout.count("training 1 networks") == 4
+    trained = {path.name for path in tmp_path.glob("runs/flip_flop/*")}
+    expected = {
+        build(*TINY, f"gamma={gamma}", f"task.channels={channels}").name
+        for gamma in (0.5, 2)
+        for channels in (1, 2)
+    }
+    assert trained == expected
+    assert launch(*sweep).stdout.count("all 1 networks are there") == 4
+    assert "all 1 networks are there" in launch(*TINY, "gamma=2", "task.channels=1", "seeds=1").stdout
+
+
+def test_an_experiment_trains_all_its_conditions_and_overrides_reach_each(tmp_path, launch):
+    printed = launch("experiment=demo", *TINY, "seeds=1").stdout
+    names = [build(*TINY, f"task.channels={channels}").name for channels in (1, 2, 3)]
+    assert [line.split("/")[-1] for line in printed.splitlines() if "training" in line] == [
+        f"{name}: training 1 networks" for name in names
+    ]
+    assert "[3/3] runs/flip_flop/" in printed
+    assert sorted(path.name for path in tmp_path.glob("runs/flip_flop/*")) == sorted(names)
+
+
+def test_conditions_shared_by_a_sweep_and_an_experiment_are_trained_once(launch):
+    launch(*TINY, "task.channels=2", "seeds=1")
+    printed = launch("experiment=demo", *TINY, "seeds=1").stdout
+    assert printed.count("training 1 networks") == 2
+    assert printed.count("all 1 networks are there") == 1
+
+
+@pytest.mark.parametrize("runs", ["elsewhere", "deep/er/elsewhere"])
+def test_run_folders_go_where_they_are_told(tmp_path, launch, runs):
+    launch(*TINY, "seeds=1", f"runs={tmp_path / runs}")
+    assert [path.name for path in (tmp_path / runs / "flip_flop").iterdir()] == [build(*TINY).name]
+
+
+def test_whatever_the_checkpoints_the_networks_are_the_same(tmp_path, launch, tiny_run):
+    launch(*TINY, "seeds=3", "checkpoint_seconds=0")
+    folder = run_folder(tmp_path)
+    assert not (folder / "checkpoint.safetensors").exists()
+    assert_same_networks(folder, tiny_run)
