@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 import yaml
@@ -33,6 +33,18 @@ from degen.errors import BadInputError, require
 from degen.files import read_tensors, remove_parts, write_atomically, write_tensors
 from degen.models import Parameters
 from degen.training import Ensemble, History, status
+
+_claims: set[TextIO] = set()
+"""Files of the claims that this process holds."""
+
+
+def _close_claims() -> None:
+    """A forked child would keep its dead parent's claim alive for as long as it has the file open."""
+    for file in _claims:
+        file.close()
+
+
+os.register_at_fork(after_in_child=_close_claims)
 
 
 class ClaimedError(Exception):
@@ -155,13 +167,17 @@ class RunFolder:
             file.truncate()
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
-            remove_parts(self.path)
-            remove_parts(self.path / "networks")
-            if not (self.path / "condition.yaml").exists():
-                stored = {"signature": self.condition.signature, **self.condition.config}
-                content = yaml.safe_dump(stored, sort_keys=False).encode()
-                write_atomically(self.path / "condition.yaml", content)
-            yield
+            _claims.add(file)
+            try:
+                remove_parts(self.path)
+                remove_parts(self.path / "networks")
+                if not (self.path / "condition.yaml").exists():
+                    stored = {"signature": self.condition.signature, **self.condition.config}
+                    content = yaml.safe_dump(stored, sort_keys=False).encode()
+                    write_atomically(self.path / "condition.yaml", content)
+                yield
+            finally:
+                _claims.discard(file)
 
     # Networks ---------------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ def _train(
             saved_at = time.monotonic()
         progress.epoch(running, done)
 
-    with _interruptible() as on_step, progress:
+    with _interruptible() as on_wait, progress:
         try:
             train(
                 ensemble,
@@ -150,10 +150,10 @@ def _train(
                 condition.model,
                 condition.training,
                 condition.regularizer,
-                on_step=on_step,
+                on_wait=on_wait,
                 on_epoch=on_epoch,
             )
-            on_step()  # a signal in the last epoch: the next condition is not to start
+            on_wait()  # a signal in the last epoch: the next condition is not to start
         except Interrupted:
             checkpoint()
             raise
@@ -165,10 +165,10 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def _interruptible() -> Iterator[Any]:
-    """Turn the first SIGINT or SIGTERM into `Interrupted`, raised between two training steps."""
+    """Turn the first SIGINT or SIGTERM into `Interrupted`, raised where training waits."""
     received: list[int] = []
 
-    def on_step() -> None:
+    def on_wait() -> None:
         if received:
             raise Interrupted(128 + received[0])
 
@@ -180,7 +180,7 @@ def _interruptible() -> Iterator[Any]:
     for number in previous:
         signal.signal(number, handle)
     try:
-        yield on_step
+        yield on_wait
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -207,7 +207,7 @@ def _bytes_needed(condition: Condition, seeds: int) -> int:
 
 def main() -> None:
     """The command line."""
-    # One thread an operation: the members of an ensemble are spread over the cores instead.
+    # One thread an operation: members are spread over the cores instead (degen/training/processes.py).
     torch.set_num_threads(1)
     # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
     torch.set_flush_denormal(True)

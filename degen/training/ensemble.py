@@ -16,6 +16,7 @@ from degen.models import Model, Parameters
 from degen.streams import Stream, key
 from degen.tasks import Task, Trials
 from degen.training.gradients import loss_and_gradients
+from degen.training.processes import spread
 from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
 
@@ -102,13 +103,17 @@ class Ensemble:
         }
         return dataclasses.replace(self, **sets)  # type: ignore[arg-type]
 
-    def join(self, other: Ensemble) -> Ensemble:
-        """The members of both."""
+    def join(self, *others: Ensemble) -> Ensemble:
+        """The members of all."""
+        every = (self, *others)
         sets = {
-            name: {key: torch.cat((weights, other.tensors[name][key])) for key, weights in parameters.items()}
+            name: {key: torch.cat([one.tensors[name][key] for one in every]) for key in parameters}
             for name, parameters in self.tensors.items()
         }
-        return Ensemble(seeds=self.seeds + other.seeds, histories=self.histories + other.histories, **sets)
+        seeds = [seed for one in every for seed in one.seeds]
+        return Ensemble(
+            seeds=seeds, histories=[history for one in every for history in one.histories], **sets
+        )
 
 
 def train(
@@ -118,17 +123,29 @@ def train(
     training: Training,
     regularizer: Regularizer,
     *,
-    on_step: Callable[[], None] = lambda: None,
+    on_wait: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Ensemble, Ensemble], None] = lambda running, done: None,
 ) -> None:
     """Train every member to its end.
 
+    On a CPU each member is computed by itself, so its numbers are bit for bit those it has when trained
+    alone, and the members are spread over the cores. On a GPU all are one batch; members agree with those
+    trained alone to rounding.
+
     Args:
-        on_step: called before each Adam step; may raise to interrupt.
+        on_wait: called at least every tenth of a second or before each Adam step; may raise to interrupt.
         on_epoch: called after each epoch with the members still in training and those done in it.
     """
+
+    def trained(members: Ensemble, on_wait: Callable[[], None]) -> Ensemble:
+        _train_epoch(members, task, model, training, regularizer, on_wait)
+        return members
+
     while len(ensemble):
-        _train_epoch(ensemble, task, model, training, regularizer, on_step)
+        on_cpu = next(iter(ensemble.parameters.values())).device.type == "cpu"
+        parts = [ensemble.select([i]) for i in range(len(ensemble))] if on_cpu else [ensemble]
+        first, *rest = spread(trained, parts, on_wait)
+        ensemble = first.join(*rest)
         running = [status(history.loss, training) == "running" for history in ensemble.histories]
         done = ensemble.select([i for i, still in enumerate(running) if not still])
         ensemble = ensemble.select([i for i, still in enumerate(running) if still])
@@ -141,7 +158,7 @@ def _train_epoch(
     model: Model,
     training: Training,
     regularizer: Regularizer,
-    on_step: Callable[[], None],
+    on_wait: Callable[[], None],
 ) -> None:
     """One epoch of every member, each at its own; the members are changed in place."""
     like = next(iter(ensemble.parameters.values()))
@@ -151,7 +168,7 @@ def _train_epoch(
     rate = torch.tensor(rates, dtype=like.dtype, device=like.device)
     loss_sum, penalty_sum = torch.zeros_like(rate), torch.zeros_like(rate)
     for step, trials in enumerate(_epoch_trials(ensemble.seeds, epochs, task, training, like)):
-        on_step()
+        on_wait()
         losses, penalties, gradients = loss_and_gradients(model, regularizer, ensemble.parameters, trials)
         loss_sum += losses
         penalty_sum += penalties

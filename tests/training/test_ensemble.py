@@ -14,7 +14,7 @@ from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training import CosineWarmRestarts, Ensemble, NuclearNorm, Training, train
 from degen.training.ensemble import _epoch_trials
-from degen.training.gradients import _batched, loss_and_gradients, task_loss
+from degen.training.gradients import loss_and_gradients, task_loss
 from tests.conftest import TINY, build
 
 SMALL = (
@@ -89,13 +89,17 @@ def test_one_batched_pass_agrees_with_members_alone_to_rounding(parameterization
         condition.task, Stream.named(range(4), "w", dtype=condition.dtype)
     )
     trials = condition.task.generate(8, Stream.named(range(4), "t", dtype=condition.dtype))
-    alone = loss_and_gradients(condition.model, condition.regularizer, parameters, trials)
-    batched = _batched(condition.model, condition.regularizer, parameters, trials)
+    batched = loss_and_gradients(condition.model, condition.regularizer, parameters, trials)
     tolerance = 160 * torch.finfo(condition.dtype).eps
-    for one, other in zip(alone[:2], batched[:2], strict=True):
-        assert torch.allclose(one, other, rtol=tolerance, atol=tolerance)
-    for name, gradient in alone[2].items():
-        assert torch.allclose(gradient, batched[2][name], rtol=tolerance, atol=tolerance)
+    for i in range(4):
+        one = {name: weights[i : i + 1] for name, weights in parameters.items()}
+        alone = loss_and_gradients(
+            condition.model, condition.regularizer, one, trials.map(lambda array, i=i: array[i : i + 1])
+        )
+        for value, other in zip(alone[:2], batched[:2], strict=True):
+            assert torch.allclose(value[0], other[i], rtol=tolerance, atol=tolerance)
+        for name, gradient in alone[2].items():
+            assert torch.allclose(gradient[0], batched[2][name][i], rtol=tolerance, atol=tolerance)
 
 
 def test_adam_is_torchs():
@@ -192,9 +196,9 @@ def test_a_batched_pass_keeps_a_member_that_diverges_apart_too():
     parameters = condition.model.initialize(condition.task, Stream.named([0, 1, 2], "test"))
     trials = condition.task.generate(5, Stream.named([0, 1, 2], "test"))
     regularizer = NuclearNorm(strength=0.1)
-    losses, penalties, gradients = _batched(condition.model, regularizer, parameters, trials)
+    losses, penalties, gradients = loss_and_gradients(condition.model, regularizer, parameters, trials)
     parameters["recurrent"][1] = math.nan
-    spoilt = _batched(condition.model, regularizer, parameters, trials)
+    spoilt = loss_and_gradients(condition.model, regularizer, parameters, trials)
     assert spoilt[0].isnan().tolist() == spoilt[1].isnan().tolist() == [False, True, False]
     for one, other in (
         (losses, spoilt[0]),

@@ -1,0 +1,81 @@
+"""Work over processes: results in order, errors and ends that reach the caller, and nothing left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from degen.training.processes import spread
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and 2 cores"
+)
+
+
+def test_results_come_in_the_order_of_the_items_from_other_processes():
+    found = spread(lambda item, on_wait: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
+    assert [tensor.item() for tensor, _ in found] == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {process for _, process in found}
+    assert len({process for _, process in found}) == min(5, len(os.sched_getaffinity(0)))
+
+
+def test_one_item_stays_in_this_process():
+    assert spread(lambda item, on_wait: os.getpid(), [0], lambda: None) == [os.getpid()]
+
+
+def test_an_error_of_the_work_is_raised_here():
+    def work(item, on_wait):
+        raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match="item"):
+        spread(work, [1, 2], lambda: None)
+
+
+def test_a_killed_process_is_noticed():
+    def work(item, on_wait):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(RuntimeError, match="killed"):
+        spread(work, [1, 2], lambda: None)
+    assert multiprocessing.active_children() == []
+
+
+def test_what_on_wait_raises_ends_the_work_at_once():
+    def on_wait():
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        spread(lambda item, on_wait: time.sleep(60), [1, 2], on_wait)
+    assert time.monotonic() - started < 10
+    assert multiprocessing.active_children() == []
+
+
+def test_children_leave_when_their_parent_is_killed():
+    """The work would go on for a minute."""
+
+    def work(item, on_wait):
+        print(os.getpid(), flush=True)
+        for _ in range(600):
+            on_wait()
+            time.sleep(0.1)
+
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.dup2(writing, 1)
+        spread(work, [1, 2], lambda: None)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        children = [int(lines.readline()), int(lines.readline())]
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        assert lines.read() == ""  # the end of the pipe: both have left
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
