@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from degen.metrics.dsa.ascent import climb, orthogonalize, overlap
-from degen.metrics.dsa.starts import starts
+from degen.metrics.dsa.starts import reflected, starts
 from degen.metrics.pairs import canonical
 
 _RANDOM_STARTS = 14
-_ROUNDS = ((15, 12), (25, 5), (60, 2))  # steps, and how many starts then go on
-_LAST_STEPS = 200
+_ROUNDS = ((15, 8), (30, 3), (40, 3))  # steps, and how many starts then go on
+_HOP_NEIGHBOURS, _HOP_STEPS = 4, 30
+_SINGLE_STEPS, _DOUBLE_STEPS = 100, 40
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
 
 
@@ -36,8 +37,9 @@ class Alignment:
 def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle` over C in O(n), for each pair.
 
-    The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps; the
-    best of them go on, the best of these to the end, in double precision.
+    The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps, and
+    the best of them go on. Neighbours of the best (`reflected`) then compete with them, several times over;
+    smaller operators, cheaper and more rugged, get more of these rounds. The winner climbs to the end.
 
     Args:
         first: A, (pairs, n, n).
@@ -57,18 +59,33 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     # Unit norms: single precision then serves whatever the scale of the operators.
     scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
-    c = starts(a, b, _RANDOM_STARTS, seed)
-    by_start = torch.empty(c.shape[:2], dtype=a.dtype, device=a.device)
-    alive = torch.arange(c.shape[1], device=a.device).expand(len(a), -1)
+    single_a, single_b = a.float(), b.float()
+    c, by_start = _survivors(single_a, single_b, starts(a, b, _RANDOM_STARTS, seed).float())
+    for hop in range(min(8, max(1, 100 // a.shape[-1]))):
+        c = _hop(single_a, single_b, c, seed + 1 + hop)
+    c, _ = _climb_all(single_a, single_b, c[:, :1], _SINGLE_STEPS)
+    c, _ = _climb_all(a, b, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
+    rotation = orthogonalize(c.squeeze(1), 2)
+    return rotation, overlap(a, b, rotation) * scale, by_start.double() * scale.unsqueeze(1)
+
+
+def _survivors(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """The best starts after the rounds of elimination, best first; what each reached (pairs, starts)."""
+    by_start = torch.empty(c.shape[:2], dtype=c.dtype, device=c.device)
+    alive = torch.arange(c.shape[1], device=c.device).expand(len(a), -1)
     for steps, keep in _ROUNDS:
-        c, value = _climb_all(a.float(), b.float(), c.float(), steps)
-        by_start.scatter_(1, alive, value.double())
+        c, value = _climb_all(a, b, c, steps)
+        by_start.scatter_(1, alive, value)
         best = value.topk(keep, dim=1).indices
         alive, c = alive.gather(1, best), _chosen(c, best)
-    c, value = _climb_all(a, b, orthogonalize(c.double(), 3), _LAST_STEPS)
-    by_start.scatter_(1, alive, value)
-    rotation = orthogonalize(_chosen(c, value.argmax(dim=1, keepdim=True)).squeeze(1), 2)
-    return rotation, overlap(a, b, rotation) * scale, by_start * scale.unsqueeze(1)
+    return c, by_start
+
+
+def _hop(a: Tensor, b: Tensor, c: Tensor, seed: int) -> Tensor:
+    """The best of c (pairs, starts, n, n) and of neighbours that climbed, as many, best first."""
+    rivals = torch.cat([c, reflected(c, _HOP_NEIGHBOURS, seed)], dim=1)
+    rivals, value = _climb_all(a, b, rivals, _HOP_STEPS)
+    return _chosen(rivals, value.topk(c.shape[1], dim=1).indices)
 
 
 def _climb_all(a: Tensor, b: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:

@@ -29,8 +29,8 @@ def orthogonalize(c: Tensor, steps: int = 1) -> Tensor:
 def climb(a: Tensor, b: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     r"""Ascend :math:`f(C) = \langle A, C B C^\top \rangle` from C by Riemannian conjugate gradients.
 
-    With :math:`M = C B C^\top` and :math:`C \to e^\Omega C`, :math:`\Omega` skew-symmetric, gradient and curvature
-    are
+    With :math:`M = C B C^\top` and :math:`C \to e^\Omega C`, :math:`\Omega` skew-symmetric, gradient and
+    curvature are
 
     .. math:: G = \mathrm{skew}(A M^\top - M^\top A), \quad
         \tfrac{d^2 f}{dt^2} = -\langle [\Omega, A], [\Omega, M] \rangle ,
@@ -45,8 +45,8 @@ def climb(a: Tensor, b: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     Returns:
         C (problems, n, n) and f (problems,), never below where they began.
     """
-    eye = _Point.at(a, b, c)
-    point, direction = eye, eye.gradient
+    point = _Point.at(a, b, c)
+    direction = point.gradient
     radius = torch.full_like(point.value, _LONGEST_ROTATION)
     for _ in range(steps):
         moved = _Point.at(a, b, _step(a, point, direction, radius))

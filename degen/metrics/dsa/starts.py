@@ -58,6 +58,22 @@ def random_rotations(count: int, like: Tensor, seed: int) -> Tensor:
     return (q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(like)
 
 
+def reflected(c: Tensor, count: int, seed: int) -> Tensor:
+    """`count` neighbours (pairs, starts * count, n, n) of each c (pairs, starts, n, n).
+
+    Products of one to four random reflections: local optima lie a few reflections apart, and most of the
+    alignment survives. The same reflections for all pairs.
+    """
+    n_starts, n = c.shape[1:3]
+    generator = torch.Generator().manual_seed(seed)
+    normals = torch.randn(n_starts, count, n, 4, generator=generator, dtype=torch.float64)
+    axes = torch.linalg.qr(normals)[0][..., :4].to(c)
+    number = 1 + torch.arange(count, device=c.device) % 4
+    axes = axes * (torch.arange(axes.shape[-1], device=c.device) < number[:, None])[:, None, :]
+    every = c.unsqueeze(2)
+    return (every - 2 * axes @ (axes.mT @ every)).flatten(1, 2)
+
+
 def _features(a: Tensor) -> Tensor:
     """(pairs, features, n, n), each of norm 1; zero where a feature is."""
     features = torch.stack([feature(a) for feature in _FEATURES], dim=1)
