@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_BATCH_ENTRIES = 1 << 22  # entries of a batch of first (and of second) items: 32 MiB each
+T = TypeVar("T")
+
+_BATCH_ENTRIES = 1 << 22  # of a batch of first (and of second) items, at most: 32 MiB each
 
 
 def ordered(first: Tensor, second: Tensor) -> Tensor:
@@ -30,6 +34,23 @@ def canonical(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(mask, second, first), torch.where(mask, first, second), swapped
 
 
+def spread(function: Callable[[T], Tensor], batches: Sequence[T], device: torch.device) -> list[Tensor]:
+    """`function` of every batch, on as many cores as torch may use, each batch on one core.
+
+    Small matrices in a batch gain nothing from several cores an operation, and lose much where others use
+    the machine too. On a GPU, one batch after the other.
+    """
+    cores = torch.get_num_threads()
+    if device.type != "cpu" or cores == 1 or len(batches) == 1:
+        return [function(batch) for batch in batches]
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(function, batches))
+    finally:
+        torch.set_num_threads(cores)
+
+
 def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDArray[np.float64]:
     """The symmetric matrix (n, n) of `measure` over all pairs of n items, with a zero diagonal.
 
@@ -40,13 +61,20 @@ def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDAr
     """
     n = len(items)
     i, j = torch.triu_indices(n, n, offset=1)
-    batch = max(1, _BATCH_ENTRIES // items[0].numel())
-    values = [
-        measure(*canonical(items[first], items[second])[:2]).cpu()
-        for first, second in zip(i.split(batch), j.split(batch), strict=True)
-    ]
+    batch = max(1, min(_BATCH_ENTRIES // items[0].numel(), _batch_for_cores(len(i), items.device)))
+    batches = list(zip(i.split(batch), j.split(batch), strict=True))
+
+    def measured(pairs: tuple[Tensor, Tensor]) -> Tensor:
+        return measure(*canonical(*(items[index] for index in pairs))[:2]).cpu()
+
+    values = spread(measured, batches, items.device)
     matrix = np.zeros((n, n))
     # As NumPy arrays: a torch index of one entry would be taken for a scalar.
     rows, columns = i.numpy(), j.numpy()
     matrix[rows, columns] = matrix[columns, rows] = torch.cat(values).numpy()
     return matrix
+
+
+def _batch_for_cores(pairs: int, device: torch.device) -> int:
+    """Pairs in a batch such that there are several batches for each core."""
+    return pairs if device.type != "cpu" else -(-pairs // (4 * torch.get_num_threads()))

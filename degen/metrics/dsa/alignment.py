@@ -7,7 +7,15 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from degen.metrics.dsa.ascent import climb, orthogonalize, overlap
+from degen.metrics.dsa.starts import reflected, starts
 from degen.metrics.pairs import canonical
+
+_RANDOM_STARTS = 14
+_ROUNDS = ((15, 8), (30, 3), (40, 3))  # steps, and how many starts then go on
+_HOP_NEIGHBOURS, _HOP_STEPS = 4, 30
+_SINGLE_STEPS, _DOUBLE_STEPS = 100, 40
+_CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +25,8 @@ class Alignment:
     Attributes:
         rotation: (pairs, n, n), the orthogonal C (reflections included) that maximizes <A, C B C^T>.
         overlap: (pairs,), that maximum.
-        by_start: (pairs, starts), what each start reached; its spread shows how rugged the problem is.
+        by_start: (pairs, starts), what each start reached before it was given up; its spread shows how rugged
+            the problem is.
     """
 
     rotation: Tensor
@@ -28,45 +37,66 @@ class Alignment:
 def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle` over C in O(n), for each pair.
 
+    The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps, and
+    the best of them go on. Neighbours of the best (`reflected`) then compete with them, several times over;
+    smaller operators, cheaper and more rugged, get more of these rounds. The winner climbs to the end.
+
     Args:
         first: A, (pairs, n, n).
         second: B, (pairs, n, n).
         seed: of the random starts, which are the same for all pairs.
     """
     a, b, swapped = canonical(first, second)
-    starts = _starts(a, b, seed)
-    best = _climb(a.unsqueeze(1), b.unsqueeze(1), starts)
-    reached = _overlap(a.unsqueeze(1), b.unsqueeze(1), best)
-    rotation = best[torch.arange(len(a)), reached.argmax(dim=1)]
-    rotation = torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation)
-    return Alignment(rotation, reached.amax(dim=1), reached)
+    entries = _GPU_ENTRIES if a.is_cuda else _CPU_ENTRIES
+    batch = max(1, entries // (32 * a[0].numel()))
+    parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
+    rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
 
 
-def _overlap(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return (a * (c @ b @ c.mT)).sum(dim=(-2, -1))
+def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rotations (pairs, n, n), overlaps (pairs,) and those by start (pairs, starts)."""
+    # Unit norms: single precision then serves whatever the scale of the operators.
+    scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
+    a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
+    single_a, single_b = a.float(), b.float()
+    c, by_start = _survivors(single_a, single_b, starts(a, b, _RANDOM_STARTS, seed).float())
+    for hop in range(min(8, max(1, 100 // a.shape[-1]))):
+        c = _hop(single_a, single_b, c, seed + 1 + hop)
+    c, _ = _climb_all(single_a, single_b, c[:, :1], _SINGLE_STEPS)
+    c, _ = _climb_all(a, b, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
+    rotation = orthogonalize(c.squeeze(1), 2)
+    return rotation, overlap(a, b, rotation) * scale, by_start.double() * scale.unsqueeze(1)
 
 
-def _polar(m: Tensor) -> Tensor:
-    left, _, right = torch.linalg.svd(m)
-    return left @ right
+def _survivors(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """The best starts after the rounds of elimination, best first; what each reached (pairs, starts)."""
+    by_start = torch.empty(c.shape[:2], dtype=c.dtype, device=c.device)
+    alive = torch.arange(c.shape[1], device=c.device).expand(len(a), -1)
+    for steps, keep in _ROUNDS:
+        c, value = _climb_all(a, b, c, steps)
+        by_start.scatter_(1, alive, value)
+        best = value.topk(keep, dim=1).indices
+        alive, c = alive.gather(1, best), _chosen(c, best)
+    return c, by_start
 
 
-def _starts(a: Tensor, b: Tensor, seed: int, n_random: int = 8) -> Tensor:
-    """(pairs, starts, n, n)."""
-    generator = torch.Generator().manual_seed(seed)
-    n = a.shape[-1]
-    random = _polar(torch.randn(n_random, n, n, generator=generator, dtype=torch.float64)).to(a.device)
-    vectors_a, vectors_b = (torch.linalg.eigh(m + m.mT).eigenvectors for m in (a, b))
-    agreement = (vectors_a.mT @ a @ vectors_a) * (vectors_b.mT @ b @ vectors_b)
-    leading = torch.linalg.eigh(agreement + agreement.mT).eigenvectors[..., -1]
-    signs = torch.where(leading < 0, -1.0, 1.0).to(a.dtype)
-    spectral = (vectors_a * signs.unsqueeze(-2)) @ vectors_b.mT
-    return torch.cat([spectral.unsqueeze(1), random.expand(len(a), -1, -1, -1)], dim=1)
+def _hop(a: Tensor, b: Tensor, c: Tensor, seed: int) -> Tensor:
+    """The best of c (pairs, starts, n, n) and of neighbours that climbed, as many, best first."""
+    rivals = torch.cat([c, reflected(c, _HOP_NEIGHBOURS, seed)], dim=1)
+    rivals, value = _climb_all(a, b, rivals, _HOP_STEPS)
+    return _chosen(rivals, value.topk(c.shape[1], dim=1).indices)
 
 
-def _climb(a: Tensor, b: Tensor, c: Tensor, steps: int = 200) -> Tensor:
-    """Polar iterations, which never descend: the shift makes the objective convex in C."""
-    shift = 2 * torch.linalg.matrix_norm(a, 2) * torch.linalg.matrix_norm(b, 2)
-    for _ in range(steps):
-        c = _polar(a @ c @ b.mT + a.mT @ c @ b + 0.5 * shift[..., None, None] * c)
-    return c
+def _climb_all(a: Tensor, b: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """`climb` for c (pairs, starts, n, n), with the a and b of its pair."""
+    pairs, count = c.shape[:2]
+    c, value = climb(
+        a.repeat_interleave(count, dim=0), b.repeat_interleave(count, dim=0), c.flatten(0, 1), steps
+    )
+    return c.unflatten(0, (pairs, count)), value.unflatten(0, (pairs, count))
+
+
+def _chosen(c: Tensor, index: Tensor) -> Tensor:
+    """The entries `index` (pairs, k) of the second axis of c."""
+    return c.gather(1, index[..., None, None].expand(-1, -1, *c.shape[2:]))
