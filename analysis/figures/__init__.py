@@ -13,8 +13,8 @@ from launch.conditions import Experiment
 def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     """Draw the figures of an experiment; nothing where they are there, made from the same files."""
     titles = {
-        condition.signature: f"{condition.task_name} {condition.value(experiment.factor)}"
-        for condition in experiment.conditions
+        c.signature: f"{c.task_name}, {experiment.label} = {c.value(experiment.factor)}"
+        for c in experiment.conditions
     }
     thresholds = {condition.signature: condition.training.threshold for condition in experiment.conditions}
     matrices = {signature: results.matrix("dsa", signature) for signature in titles}

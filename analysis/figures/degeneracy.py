@@ -9,6 +9,17 @@ import pandas as pd
 
 from analysis.figures.style import PANEL, save
 
+_WORDS = {
+    "dsa": "DSA",
+    "pif": "PIF",
+    "pif_unaligned": "PIF, unaligned",
+    "pif_initial": "PIF at initialization",
+    "svcca": "1 - SVCCA",
+    "sigma_ood": "s.d. of OOD loss",
+    "mean_ood": "mean OOD loss",
+    "weight_change": "weight change",
+}
+
 
 def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
@@ -28,7 +39,7 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
             group = group.sort_values("factor")
             axis.plot(group["factor"], group["value"], marker="o", markersize=3, label=task)
             axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
-        axis.set(title=level, ylabel=str(measure).replace("_", " "), xlabel=label)
+        axis.set(title=level, ylabel=_WORDS.get(measure, measure), xlabel=label)
         axis.set_xticks(sorted(table["factor"].unique()))
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
