@@ -1,0 +1,233 @@
+"""python -m tests.benchmarks.training: time of a training step beside what a user would use instead.
+
+Every contestant trains flip-flop networks (128 units, 256 trials of 100 steps, 3 channels) with Adam, in turns
+within one run, so that the ratios hold whatever else the machine does. Times are wall-clock milliseconds of a
+step and network with all cores in use: medians over the turns. JAX takes part where it is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import torch
+from torch import nn
+
+from degen.condition import Condition
+from degen.streams import Stream
+from degen.training import Ensemble, train
+from launch.cli import compose
+
+N, TRIALS, TIME, CHANNELS = 128, 256, 100, 3
+CORES = len(os.sched_getaffinity(0))
+STEPS = 16
+TURNS = 7
+
+
+def condition(steps: int) -> Condition:
+    """One epoch of that many steps, which converges for no network."""
+    overrides = ["training.max_epochs=1", f"training.steps_per_epoch={steps}", "training.threshold=1e-9"]
+    return Condition.from_config(compose("train", overrides))
+
+
+def degen_training(seeds: int) -> Callable[[], float]:
+    """Milliseconds of `degen.training.train`, its trials drawn as it goes."""
+    chosen = condition(STEPS)
+
+    def turn() -> float:
+        ensemble = Ensemble.new(range(seeds), chosen.task, chosen.model)
+        started = time.perf_counter()
+        train(ensemble, chosen.task, chosen.model, chosen.training, chosen.regularizer)
+        return 1e3 * (time.perf_counter() - started) / STEPS / seeds
+
+    return turn
+
+
+def degen_forward(fast: bool) -> Callable[[], float]:
+    """Milliseconds of outputs alone, on one core: written out, or the plain loop."""
+    chosen = condition(1)
+    weights = chosen.model.initialize(chosen.task, Stream.named([0], "weights"))
+    trials = chosen.task.generate(TRIALS, Stream.named([0], "trials"))
+
+    def turn() -> float:
+        started = time.perf_counter()
+        with torch.no_grad():
+            for _ in range(4):
+                if fast:
+                    chosen.model(weights, trials)
+                else:
+                    chosen.model.readout(weights, chosen.model.unroll(weights, trials))
+        return 1e3 * (time.perf_counter() - started) / 4
+
+    return turn
+
+
+def torch_steps(steps: int) -> Callable[[], float]:
+    """Milliseconds of nn.RNN with autograd and torch's Adam; its trials are there already."""
+    trials = condition(1).task.generate(TRIALS, Stream.named([0], "trials"))
+    inputs, targets = trials.inputs[0], trials.targets[0]
+    rnn, readout = nn.RNN(CHANNELS, N, batch_first=True), nn.Linear(N, CHANNELS)
+    adam = torch.optim.Adam([*rnn.parameters(), *readout.parameters()], lr=1e-3)
+
+    def turn() -> float:
+        started = time.perf_counter()
+        for _ in range(steps):
+            adam.zero_grad()
+            nn.functional.mse_loss(readout(rnn(inputs)[0]), targets).backward()
+            adam.step()
+        return 1e3 * (time.perf_counter() - started) / steps
+
+    return turn
+
+
+def torch_all_cores() -> Callable[[], float]:
+    """The same, one network at a time with all cores."""
+    turn = torch_steps(STEPS)
+
+    def with_threads() -> float:
+        torch.set_num_threads(CORES)
+        taken = turn()
+        torch.set_num_threads(1)
+        return taken
+
+    return with_threads
+
+
+def torch_a_process_a_core() -> Callable[[], float]:
+    """The same, as many networks at once as there are cores, one process each."""
+    context = multiprocessing.get_context("spawn")
+    ours = []
+    for _ in range(CORES):
+        mine, theirs = context.Pipe()
+        context.Process(target=_torch_process, args=(theirs,), daemon=True).start()
+        ours.append(mine)
+
+    def turn() -> float:
+        started = time.perf_counter()
+        for connection in ours:
+            connection.send(None)
+        for connection in ours:
+            connection.recv()
+        return 1e3 * (time.perf_counter() - started) / STEPS / CORES
+
+    turn()
+    return turn
+
+
+def _torch_process(connection: Connection) -> None:
+    torch.set_num_threads(1)
+    turn = torch_steps(STEPS)
+    while True:
+        connection.recv()
+        turn()
+        connection.send(None)
+
+
+def jax_scan() -> Callable[[], float] | None:
+    """A jitted scan with Adam by hand; None where JAX is not installed."""
+    try:
+        import jax
+        import jax.numpy as jnp
+    except ImportError:
+        return None
+    drawn = condition(1).task.generate(TRIALS, Stream.named([0], "trials"))
+    inputs = jnp.asarray(drawn.inputs[0].transpose(0, 1).numpy())
+    targets = jnp.asarray(drawn.targets[0].transpose(0, 1).numpy())
+    shapes = {"w": (N, N), "u": (N, CHANNELS), "b": (N,), "o": (CHANNELS, N), "c": (CHANNELS,)}
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    weights = {
+        name: jax.random.uniform(key, shape, minval=-(N**-0.5), maxval=N**-0.5)
+        for key, (name, shape) in zip(keys, shapes.items(), strict=True)
+    }
+
+    def loss(weights: dict) -> object:
+        def step(hidden, x):
+            hidden = jnp.tanh(hidden @ weights["w"].T + x @ weights["u"].T + weights["b"])
+            return hidden, hidden
+
+        states = jax.lax.scan(step, jnp.zeros((TRIALS, N)), inputs)[1]
+        return jnp.mean((states @ weights["o"].T + weights["c"] - targets) ** 2)
+
+    @jax.jit
+    def update(weights, first, second, count):
+        gradients = jax.grad(loss)(weights)
+        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradients)
+        square = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradients)
+        correct = jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        weights = jax.tree.map(
+            lambda w, m, v: w - 1e-3 * correct * m / (jnp.sqrt(v) + 1e-8), weights, mean, square
+        )
+        return weights, mean, square, count + 1
+
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    state = (weights, zeros, zeros, jnp.float32(1))
+
+    def turn() -> float:
+        nonlocal state
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            state = update(*state)
+        jax.block_until_ready(state)
+        return 1e3 * (time.perf_counter() - started) / STEPS
+
+    turn()
+    return turn
+
+
+def products(with_tanh: bool) -> Callable[[], float]:
+    """The floor: the matrix products of a step alone, one core a network, and tanh as torch has it."""
+    weights, states, out = torch.randn(N, N), torch.randn(TIME, TRIALS, N), torch.empty(TIME, TRIALS, N)
+
+    def turn() -> float:
+        started = time.perf_counter()
+        for _ in range(4):
+            for _ in range(2):
+                for t in range(TIME):
+                    torch.mm(states[t], weights, out=out[t])
+            _ = states.flatten(0, 1).mT @ out.flatten(0, 1)
+            if with_tanh:
+                for t in range(TIME):
+                    torch.tanh(states[t], out=out[t])
+        return 1e3 * (time.perf_counter() - started) / 4 / CORES
+
+    return turn
+
+
+def main() -> None:
+    """Print the table as JSON, and for people on standard error."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    contestants: dict[str, Callable[[], float] | None] = {
+        "degen, 1 seed": degen_training(1),
+        f"degen, {4 * CORES} seeds": degen_training(4 * CORES),
+        "nn.RNN, one at a time, all cores": torch_all_cores(),
+        "nn.RNN, a process a core": torch_a_process_a_core(),
+        "JAX scan, jitted, all cores": jax_scan(),
+        "products alone, a network a core": products(with_tanh=False),
+        "products and torch's tanh, a network a core": products(with_tanh=True),
+        "forward only, degen, one core": degen_forward(fast=True),
+        "forward only, plain loop, one core": degen_forward(fast=False),
+    }
+    taking_part = {name: turn for name, turn in contestants.items() if turn is not None}
+    times: dict[str, list[float]] = {name: [] for name in taking_part}
+    for number in range(TURNS + 1):
+        for name, turn in taking_part.items():
+            taken = turn()
+            if number:  # the first warms up
+                times[name].append(taken)
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    ours = medians[f"degen, {4 * CORES} seeds"]
+    for name, median in medians.items():
+        low, high = min(times[name]), max(times[name])
+        print(f"{name:45} {median:7.1f} ms ({low:.1f} to {high:.1f})  {median / ours:5.2f}", file=sys.stderr)
+    print(json.dumps({"cores": CORES, "milliseconds": medians, "turns": TURNS}))
+
+
+if __name__ == "__main__":
+    main()
