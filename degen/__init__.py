@@ -1,6 +1,7 @@
 """degen: how different are networks trained on the same task, and what controls that?"""
 
 from degen.run import Run, load
+from degen.streams import Stream
 
-__all__ = ["Run", "load"]
+__all__ = ["Run", "Stream", "load"]
 __version__ = "0.1.0"

@@ -80,21 +80,3 @@ class Model(ABC):
     def __call__(self, parameters: Parameters, trials: Trials) -> Tensor:
         """Outputs (seeds, trials, time, n_outputs)."""
         return self.readout(parameters, self.unroll(parameters, trials))
-
-
-def time_major(inputs: Tensor) -> Tensor:
-    """(seeds, trials, time, units) to (seeds, time, trials, units), contiguous: a step is then one block."""
-    return inputs.transpose(1, 2).contiguous()
-
-
-def add_product(base: Tensor, left: Tensor, right: Tensor, out: Tensor, alpha: float = 1.0) -> None:
-    """out = base + alpha * left @ right for (seeds, a, b) arrays; for one seed the faster 2-d product."""
-    if len(base) == 1:
-        torch.addmm(base[0], left[0], right[0], alpha=alpha, out=out[0])
-    else:
-        torch.baddbmm(base, left, right, alpha=alpha, out=out)
-
-
-def summed_outer(left: Tensor, right: Tensor) -> Tensor:
-    """sum over time and trials of left outer right: (seeds, time, trials, a) x (.., b) to (seeds, a, b)."""
-    return left.flatten(1, 2).mT @ right.flatten(1, 2)

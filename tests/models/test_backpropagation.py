@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from degen.models import Model, Parameters, mup, standard
+from degen.models import Model, Parameters, recurrence
 from degen.models.base import Model as Base
 from degen.streams import Stream
 from degen.tasks import Task, Trials
@@ -37,61 +37,80 @@ def drawn(overrides: tuple[str, ...], n_trials: int = 4) -> tuple[Task, Model, P
     return condition.task, condition.model, parameters, short
 
 
-def gradients(states_of, model: Model, parameters: Parameters, trials: Trials) -> tuple[Tensor, Parameters]:
-    """Outputs and gradients of a loss on outputs and states, by way of an unroll."""
+def plain_loop(model: Model, parameters: Parameters, trials: Trials) -> Tensor:
+    """Outputs by way of `step`, for autograd to record."""
+    return model.readout(parameters, model.unroll(parameters, trials))
+
+
+def gradients(outputs_of, parameters: Parameters, trials: Trials) -> tuple[Tensor, Parameters]:
+    """Outputs and gradients of a loss on them."""
     leaves = {name: weights.clone().requires_grad_() for name, weights in parameters.items()}
-    states = states_of(leaves, trials)
-    outputs = model.readout(leaves, states)
-    loss = ((outputs - trials.targets) ** 2).sum() + (states**3).sum()
+    outputs = outputs_of(leaves, trials)
+    loss = ((outputs - trials.targets) ** 2).sum()
     return outputs, dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
 
 
 @conditions
-def test_states_outputs_and_gradients_equal_those_of_the_plain_loop_under_autograd(overrides):
+@pytest.mark.parametrize("members", [1, 3])  # one member takes two-dimensional products
+def test_outputs_and_gradients_equal_those_of_the_plain_loop_under_autograd(overrides, members):
     _, model, parameters, trials = drawn(overrides)
-
-    def plain_loop(leaves: Parameters, trials: Trials) -> Tensor:
-        return Base.unroll(model, leaves, trials)
-
-    assert type(model).unroll is not Base.unroll
-    assert torch.allclose(
-        model.unroll(parameters, trials), plain_loop(parameters, trials), rtol=0, atol=1e-13
-    )
-    fast, slow = (gradients(unroll, model, parameters, trials) for unroll in (model.unroll, plain_loop))
-    assert torch.allclose(fast[0], slow[0], rtol=0, atol=1e-12)
-    assert torch.equal(fast[0], model(parameters, trials))
+    parameters = {name: weights[:members] for name, weights in parameters.items()}
+    trials = trials.map(lambda array: array[:members])
+    assert type(model).__call__ is not Base.__call__
+    fast = gradients(model, parameters, trials)
+    slow = gradients(lambda *given: plain_loop(model, *given), parameters, trials)
+    assert torch.allclose(fast[0], slow[0], rtol=0, atol=1e-13)
     for name, gradient in slow[1].items():
         assert gradient.abs().max() > 0
         assert torch.allclose(fast[1][name], gradient, rtol=1e-11, atol=1e-12), name
 
 
+@pytest.mark.parametrize("leak", [0.0, 0.7])
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_gradients_of_the_unrolls_equal_finite_differences(steps):
+def test_gradients_equal_finite_differences(steps, members, leak):
     def array(*shape: int) -> Tensor:
         return Stream.named([0], f"array {shape}", dtype=torch.float64).normal(*shape)[0].requires_grad_()
 
-    drive, recurrent, hidden = array(2, steps, 3, 4), array(2, 4, 4), array(2, 3, 4)
-    assert torch.autograd.gradcheck(standard._Unroll.apply, (drive, recurrent, hidden))
-    assert torch.autograd.gradcheck(mup._Unroll.apply, (drive, recurrent, hidden, 0.3))
-    assert torch.autograd.gradcheck(mup._Unroll.apply, (drive, recurrent, hidden, 1.0))
+    n_inputs, n, n_outputs, trials = 2, 4, 3, 5
+    inputs = array(members, trials, steps, n_inputs).detach()
+    state, rates = array(members, trials, n), array(members, trials, n)
+    driven, read = array(members, n, n + n_inputs), array(members, n_outputs, n)
+
+    def outputs(driven: Tensor, read: Tensor, state: Tensor, rates: Tensor) -> Tensor:
+        weights = torch.cat((driven, nn.functional.pad(read, (0, n_inputs))), dim=1)
+        return recurrence.outputs(weights, inputs, state, rates, leak)
+
+    assert torch.autograd.gradcheck(outputs, (driven, read, state, rates))
 
 
 @conditions
-def test_a_members_states_do_not_depend_on_its_company(overrides):
+def test_a_members_outputs_do_not_depend_on_its_company(overrides):
     _, model, parameters, trials = drawn(overrides)
-    together = model.unroll(parameters, trials)
+    together = model(parameters, trials)
     for i in range(3):
         one = {name: weights[i : i + 1] for name, weights in parameters.items()}
-        alone = model.unroll(one, trials.map(lambda array, i=i: array[i : i + 1]))
+        alone = model(one, trials.map(lambda array, i=i: array[i : i + 1]))
         # One member takes the two-dimensional product, which may add in another order.
         assert torch.allclose(alone[0], together[i], rtol=0, atol=1e-12)
 
 
-def test_the_unroll_leaves_the_callers_arrays_alone():
+def test_single_precision_loses_no_more_than_rounding():
+    """Rates are 2 sigmoid(2 p) - 1: absolute, not relative, precision near zero."""
+    _, model, parameters, trials = drawn(("task=flip_flop", "width=64"), n_trials=20)
+    narrow = {name: weights.float() for name, weights in parameters.items()}
+    found = gradients(model, narrow, trials.map(Tensor.float))
+    exact = gradients(model, parameters, trials)
+    assert (found[0] - exact[0]).abs().max() < 2e-6
+    for name, gradient in exact[1].items():
+        assert (found[1][name] - gradient).norm() < 1e-5 * gradient.norm(), name
+
+
+def test_the_callers_arrays_are_left_alone():
     for overrides in (CONDITIONS[4], CONDITIONS[6]):
         _, model, parameters, trials = drawn(overrides)
         before = {name: weights.clone() for name, weights in parameters.items()}, trials.map(torch.clone)
-        gradients(model.unroll, model, parameters, trials)
+        gradients(model, parameters, trials)
         assert all(torch.equal(parameters[name], before[0][name]) for name in parameters)
         assert torch.equal(trials.inputs, before[1].inputs)
         assert torch.equal(trials.start, before[1].start)

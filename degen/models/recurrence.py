@@ -1,0 +1,100 @@
+"""Outputs of a leaky tanh network, with backpropagation through time written out.
+
+Autograd would record every step, and hold states, drives and their gradients in arrays of their own. Here a
+step is one matrix product, one nonlinearity and nothing else: states and inputs stand side by side in one
+array, gradients of states and of outputs in another, and the product of the two at the end is the gradient
+of all weights at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def outputs(weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float) -> Tensor:
+    r"""Outputs y_1 .. y_T of the network
+
+    .. math:: p_t = \lambda p_{t-1} + A [r_{t-1}, x_t], \quad r_t = \tanh(p_t), \quad y_t = B [r_t, x_t].
+
+    Args:
+        weights: A above B, (seeds, n + n_outputs, n + n_inputs).
+        inputs: x_1 .. x_T, (seeds, trials, time, n_inputs); no gradient. A constant input of 1 is a bias. B's
+            weights of other inputs are zero and get no gradient: the last input stands in for the x_{T+1}
+            that is not there.
+        state, rates: p_0 and r_0, (seeds, trials, n).
+        leak: lambda, what is left of a state after a step.
+
+    Returns:
+        (seeds, trials, time, n_outputs).
+    """
+    result: Tensor = _Outputs.apply(weights, inputs, state, rates, leak)
+    return result
+
+
+class _Outputs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float
+    ) -> Tensor:
+        seeds, trials, time, n_inputs = inputs.shape
+        n = state.shape[-1]
+        # [r_t, x_{t+1}] for t = 0 .. T
+        sources = inputs.new_empty(seeds, time + 1, trials, n + n_inputs)
+        sources[:, :-1, :, n:] = inputs.transpose(1, 2)
+        sources[:, -1, :, n:] = inputs[:, :, -1]
+        sources[:, 0, :, :n] = rates
+        # tanh(p) = 2 sigmoid(2 p) - 1, which torch computes several times faster on a CPU.
+        doubled, half = _squeeze(2 * state), _squeeze(torch.empty_like(state))
+        forward = _squeeze((2 * weights[:, :n]).mT.contiguous())
+        minus_one, add_product = inputs.new_tensor(-1.0), _add_product(seeds)
+        source, next_rates = _steps(sources), _steps(sources[..., :n])
+        for t in range(time):
+            add_product(doubled, source[t], forward, beta=leak, out=doubled)
+            torch.sigmoid(doubled, out=half)
+            torch.add(minus_one, half, alpha=2.0, out=next_rates[t + 1])
+        ctx.save_for_backward(weights, sources)
+        ctx.leak = leak
+        found = sources[:, 1:].flatten(1, 2) @ weights[:, n:].mT
+        return found.unflatten(1, (time, trials)).transpose(1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        weights, sources = ctx.saved_tensors
+        seeds, steps, trials, _ = sources.shape
+        n_outputs, n = grad_outputs.shape[-1], weights.shape[1] - grad_outputs.shape[-1]
+        # [d loss / d p_{t+1}, d loss / d y_t] for t = 0 .. T: what is done with `sources[:, t]`
+        sinks = sources.new_empty(seeds, steps, trials, n + n_outputs)
+        sinks[:, 1:, :, n:] = grad_outputs.transpose(1, 2)
+        sinks[:, 0, :, n:] = 0.0
+        sinks[:, -1, :, :n] = 0.0
+        backward = _squeeze(weights[:, :, :n].contiguous())
+        grad_rates = sources.new_empty(seeds, trials, n)
+        grad, add_product = _squeeze(grad_rates), _add_product(seeds)
+        sink, grad_state, rates = _steps(sinks), _steps(sinks[..., :n]), _steps(sources[..., :n])
+        for t in range(steps - 1, 0, -1):
+            add_product(grad, sink[t], backward, beta=0.0, out=grad)
+            torch.ops.aten.tanh_backward.grad_input(grad, rates[t], grad_input=grad_state[t - 1])
+            if ctx.leak:
+                grad_state[t - 1].add_(grad_state[t], alpha=ctx.leak)
+        add_product(grad, sink[0], backward, beta=0.0, out=grad)
+        grad_weights = sinks.flatten(1, 2).mT @ sources.flatten(1, 2)
+        return grad_weights, None, ctx.leak * sinks[:, 0, :, :n], grad_rates, None
+
+
+def _squeeze(array: Tensor) -> Tensor:
+    """Without the seeds where there is one: two-dimensional products are faster than batches of one."""
+    return array[0] if len(array) == 1 else array
+
+
+def _steps(array: Tensor) -> tuple[Tensor, ...]:
+    """Views of every time step of (seeds, time, trials, units)."""
+    return _squeeze(array).unbind(-3)
+
+
+def _add_product(seeds: int) -> Any:
+    return torch.addmm if seeds == 1 else torch.baddbmm
