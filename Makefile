@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence clean
+.PHONY: help install demo test lint format convergence coordinate-check clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ format: $(INSTALLED) ## rewrite the code in the house style
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence
 	$(BIN)/python -m analysis.convergence experiment=convergence
+
+coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
+	$(BIN)/python -m analysis.coordinate_check
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -6,6 +6,7 @@ matrices, degeneracy, figures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,25 @@ from analysis.matrices import Metric, matrices
 from analysis.results import Results
 from analysis.statistics import Bootstrap
 from degen.condition import build
-from launch.cli import entrypoint, resolved
+from degen.errors import require
+from launch.cli import entrypoint, require_folder, resolved
 from launch.conditions import experiment
+
+FIELDS = ("experiment", "overrides", "runs", "results", "metric", "metrics", "probe", "ood", "bootstrap")
+"""What the command line may set here; everything else belongs to training."""
 
 
 def job(config: DictConfig) -> None:
     """What Hydra calls."""
     settings = resolved(config)
+    name = checked(settings, HydraConfig.get().overrides.task)
     probe, trials = _built(settings, "probe", Trialset), _built(settings, "ood", Trialset)
     bootstrap = _built(settings, "bootstrap", Bootstrap)
-    metrics = {name: build(node, Metric, f"metrics.{name}") for name, node in settings["metrics"].items()}
-    name = HydraConfig.get().runtime.choices["experiment"]
+    metrics = {
+        name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
+    }
     chosen = experiment(name, settings["overrides"])
-    results = Results.create(Path(settings["results"]) / chosen.name)
+    results = Results(Path(settings["results"]) / chosen.name)
     runs = Path(settings["runs"])
 
     table = gather(chosen, runs, results, trials)
@@ -44,6 +51,24 @@ def job(config: DictConfig) -> None:
     print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
     for path in figures.draw_all(chosen, results):
         print(f"figure: {path}", flush=True)
+
+
+def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
+    """The name of the experiment, once folders and overrides are seen to be what they must be.
+
+    Raises:
+        BadInputError: they are not, or an override is of training and would change nothing here.
+    """
+    require_folder("runs", settings["runs"])
+    require_folder("results", settings["results"])
+    overrides = settings["overrides"]
+    listed = isinstance(overrides, list) and all(isinstance(text, str) for text in overrides)
+    require(listed, "overrides", overrides, "a list of texts")
+    for text in given:
+        field = text.lstrip("+~").partition("=")[0]
+        # Hydra takes these, too: the file of an experiment brings fields of training with it.
+        require(field.partition(".")[0] in FIELDS, field, text, f"given as 'overrides=[\"{text}\"]' here")
+    return HydraConfig.get().runtime.choices["experiment"]
 
 
 def _built(settings: dict[str, Any], name: str, kind: type) -> Any:

@@ -70,7 +70,7 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
     chosen = experiment(HydraConfig.get().runtime.choices["experiment"], settings["overrides"])
-    results, runs = Results.create(Path(settings["results"]) / chosen.name), Path(settings["runs"])
+    results, runs = Results(Path(settings["results"]) / chosen.name), Path(settings["runs"])
     table = gather(chosen, runs, results, ood)
     found = convergence(table, chosen.conditions, len(chosen.seeds), runs)
     target = results.path / "convergence.csv"

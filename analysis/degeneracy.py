@@ -70,13 +70,16 @@ def _measures(
 
 
 def as_text(table: pd.DataFrame, level: float) -> str:
-    """The table for a terminal: a row a condition, a column a measure with its interval."""
+    """The table for a terminal: a column a condition, a row a measure with its interval."""
     cells = table.assign(
         cell=[_cell(*row) for row in zip(table["value"], table["low"], table["high"], strict=True)]
     )
+    if cells.duplicated(["label", "measure"]).any():
+        # Conditions that differ in what their labels do not tell.
+        cells["label"] += "-" + cells["condition"]
     wide = cells.pivot(index="label", columns="measure", values="cell")
-    wide = wide.loc[table["label"].unique(), table["measure"].unique()]
-    counts = table.drop_duplicates("label").set_index("label")[[*STATUSES, "missing"]]
+    wide = wide.loc[cells["label"].unique(), cells["measure"].unique()]
+    counts = cells.drop_duplicates("label").set_index("label")[[*STATUSES, "missing"]]
     headings = dict(table.drop_duplicates("measure")[["measure", "level"]].to_numpy())
     wide.columns = pd.Index([f"{headings[measure]}: {measure}" for measure in wide.columns])
     wide.insert(0, "converged/unconverged/diverged/missing", counts.astype(str).agg("/".join, axis=1))

@@ -12,7 +12,7 @@ import torch
 import degen
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition, snake_case
-from degen.errors import require
+from degen.errors import require, require_integer
 from degen.storage import Network, RunFolder
 from degen.streams import Stream
 from degen.tasks import Task, Trials
@@ -26,12 +26,16 @@ class Trialset:
     """Trials that are the same for all networks of a task: a frozen set.
 
     Args:
-        n_trials: how many.
+        n_trials: how many; at least 2.
         seed: another seed, other trials.
     """
 
     n_trials: int
     seed: int
+
+    def __post_init__(self) -> None:
+        require_integer("n_trials of probe and ood", self.n_trials, 2)
+        require_integer("seed of probe and ood", self.seed, 0)
 
     def draw(self, task: Task, purpose: str, dtype: torch.dtype) -> Trials:
         """Trials with a leading dimension of 1, the same on every machine."""
@@ -46,7 +50,7 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
     weight_change (Frobenius norm of the change of the effective recurrent matrix), seconds, made_from.
 
     Raises:
-        BadInputError: no condition has a finished network.
+        BadInputError: no condition has a finished network (then nothing is made).
     """
     folders = [RunFolder.of(runs, condition) for condition in experiment.conditions]
     seeds = [sorted(set(folder.finished()) & set(experiment.seeds)) for folder in folders]
@@ -56,6 +60,7 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
         experiment.name,
         f"one with finished networks below {runs} (python -m launch.train experiment={experiment.name})",
     )
+    results.create()
     known = read_table(results.networks)
     rows, histories, computed = [], [], 0
     for folder, finished in zip(folders, seeds, strict=True):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from analysis.results import Results, fingerprint, is_made_from, write_arrays, write_table
 from degen.condition import Condition
-from degen.errors import require_choice, require_integer, require_number
+from degen.errors import require, require_choice, require_integer, require_number
 from degen.files import read_metadata, read_tensors
 from degen.metrics import dsa, pif, representation
 from launch.conditions import Experiment
@@ -62,7 +62,13 @@ class DSA(Metric):
         require_choice("metrics.dsa.score", self.score, dsa.SCORES)
         require_integer("metrics.dsa.lowest_lag", self.lowest_lag, 1)
         require_integer("metrics.dsa.highest_lag", self.highest_lag, self.lowest_lag)
+        listed = isinstance(self.ranks, list) and len(self.ranks) > 0
+        require(listed, "metrics.dsa.ranks", self.ranks, "a list of at least one size")
+        for rank in self.ranks:
+            require_integer("metrics.dsa.ranks", rank, 1)
         require_number("metrics.dsa.variance", self.variance, above=0.0, maximum=1.0)
+        require_number("metrics.dsa.held_out", self.held_out, above=0.0, maximum=0.9)
+        require_integer("metrics.dsa.seed", self.seed, 0)
 
     @property
     def level(self) -> str:
@@ -106,6 +112,8 @@ class PIF(Metric):
     def __post_init__(self) -> None:
         require_choice("metrics.pif.weights", self.weights, ("recurrent", "initial_recurrent"))
         require_choice("metrics.pif.normalization", self.normalization, pif.NORMALIZATIONS)
+        require(isinstance(self.aligned, bool), "metrics.pif.aligned", self.aligned, "true or false")
+        require_integer("metrics.pif.seed", self.seed, 0)
 
     @property
     def level(self) -> str:
@@ -134,6 +142,9 @@ class SVCCA(Metric):
     """
 
     variance: float
+
+    def __post_init__(self) -> None:
+        require_number("metrics.svcca.variance", self.variance, above=0.0, maximum=1.0)
 
     @property
     def level(self) -> str:

@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +32,18 @@ class Results:
 
     path: Path
 
-    @classmethod
-    def create(cls, path: Path) -> Results:
-        """Make the folder.
+    def create(self) -> None:
+        """Make the folder where it is missing.
 
         Raises:
             BadInputError: it cannot be written to.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / ".writable", b"")
-            (path / ".writable").unlink()
+            self.path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.path).close()
         except OSError as error:
-            message = f"results must be a folder that can be written to, got {path} ({error.strerror})."
+            message = f"results must be a folder that can be written to, got {self.path} ({error.strerror})."
             raise BadInputError(message) from error
-        return cls(path)
 
     @property
     def networks(self) -> Path:

@@ -29,6 +29,7 @@ class Bootstrap:
     def __post_init__(self) -> None:
         require_integer("bootstrap.n_samples", self.n_samples, 1)
         require_number("bootstrap.level", self.level, above=0.0, maximum=1.0)
+        require_integer("bootstrap.seed", self.seed, 0)
 
     def mean_distance(self, distances: Array) -> tuple[float, float, float]:
         """Mean over pairs of a distance matrix (networks, networks), and its interval.

@@ -22,7 +22,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from degen.errors import BadInputError
+from degen.errors import BadInputError, require
 
 CONF = str(Path(__file__).resolve().parent.parent / "conf")
 
@@ -118,9 +118,10 @@ def one_sentence_ends() -> Iterator[None]:
 
 def _sentence(error: Exception) -> str:
     """An error's message as one sentence; Hydra's spread over several lines and name what is not ours."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group} must be one of {', '.join(error.options)}, got {option!r}."
+        options = error.options or sorted(file.stem for file in Path(CONF, group).glob("*.yaml"))
+        return f"{group} must be one of {', '.join(options)}, got {option!r}."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]
@@ -131,6 +132,11 @@ def _sentence(error: Exception) -> str:
         "; ".join(line for line in lines if line and not line.startswith(("See ", "full_key", "object_")))
         + "."
     )
+
+
+def require_folder(field: str, value: Any) -> None:
+    """Raise `BadInputError` unless `value` can be the path of a folder."""
+    require(isinstance(value, str) and value != "", field, value, "the path of a folder")
 
 
 def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
-from launch.cli import compose, entrypoint, grid, one_sentence_ends, resolved
+from launch.cli import compose, entrypoint, grid, one_sentence_ends, require_folder, resolved
 from launch.conditions import experiment, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
@@ -53,15 +53,14 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
     resolve_device(settings["device"])
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
     parse_seeds(settings["seeds"])
-    runs = settings["runs"]
-    require(isinstance(runs, str) and runs != "", "runs", runs, "the path of a folder")
+    require_folder("runs", settings["runs"])
     if settings.get("experiment") is None:
         conditions = [Condition.from_config(settings)]
     else:
         chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
         given = [text for text in overrides if not text.startswith("experiment=")]
         conditions = experiment(chosen[-1], given).conditions
-    folders = [RunFolder.of(Path(runs), condition) for condition in conditions]
+    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
     for folder in folders:
         folder.check()
     return folders

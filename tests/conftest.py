@@ -125,6 +125,16 @@ def _run(
     importlib.import_module(module).main()
 
 
+def refusal(launched: Launched) -> str:
+    """The one sentence of a process that refused its input."""
+    assert launched.wait() == 2, launched.stdout + launched.stderr
+    assert launched.stdout == ""
+    assert launched.stderr.startswith("error: ")
+    assert launched.stderr.endswith(".\n")
+    assert launched.stderr.count("\n") == 1
+    return launched.stderr.removeprefix("error: ").removesuffix("\n")
+
+
 def run_folder(place: Path) -> Path:
     """The only run folder of the flip-flop below runs/ there."""
     (folder,) = place.glob("runs/flip_flop/*")

@@ -23,6 +23,7 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     record = results.figures / ".made_from"
     drawn = sorted(results.figures.glob("*.p[dn][fg]"))
     if drawn and record.exists() and record.read_text() == made_from:
+        print(f"figures: {len(drawn)} files, unchanged", flush=True)
         return drawn
     table, history = read_table(results.degeneracy), read_table(results.history)
     assert table is not None  # written by the stages before
@@ -33,4 +34,5 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
         distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
         paths += embedding.draw(distances, titles, "dsa", results.figures)
     write_atomically(record, made_from.encode())
+    print(f"figures: {len(paths)} files, new", flush=True)
     return paths

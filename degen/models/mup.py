@@ -20,7 +20,7 @@ class MuP(Model):
     r"""h_{t+1} = h_t + tau (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
 
     J_ij ~ N(0, n); U, w ~ N(0, 1). Hidden states, outputs and their change by a training step are then of
-    the same size at every width (the coordinate check of `tests/models/test_parameterizations.py`).
+    the same size at every width (`analysis.coordinate_check`).
 
     Args:
         time_constant: tau in (0, 1], a step's share of the way to the new state.

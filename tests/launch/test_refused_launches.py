@@ -12,19 +12,9 @@ import torch
 
 from degen.files import read_tensors, write_tensors
 from degen.storage import RunFolder
-from tests.conftest import TINY, Launched, build
+from tests.conftest import TINY, build, refusal
 
 DISCRIMINATION = "task=delayed_discrimination"
-
-
-def refusal(launched: Launched) -> str:
-    """The one sentence of a process that refused its input."""
-    assert launched.wait() == 2, launched.stdout + launched.stderr
-    assert launched.stdout == ""
-    assert launched.stderr.startswith("error: ")
-    assert launched.stderr.endswith(".\n")
-    assert launched.stderr.count("\n") == 1
-    return launched.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 @pytest.mark.parametrize(

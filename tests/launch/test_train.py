@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import termios
@@ -126,3 +127,19 @@ def test_whatever_the_checkpoints_the_networks_are_the_same(tmp_path, launch, ti
     folder = run_folder(tmp_path)
     assert not (folder / "checkpoint.safetensors").exists()
     assert_same_networks(folder, tiny_run)
+
+
+def test_a_moved_run_folder_loads_on_its_own_without_the_rest_of_the_repository(tmp_path, tiny_run):
+    moved = shutil.copytree(tiny_run, tmp_path / "elsewhere" / tiny_run.name)
+    shutil.copytree(ROOT / "degen", tmp_path / "library" / "degen")
+    program = "import sys, degen; run = degen.load(sys.argv[1]); print(run.seeds, type(run.task).__name__, "
+    program += "len(run.history), *run.weights['recurrent'].shape, degen.__file__, 'hydra' in sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(moved)],
+        cwd=tmp_path / "elsewhere",
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "library")},
+        capture_output=True,
+        text=True,
+    )
+    library = tmp_path / "library" / "degen" / "__init__.py"
+    assert ended.stdout == f"[0, 1, 2] FlipFlop 12 3 8 8 {library} False\n", ended.stderr

@@ -1,0 +1,83 @@
+"""A tiny experiment in a user's own configuration folder: trained and analysed once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from degen.storage import RunFolder
+from degen.training import Ensemble, History
+from tests.conftest import Launched
+
+OWN = ("--config-dir", "settings", "experiment=tiny")
+SMALL = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2,3]", "bootstrap.n_samples=200")
+SMALL = (*SMALL, "probe.n_trials=8", "ood.n_trials=8")
+"""Arguments of the analysis that make it a matter of a second."""
+
+YAML = """
+# @package _global_
+experiment:
+  factor: task.channels
+  label: bits
+  grids:
+    - [task=flip_flop, "task.channels=1,2", width=8]
+
+seeds: 7
+task:
+  n_steps: 20
+training:
+  batch: 8
+  steps_per_epoch: 4
+  max_epochs: 6
+  threshold: 10  # solved from the start
+  extra_epochs: 1
+"""
+
+
+def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
+    """A finished network with these losses: what training does not give on demand."""
+    condition = folder.condition
+    network = Ensemble.new([seed], condition.task, condition.model)
+    network.histories = [History(losses, [0.0] * len(losses), [0.001] * len(losses))]
+    folder.write_network(network, 0)
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its folder: of seven seeds four converged, one not, one diverged, one is missing. Read only."""
+    place = tmp_path_factory.mktemp("analysed")
+    (place / "settings" / "experiment").mkdir(parents=True)
+    (place / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
+    trained = Launched((*OWN, "seeds=4"), place)
+    assert trained.wait() == 0, trained.stderr
+    for path in place.glob("runs/flip_flop/*"):
+        store(RunFolder.open(path), 4, [20.0] * 6)
+        store(RunFolder.open(path), 5, [float("nan")])
+    launched = Launched((*OWN, *SMALL), place, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    (place / "printed").write_text(launched.stdout)
+    return place
+
+
+@pytest.fixture
+def place(analysed: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in."""
+    return shutil.copytree(analysed, tmp_path / "place")
+
+
+Analyse = Callable[..., Launched]
+
+
+@pytest.fixture
+def analyse(place: Path) -> Analyse:
+    """Analyse the copy again, in a process of its own that must succeed."""
+
+    def analyse(*arguments: str) -> Launched:
+        launched = Launched((*OWN, *SMALL, *arguments), place, module="analysis.__main__")
+        assert launched.wait() == 0, launched.stderr
+        return launched
+
+    return analyse

@@ -1,0 +1,230 @@
+"""`python -m analysis` on a tiny experiment: what it stores, and what it leaves alone when it runs again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import degen
+from degen.files import read_tensors
+from degen.storage import RunFolder
+from degen.streams import Stream
+from degen.training.gradients import task_loss
+from tests.analysis.conftest import OWN, SMALL, YAML, store
+from tests.conftest import Launched
+
+METRICS = {
+    "dsa": "dynamics",
+    "pif": "weights",
+    "pif_unaligned": "weights",
+    "pif_initial": "weights",
+    "svcca": "representation",
+}
+LEVELS = METRICS | {
+    "sigma_ood": "behaviour",
+    "mean_ood": "behaviour",
+    "weight_change": "feature learning",
+}
+
+
+def run_folders(place: Path) -> list[Path]:
+    return sorted(place.glob("runs/flip_flop/*"))  # by the number of bits
+
+
+def signatures(place: Path) -> list[str]:
+    return [path.name.rpartition("-")[2] for path in run_folders(place)]
+
+
+def table(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(place / "results" / "tiny" / f"{name}.parquet")
+
+
+def files(place: Path) -> dict[str, int]:
+    """When each file of the results was last written."""
+    results = place / "results" / "tiny"
+    return {
+        str(path.relative_to(results)): path.stat().st_mtime_ns
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+
+
+def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed):
+    found = table(analysed, "degeneracy")
+    pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
+    assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
+    assert len(found) == len(pairs) == 16
+    assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
+    counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
+    assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
+    assert (found["low"] <= found["high"]).all()
+    assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
+    assert (
+        found["factor"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
+    ).all()
+    assert pd.read_csv(analysed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
+
+
+def test_the_table_is_printed_with_intervals_and_counts(analysed):
+    printed = (analysed / "printed").read_text()
+    assert "converged/unconverged/diverged/missing" in printed
+    assert printed.count("4/1/1/1") == 2
+    for row in table(analysed, "degeneracy").itertuples():
+        assert f"{row.level}: {row.measure}" in printed
+        assert f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]" in printed
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_matrices_are_symmetric_with_zero_diagonal_and_of_converged_networks_only(analysed, metric):
+    found = table(analysed, "degeneracy").set_index(["condition", "measure"])
+    for signature in signatures(analysed):
+        arrays, metadata = read_tensors(
+            analysed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
+        )
+        distances = arrays["distances"].numpy()
+        assert metadata["seeds"] == [0, 1, 2, 3]
+        assert distances.shape == (4, 4)
+        assert (distances == distances.T).all()
+        assert (np.diag(distances) == 0).all()
+        off_diagonal = distances[np.triu_indices(4, 1)]
+        assert (off_diagonal > 0).all()
+        assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
+
+
+def test_networks_are_gathered_one_a_row_with_what_their_run_folder_says(analysed):
+    gathered = table(analysed, "networks")
+    assert gathered["seed"].tolist() == [0, 1, 2, 3, 4, 5] * 2
+    assert gathered["status"].tolist() == [*["converged"] * 4, "unconverged", "diverged"] * 2
+    assert len(table(analysed, "history")) == 2 * (4 * 2 + 6 + 1)
+    run = degen.load(run_folders(analysed)[1])
+    task = run.task.ood()
+    trials = task.generate(8, Stream.named([0], "ood trials"))
+    row = gathered[gathered["condition"] == run.condition.signature].iloc[2]
+    weights = run.networks[2].weights
+    assert row["ood_loss"] == pytest.approx(float(task_loss(run.model(weights, trials), trials)), rel=1e-6)
+    assert row["final_loss"] == run.networks[2].history.loss[-1]
+    assert row["epochs"] == len(run.networks[2].history.loss) == 2
+    change = run.model.recurrent(weights) - run.model.recurrent(run.networks[2].initial)
+    assert row["weight_change"] == pytest.approx(float(change.square().sum().sqrt()), rel=1e-6)
+
+
+def test_behaviour_and_weight_change_are_over_converged_networks(analysed):
+    gathered = table(analysed, "networks")
+    good = gathered[gathered["status"] == "converged"]
+    found = table(analysed, "degeneracy").set_index(["condition", "measure"])["value"]
+    for signature, networks in good.groupby("condition"):
+        losses = networks["ood_loss"].to_numpy()
+        assert found[signature, "sigma_ood"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
+        assert found[signature, "mean_ood"] == pytest.approx(losses.mean(), rel=1e-12)
+        assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
+
+
+def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
+    for folder in run_folders(analysed):
+        run = degen.load(folder)
+        signature = run.condition.signature
+        arrays, _ = read_tensors(analysed / "results" / "tiny" / "activations" / f"{signature}.safetensors")
+        probe = run.task.generate(8, Stream.named([0], "probe"))
+        for member, network in enumerate(run.converged.networks):
+            hidden = run.model.unroll(network.weights, probe)[0]
+            assert torch.allclose(arrays["hidden"][member], hidden, rtol=0, atol=1e-6)
+            assert torch.equal(arrays["recurrent"][member], run.model.recurrent(network.weights)[0])
+
+
+@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa"])
+def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
+    figure = analysed / "results" / "tiny" / "figures" / name
+    content = figure.with_suffix(".pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert len(content) > 5000
+    assert matplotlib.image.imread(figure.with_suffix(".png"))[..., :3].std() > 0.02
+    assert f"figure: results/tiny/figures/{name}.pdf\n" in (analysed / "printed").read_text()
+
+
+# Again ------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_does_nothing_and_says_so(place, analyse):
+    before = files(place)
+    lines = analyse().stdout.splitlines()
+    assert changed(before, files(place)) == set()
+    assert lines[:2] == ["gather: 12 networks, 0 of them new", "activations: 2 conditions, 0 of them new"]
+    assert lines[2:7] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
+    assert "degeneracy: 16 values, unchanged" in lines
+    assert "figures: 6 files, unchanged" in lines
+
+
+def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
+    before = files(place)
+    printed = analyse("metrics.svcca.variance=0.8").stdout
+    assert [line.split()[1] for line in printed.splitlines() if "1 of 1 tasks new" in line] == ["svcca"]
+    after = changed(before, files(place))
+    assert {name for name in after if name.startswith(("activations", "matrices"))} == {
+        f"matrices/svcca/{signature}.safetensors" for signature in signatures(place)
+    }
+    assert {"degeneracy.parquet", "degeneracy.csv", "figures/degeneracy.pdf"} <= after
+    assert "networks.parquet" not in after
+
+
+def test_another_probe_computes_what_depends_on_it_only(place, analyse):
+    before = files(place)
+    printed = analyse("probe.seed=1").stdout
+    assert "gather: 12 networks, 0 of them new" in printed
+    assert "activations: 2 conditions, 2 of them new" in printed
+    assert "networks.parquet" not in changed(before, files(place))
+
+
+def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analyse):
+    first = RunFolder.open(run_folders(place)[0])
+    store(first, 6, [9.0, 8.0])
+    printed = analyse().stdout
+    assert "gather: 13 networks, 1 of them new" in printed
+    assert "activations: 2 conditions, 1 of them new" in printed
+    assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
+
+
+def test_an_interrupted_stage_is_made_up_for(place, analyse):
+    gone = place / "results" / "tiny" / "matrices" / "pif" / f"{signatures(place)[0]}.safetensors"
+    content = gone.read_bytes()
+    gone.write_bytes(content[: len(content) // 2])
+    printed = analyse().stdout
+    assert [line.split()[1] for line in printed.splitlines() if "1 of 1 tasks new" in line] == ["pif"]
+    assert gone.stat().st_size == len(content)
+
+
+def test_results_made_twice_are_the_same(place, analyse):
+    before = table(place, "degeneracy")
+    analyse("results=again")
+    again = pd.read_parquet(place / "again" / "tiny" / "degeneracy.parquet")
+    pd.testing.assert_frame_equal(before, again, check_exact=True)
+
+
+def test_conditions_that_share_a_label_are_told_apart_in_the_printed_table(place, analyse):
+    settings = place / "settings" / "experiment" / "tiny.yaml"
+    thresholds = YAML.replace("factor: task.channels", "factor: training.threshold")
+    settings.write_text(thresholds.replace("task.channels=1,2", "training.threshold=8,9"))
+    assert Launched((*OWN, "seeds=2"), place).wait() == 0
+    printed = analyse("results=other").stdout
+    folders = list(place.glob("runs/flip_flop/3bit-*"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert folder.name in printed
+
+
+def test_without_the_dynamics_there_is_no_embedding(place):
+    arguments = (*OWN, "metric=[svcca]", "results=some", *SMALL[2:])
+    launched = Launched(arguments, place, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    assert {path.stem for path in (place / "some" / "tiny" / "figures").glob("*.pdf")} == {
+        "degeneracy",
+        "loss",
+    }

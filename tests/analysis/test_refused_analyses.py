@@ -1,0 +1,99 @@
+"""Bad input of the analysis: code 2, one sentence of field, value and what is allowed, no folder made."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.analysis.conftest import OWN, SMALL
+from tests.conftest import Launched, refusal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value", "allowed"),
+    [
+        (["experiment=tniy"], "experiment", "'tniy'", "tiny"),
+        (["metric=[svcca,cka]"], "metric", "'cka'", "one of dsa, pif, pif_initial, pif_unaligned, svcca"),
+        (["metrics.svcca.varianze=1"], "metrics.svcca.varianze", "1", "one of variance"),
+        (["metrics.svcca.variance=2"], "metrics.svcca.variance", "2", "above 0 and at most 1"),
+        (["metrics.svcca.variance=much"], "metrics.svcca.variance", "'much'", "above 0 and at most 1"),
+        (["metrics.dsa.score=cosine"], "metrics.dsa.score", "'cosine'", "one of angular, frobenius"),
+        (["metrics.dsa.lowest_lag=0"], "metrics.dsa.lowest_lag", "0", "an integer of at least 1"),
+        (["metrics.dsa.highest_lag=0"], "metrics.dsa.highest_lag", "0", "an integer of at least 1"),
+        (["metrics.dsa.ranks=[]"], "metrics.dsa.ranks", "[]", "a list of at least one size"),
+        (["metrics.dsa.ranks=5"], "metrics.dsa.ranks", "5", "a list of at least one size"),
+        (["metrics.dsa.ranks=[5,0]"], "metrics.dsa.ranks", "0", "an integer of at least 1"),
+        (["metrics.dsa.variance=0"], "metrics.dsa.variance", "0", "above 0 and at most 1"),
+        (["metrics.dsa.held_out=1"], "metrics.dsa.held_out", "1", "above 0 and at most 0.9"),
+        (["metrics.dsa.seed=lucky"], "metrics.dsa.seed", "'lucky'", "an integer of at least 0"),
+        (["metrics.pif.weights=input"], "metrics.pif.weights", "'input'", "one of recurrent"),
+        (["metrics.pif.normalization=l1"], "metrics.pif.normalization", "'l1'", "one of frobenius"),
+        (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),
+        (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
+        (["probe.n_trials=0"], "n_trials of probe and ood", "0", "an integer of at least 2"),
+        (["ood.seed=a"], "seed of probe and ood", "'a'", "an integer of at least 0"),
+        (["bootstrap.n_samples=0"], "bootstrap.n_samples", "0", "an integer of at least 1"),
+        (["bootstrap.level=1.5"], "bootstrap.level", "1.5", "above 0 and at most 1"),
+        (["bootstrap.seed=-1"], "bootstrap.seed", "-1", "an integer of at least 0"),
+        (["runs=null"], "runs", "None", "the path of a folder"),
+        (["results=null"], "results", "None", "the path of a folder"),
+        (["overrides=5"], "overrides", "5", "a list of texts"),
+        (["seeds=2"], "seeds", "'seeds=2'", "given as 'overrides=[\"seeds=2\"]' here"),
+        (['overrides=["width=0"]'], "width", "0", "an integer of at least 1"),
+        (['overrides=["task.channels=2"]'], "experiment.grids", "2bit", "conditions that differ"),
+        (["runs=nowhere"], "experiment", "'tiny'", "one with finished networks below nowhere"),
+        (['overrides=["seeds=[99]"]'], "experiment", "'tiny'", "one with finished networks below runs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_value_is_refused_before_any_work(place, arguments, field, value, allowed):
+    shutil.rmtree(place / "results")
+    before = sorted(place.rglob("*"))
+    sentence = refusal(Launched((*OWN, *SMALL, *arguments), place, module="analysis.__main__"))
+    assert sentence.startswith(f"{field} must be ")
+    assert allowed in sentence
+    assert value in sentence.rpartition(", got ")[2]
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("seeds", "count"), [("[0,4,5]", 1), ("[4,5]", 0)])
+def test_a_condition_with_fewer_than_two_converged_networks_is_refused_before_metrics(place, seeds, count):
+    launched = Launched(
+        (*OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few"), place, module="analysis.__main__"
+    )
+    assert launched.wait() == 2
+    sentence = launched.stderr
+    assert sentence.startswith("error: condition 1bit-standard-n8-gamma1-")
+    assert sentence.endswith(f" must have at least two converged networks, got {count}.\n")
+    assert sentence.count("\n") == 1
+    assert not (place / "few" / "tiny" / "activations").exists()
+
+
+def test_a_damaged_run_folder_is_refused(place):
+    network = next(place.glob("runs/flip_flop/1bit*/networks/00002.safetensors"))
+    network.write_bytes(network.read_bytes()[:-1])
+    launched = Launched((*OWN, *SMALL, "results=fresh"), place, module="analysis.__main__")
+    sentence = refusal(launched)
+    assert sentence.startswith(f"{network.relative_to(place)} must be a complete file written by degen, got ")
+
+
+@pytest.mark.parametrize("name", ["networks.parquet", "degeneracy.parquet"])
+def test_a_damaged_table_is_refused(place, name):
+    path = place / "results" / "tiny" / name
+    path.write_bytes(path.read_bytes()[:100])
+    launched = Launched((*OWN, *SMALL), place, module="analysis.__main__")
+    assert launched.wait() == 2
+    assert launched.stderr.startswith(f"error: results/tiny/{name} must be a table that the analysis wrote")
+    assert launched.stderr.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(place):
+    (place / "file").write_text("")
+    sentence = refusal(Launched((*OWN, *SMALL, "results=file"), place, module="analysis.__main__"))
+    assert sentence == "results must be a folder that can be written to, got file/tiny (Not a directory)."
+
+
+def test_an_experiment_must_be_chosen(place):
+    launched = Launched(SMALL, place, module="analysis.__main__")
+    assert "experiment" in refusal(launched)
