@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import degen
+from analysis.__main__ import checked
 from analysis.degeneracy import STATUSES
 from analysis.gather import Trialset, gather
 from analysis.results import Results
@@ -68,8 +69,9 @@ def _median_and_worst(values: pd.Series) -> str:
 def job(config: DictConfig) -> None:
     """What Hydra calls."""
     settings = resolved(config)
+    name = checked(settings, HydraConfig.get().overrides.task)
     ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
-    chosen = experiment(HydraConfig.get().runtime.choices["experiment"], settings["overrides"])
+    chosen = experiment(name, settings["overrides"])
     results, runs = Results(Path(settings["results"]) / chosen.name), Path(settings["runs"])
     table = gather(chosen, runs, results, ood)
     found = convergence(table, chosen.conditions, len(chosen.seeds), runs)

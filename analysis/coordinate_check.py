@@ -54,21 +54,22 @@ def coordinate_check(overrides: Sequence[str] = (), widths: Sequence[int] = WIDT
 def _moved(condition: Condition) -> pd.DataFrame:
     """The changes of one condition: columns step, hidden, output."""
     task, model = condition.task, condition.model
+    # An epoch of one step: its end is where to look.
     training = dataclasses.replace(
-        condition.training, steps_per_epoch=_STEPS, batch=_TRIALS, max_epochs=1, extra_epochs=0
+        condition.training, steps_per_epoch=1, batch=_TRIALS, max_epochs=_STEPS, extra_epochs=_STEPS
     )
     trials = task.generate(_TRIALS, Stream.named(_SEEDS, "probe", dtype=condition.dtype))
-    ensemble = Ensemble.new(_SEEDS, task, model, dtype=condition.dtype)
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def look() -> None:
+    def look(running: Ensemble, done: Ensemble) -> None:
+        weights = running.join(done).parameters
         with torch.no_grad():
-            hidden = model.unroll(ensemble.parameters, trials)
-            seen.append((hidden, model.readout(ensemble.parameters, hidden)))
+            hidden = model.unroll(weights, trials)
+            seen.append((hidden, model.readout(weights, hidden)))
 
-    # Training changes the weights of its first epoch in place.
-    train(ensemble, task, model, training, condition.regularizer, on_step=look)
-    look()
+    ensemble = Ensemble.new(_SEEDS, task, model, dtype=condition.dtype)
+    look(ensemble, ensemble.select([]))
+    train(ensemble, task, model, training, condition.regularizer, on_epoch=look)
     rows = [
         [step, *(_root_mean_square(now - start) for now, start in zip(seen[step], seen[0], strict=True))]
         for step in range(1, _STEPS + 1)

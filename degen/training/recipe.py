@@ -21,7 +21,9 @@ class Training:
         steps_per_epoch: Adam steps.
         batch: trials a step.
         threshold: mean squared error of an epoch below which the task counts as solved.
-        extra_epochs: epochs trained after that one.
+        extra_epochs: epochs trained after that one; then training ends as soon as the loss is below the
+            threshold. (The paper ends it there in any case: now and then on a network whose loss has just
+            leapt up again.)
         fresh_trials: new trials in every epoch, or those of the first again.
         first_moment_decay, second_moment_decay: Adam's betas.
 
@@ -66,6 +68,8 @@ def status(losses: Sequence[float], training: Training) -> str:
     if losses and not math.isfinite(losses[-1]):
         return "diverged"
     solved = epochs_to_threshold(losses, training)
-    if solved is not None and len(losses) >= min(solved + training.extra_epochs, training.max_epochs):
-        return "converged"
+    if solved is not None:
+        end = min(solved + training.extra_epochs, training.max_epochs)
+        if len(losses) >= end and losses[-1] < training.threshold:
+            return "converged"
     return "unconverged" if len(losses) >= training.max_epochs else "running"
