@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence coordinate-check clean
+.PHONY: help install demo test lint format convergence coordinate-check bench-training clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ convergence: $(INSTALLED) ## train every task in both parameterizations at n = 1
 
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
 	$(BIN)/python -m analysis.coordinate_check
+
+bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
+	$(BIN)/python -m tests.benchmarks.training
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
