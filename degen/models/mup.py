@@ -19,23 +19,26 @@ from degen.tasks import Task, Trials
 class MuP(Model):
     r"""h_{t+1} = h_t + tau (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
 
-    J_ij ~ N(0, n); U, w ~ N(0, 1). Hidden states, outputs and their change by a training step are then of
+    J_ij ~ N(0, n); w ~ N(0, 1); U ~ N(0, input_std^2), which the paper leaves open. Hidden states, outputs and their change by a training step are then of
     the same size at every width (`analysis.coordinate_check`).
 
     Args:
         time_constant: tau in (0, 1], a step's share of the way to the new state.
+        input_std: standard deviation of U. Inputs far above 1 would hold most units at the ends of tanh.
     """
 
     time_constant: float
+    input_std: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_number("time_constant", self.time_constant, above=0.0, maximum=1.0)
+        require_number("input_std", self.input_std, above=0.0)
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
         parameters = {
             "recurrent": stream.normal(self.width, self.width) * self.width**0.5,
-            "input": stream.normal(self.width, task.n_inputs),
+            "input": stream.normal(self.width, task.n_inputs) * self.input_std,
             "output": stream.normal(task.n_outputs, self.width),
         }
         if task.n_start:

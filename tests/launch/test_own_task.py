@@ -64,6 +64,7 @@ training:
   second_moment_decay: 0.999
 
 time_constant: 1.0
+input_std: 1.0
 """
 
 

@@ -42,11 +42,11 @@ def test_standard_weights_are_uniform_within_one_over_the_root_of_the_width(task
 @pytest.mark.parametrize("task", [FLIP_FLOP, PATH])
 @pytest.mark.parametrize("width", [25, 400])
 def test_mup_weights_are_normal_with_a_recurrent_variance_of_the_width(task, width):
-    weights = initial(*task, f"width={width}", "parameterization=mup")
+    weights = initial(*task, f"width={width}", "parameterization=mup", "input_std=0.3")
     names = {"recurrent", "input", "output"} | ({"encoder"} if task is PATH else set())
     assert set(weights) == names
     for name, array in weights.items():
-        deviation = width**0.5 if name == "recurrent" else 1.0
+        deviation = {"recurrent": width**0.5, "input": 0.3}.get(name, 1.0)
         assert stats.kstest(array.flatten().numpy(), stats.norm(0, deviation).cdf).pvalue > 1e-3
 
 
@@ -114,6 +114,7 @@ def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
         ("parameterization.adam_epsilon=0", "parameterization.adam_epsilon"),
         ("time_constant=0", "time_constant"),
         ("time_constant=1.01", "time_constant"),
+        ("input_std=0", "input_std"),
     ],
 )
 def test_a_bad_argument_is_one_sentence_that_names_field_value_and_what_is_allowed(override, field):
