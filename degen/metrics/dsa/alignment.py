@@ -12,9 +12,9 @@ from degen.metrics.dsa.starts import reflected, starts
 from degen.metrics.pairs import canonical
 
 _RANDOM_STARTS = 14
-_ROUNDS = ((15, 8), (30, 3), (40, 3))  # steps, and how many starts then go on
-_HOP_NEIGHBOURS, _HOP_STEPS = 4, 30
-_SINGLE_STEPS, _DOUBLE_STEPS = 100, 40
+_ROUNDS = ((8, 8), (16, 3), (30, 3))  # steps, and how many starts then go on
+_HOP_NEIGHBOURS, _HOP_STEPS = 4, 20
+_SINGLE_STEPS, _DOUBLE_STEPS = 80, 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
 
 

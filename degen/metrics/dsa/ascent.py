@@ -86,11 +86,22 @@ def _step(a: Tensor, point: _Point, direction: Tensor, radius: Tensor) -> Tensor
     slope = inner(point.gradient, direction)
     image = point.image
     curvature = inner(direction @ a - a @ direction, direction @ image - image @ direction)
-    longest = radius / direction.abs().sum(dim=-1).amax(dim=-1).clamp(min=_TINY)
+    longest = radius / _spectral_norm(direction).clamp(min=_TINY)
     newton = slope / curvature.clamp(min=_TINY)
     omega = torch.minimum(newton, longest).view(-1, 1, 1) * direction
     first = omega @ point.c
     return orthogonalize(point.c + first + 0.5 * (omega @ first))
+
+
+def _spectral_norm(skew: Tensor) -> Tensor:
+    """About the largest singular value: power iterations from the longest row, and a margin."""
+    row = skew.square().sum(dim=-1).argmax(dim=-1).view(-1, 1, 1).expand(-1, 1, skew.shape[-1])
+    vector = skew.gather(-2, row).mT
+    for _ in range(3):
+        image = skew @ vector
+        norm = torch.linalg.vector_norm(image, dim=-2, keepdim=True)
+        vector = image / norm.clamp(min=_TINY)
+    return 1.2 * torch.linalg.vector_norm(skew @ vector, dim=(-2, -1))
 
 
 def _next(before: _Point, moved: _Point, direction: Tensor, better: Tensor) -> tuple[_Point, Tensor]:
