@@ -12,9 +12,9 @@ from degen.metrics.dsa.starts import reflected, starts
 from degen.metrics.pairs import canonical
 
 _RANDOM_STARTS = 14
-_ROUNDS = ((8, 8), (16, 3), (30, 3))  # steps, and how many starts then go on
-_HOP_NEIGHBOURS, _HOP_STEPS = 4, 20
-_SINGLE_STEPS, _DOUBLE_STEPS = 80, 20
+_ROUNDS = ((40, 6), (50, 2))  # steps, and how many starts then go on
+_HOP_NEIGHBOURS, _HOP_STEPS = 4, 25
+_SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
 
 
@@ -61,7 +61,7 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
     single_a, single_b = a.float(), b.float()
     c, by_start = _survivors(single_a, single_b, starts(a, b, _RANDOM_STARTS, seed).float())
-    for hop in range(min(8, max(1, 100 // a.shape[-1]))):
+    for hop in range(min(6, 60 // a.shape[-1])):
         c = _hop(single_a, single_b, c, seed + 1 + hop)
     c, _ = _climb_all(single_a, single_b, c[:, :1], _SINGLE_STEPS)
     c, _ = _climb_all(a, b, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
