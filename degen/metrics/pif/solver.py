@@ -36,10 +36,11 @@ def _match(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
     pairs, n = a.shape[:2]
     starts = _starts(a, b, linear, seed)
     found = _frank_wolfe(*_repeated(starts.shape[1], a, b, linear), starts.flatten(0, 1))
-    identity = torch.arange(n, device=a.device).expand(pairs, 1, n)
-    rivals = torch.cat([found.unflatten(0, (pairs, -1)), identity], dim=1)
-    # The exchange is the slow part: at large n only the best of the starts gets it.
-    kept = min(rivals.shape[1], 1 + _random_starts(n))
+    # Where they are cheap, plain permutations start the exchange too: all of FAQ's may lead to one optimum.
+    plain = torch.stack([torch.arange(n), *_random_orders(n, seed)]).to(a.device)
+    rivals = torch.cat([found.unflatten(0, (pairs, -1)), plain.expand(pairs, -1, n)], dim=1)
+    # The exchange is the slow part: at large n only the best gets it.
+    kept = min(rivals.shape[1], max(1, 8192 // n**2))
     value = _value(*_repeated(rivals.shape[1], a, b, linear), rivals.flatten(0, 1)).view(pairs, -1)
     order = value.topk(kept, dim=1).indices
     rivals = rivals.gather(1, order.unsqueeze(-1).expand(-1, -1, n))
@@ -49,9 +50,10 @@ def _match(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
     return rivals.unflatten(0, (pairs, -1))[torch.arange(pairs, device=a.device), best]
 
 
-def _repeated(count: int, *matrices: Tensor) -> tuple[Tensor, ...]:
+def _repeated(count: int, a: Tensor, b: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each pair's matrices, once for each of its `count` candidates."""
-    return tuple(m.repeat_interleave(count, dim=0) for m in matrices)
+    first, second, third = (m.repeat_interleave(count, dim=0) for m in (a, b, linear))
+    return first, second, third
 
 
 def _starts(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
@@ -63,11 +65,14 @@ def _starts(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
     pairs, n = a.shape[:2]
     flat = torch.full_like(a, 1 / n).unsqueeze(1)
     profiles = 2 * linear - torch.cdist(_profiles(a), _profiles(b)).square()
-    generator = torch.Generator().manual_seed(seed)
-    order = [torch.randperm(n, generator=generator).to(a.device) for _ in range(_random_starts(n))]
     matched = _as_matrix(_assign(profiles), a).unsqueeze(1)
-    random = [_as_matrix(p.expand(pairs, n), a).unsqueeze(1) for p in order]
+    random = [_as_matrix(p.to(a.device).expand(pairs, n), a).unsqueeze(1) for p in _random_orders(n, seed)]
     return torch.cat([flat, *((start + flat) / 2 for start in (matched, *random))], dim=1)
+
+
+def _random_orders(n: int, seed: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randperm(n, generator=generator) for _ in range(_random_starts(n))]
 
 
 def _random_starts(n: int) -> int:
