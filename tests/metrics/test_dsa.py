@@ -169,6 +169,44 @@ def test_choice_on_linear_data_has_no_error_and_names_the_candidates():
     assert set(choice.curve["lag"]) == {1, 2}
 
 
+def driven_system(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states and inputs (trials, time, ...) of h' = A h + D u', and A."""
+    generator = torch.Generator().manual_seed(seed)
+    a, d = 0.8 * rotations(1, 4, seed)[0], torch.randn(4, 2, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(20, 50, 2, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    states = [torch.zeros(20, 4, dtype=torch.float64)]
+    for now in inputs[:, 1:].unbind(dim=1):
+        states.append(states[-1] @ a.mT + now @ d.mT)
+    hidden, inputs = torch.stack(states, dim=1), inputs.clone()
+    return torch.cat([hidden, -hidden]), torch.cat([inputs, -inputs]), a
+
+
+def test_control_separates_the_drive_from_the_dynamics():
+    hidden, inputs, a = driven_system(0)
+    settings = dsa.Settings(n_components=4, lag=1, rank=4)
+    operators, maps = dsa.controlled_operators([hidden, hidden], inputs, settings)
+    found = np.sort_complex(torch.linalg.eigvals(operators[0]).numpy())
+    np.testing.assert_allclose(found, np.sort_complex(torch.linalg.eigvals(a).numpy()), atol=1e-8)
+    for power in range(3):  # what inputs do is the same in other coordinates: rank of A^k D
+        assert torch.linalg.matrix_rank(operators[0].matrix_power(power) @ maps[0]) == 2
+
+
+@KINDS
+def test_input_maps_are_aligned_with_their_operators(kind):
+    a, c, d = kind(1, 8)[0], rotations(1, 8, seed=5)[0], random_operators(1, 8, seed=3)[0, :, :2]
+    both = torch.stack([a, c @ a @ c.mT])
+    assert dsa.distance_matrix(both, seed=0, input_maps=torch.stack([d, c @ d]))[0, 1] < 1e-3
+    assert dsa.distance_matrix(both, seed=0, input_maps=torch.stack([d, c @ d.flip(1)]))[0, 1] > 1e-2
+
+
+def test_without_dynamics_input_maps_are_aligned_by_procrustes():
+    d, e = random_operators(2, 6)[:, :, :3]
+    tiny = 1e-6 * random_operators(2, 6)
+    found = dsa.distance_matrix(tiny, score="frobenius", seed=0, input_maps=torch.stack([d, e]))[0, 1]
+    squares = d.square().sum() + e.square().sum() - 2 * torch.linalg.matrix_norm(d @ e.mT, "nuc")
+    assert found == pytest.approx(squares.sqrt().item(), rel=1e-4)
+
+
 def test_bad_input_is_named():
     operators = random_operators(2, 4)
     with pytest.raises(BadInputError, match="networks in operators must be at least 2"):
