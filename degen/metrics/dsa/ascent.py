@@ -29,8 +29,8 @@ def orthogonalize(c: Tensor, steps: int = 1) -> Tensor:
 def climb(a: Tensor, b: Tensor, linear: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     r"""Ascend :math:`f(C) = \langle A, C B C^\top \rangle + \langle L, C \rangle`.
 
-    Riemannian conjugate gradients. With :math:`M = C B C^\top`, :math:`N = L C^\top` and :math:`C \to e^\Omega C`, :math:`\Omega`
-    skew-symmetric, gradient and curvature are
+    Riemannian conjugate gradients. With :math:`M = C B C^\top`, :math:`N = L C^\top` and
+    :math:`C \to e^\Omega C`, :math:`\Omega` skew-symmetric, gradient and curvature are
 
     .. math:: G = \mathrm{skew}(A M^\top - M^\top A + N), \quad
         \tfrac{d^2 f}{dt^2} = -\langle [\Omega, A], [\Omega, M] \rangle + \langle N, \Omega^2 \rangle ,
