@@ -71,7 +71,8 @@ def controlled_operators(
     .. math:: A, D = \arg\min \sum_t \|v_{t+1} - A v_t - D u_{t+1}\|^2
 
     in the coordinates of `operators`, u the inputs at the step that leads to the next window (Proctor,
-    Brunton & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Tasks that drive their networks put the drive into A otherwise.
+    Brunton & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Without control, tasks that drive their networks put the
+    drive into A.
 
     Args:
         activations, settings: as for `operators`.
