@@ -67,10 +67,17 @@ def some_pairs(count: int, wanted: int) -> list[tuple[int, int]]:
 
 
 def package_angle(a: torch.Tensor, b: torch.Tensor) -> float:
-    """dsa-metric with 1500 iterations; copies, because it normalizes its arguments in place."""
+    """dsa-metric with 1500 iterations; copies, because it normalizes its arguments in place.
+
+    On one core: more make it slower at these sizes.
+    """
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = SimilarityTransformDist(iters=1500, lr=5e-3, score_method="angular")
-    return float(model.fit_score(a.float().clone(), b.float().clone()))
+    angle = float(model.fit_score(a.float().clone(), b.float().clone()))
+    torch.set_num_threads(cores)
+    return angle
 
 
 def timed(function: Callable[[], object]) -> tuple[object, float]:

@@ -14,8 +14,7 @@ from degen.metrics.pairs import canonical
 Problem = tuple[Tensor, Tensor, Tensor]
 """A, B and L = D E^T of each pair, (pairs, n, n)."""
 
-_RANDOM_STARTS = 14
-_ROUNDS = ((40, 6), (50, 2))  # steps, and how many starts then go on
+_ROUNDS = ((40, 8), (50, 3))  # steps, and how many starts then go on
 _HOP_NEIGHBOURS, _HOP_STEPS = 4, 25
 _SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
@@ -51,7 +50,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     """
     a, b, swapped = canonical(first, second)
     entries = _GPU_ENTRIES if a.is_cuda else _CPU_ENTRIES
-    batch = max(1, entries // (32 * a[0].numel()))
+    batch = max(1, entries // (48 * a[0].numel()))
     parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
     rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
     return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
@@ -65,7 +64,7 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
     double = a[..., :n], b[..., :n], a[..., n:] @ b[..., n:].mT
     single = double[0].float(), double[1].float(), double[2].float()
-    c, by_start = _survivors(single, starts(*double, _RANDOM_STARTS, seed).float())
+    c, by_start = _survivors(single, starts(*double, min(38, 1400 // n), seed).float())
     for hop in range(min(6, 60 // n)):
         c = _hop(single, c, seed + 1 + hop)
     c, _ = _climb_all(single, c[:, :1], _SINGLE_STEPS)
