@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence coordinate-check bench-training clean
+.PHONY: help install demo test lint format convergence coordinate-check bench-training bench-metrics clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ coordinate-check: $(INSTALLED) ## print and draw how far networks move in their 
 
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
 	$(BIN)/python -m tests.benchmarks.training
+
+bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m tests.benchmarks.metrics
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.func import vjp, vmap
+from torch.func import jacrev, vmap
 
 from degen.errors import require
 
@@ -56,9 +56,7 @@ def tangent_kernel(
 ) -> Tensor:
     r"""The tangent kernel of all outputs at the given time steps of all trials.
 
-    The gradient of an output is found in two passes of large matrix products: adjoint states
-    :math:`\lambda_{t-1} = (\partial h_t / \partial h_{t-1})^\top \lambda_t` for all outputs at once, then one
-    product over time for each output, :math:`\sum_t (\partial h_t / \partial W)^\top \lambda_t`.
+    Exact: the gradient of every output by reverse differentiation through time, for all trials at once.
 
     Args:
         step: (parameters, hidden (1, trials, n), inputs (1, trials, n_inputs)) to hidden (1, trials, n).
@@ -103,14 +101,15 @@ def _jacobian(
 ) -> Tensor:
     """Gradients (m, weights) of the outputs at `times`, for one network."""
 
-    def outputs(chosen: dict[str, Tensor]) -> Tensor:
-        everything = {**parameters, **chosen}
-        state, states = hidden, []
-        for now in inputs.unbind(dim=2):
+    def outputs(chosen: dict[str, Tensor], state: Tensor, trial: Tensor) -> Tensor:
+        everything, states = {**parameters, **chosen}, []
+        for now in trial.unbind(dim=2):
             state = step(everything, state, now)
             states.append(state)
         return readout(everything, torch.stack([states[time] for time in times], dim=2)).flatten()
 
-    values, pullback, *_ = vjp(outputs, {name: parameters[name] for name in weights})
-    (rows,) = vmap(pullback)(torch.eye(len(values), dtype=values.dtype, device=values.device))
-    return torch.cat([rows[name].flatten(1) for name in weights], dim=1)
+    # An output depends on its own trial alone: trials are rows of a batch, each with its own pullback.
+    chosen = {name: parameters[name] for name in weights}
+    by_trial = vmap(jacrev(outputs), in_dims=(None, 0, 0))
+    rows = by_trial(chosen, hidden.transpose(0, 1).unsqueeze(1), inputs.transpose(0, 1).unsqueeze(1))
+    return torch.cat([rows[name].flatten(0, 1).flatten(1) for name in weights], dim=1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _BATCH_ENTRIES = 1 << 22  # of a batch of first (and of second) items, at most: 32 MiB each
 
@@ -34,7 +35,7 @@ def canonical(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(mask, second, first), torch.where(mask, first, second), swapped
 
 
-def spread(function: Callable[[T], Tensor], batches: Sequence[T], device: torch.device) -> list[Tensor]:
+def spread(function: Callable[[T], R], batches: Sequence[T], device: torch.device) -> list[R]:
     """`function` of every batch, on as many cores as torch may use, each batch on one core.
 
     Small matrices in a batch gain nothing from several cores an operation, and lose much where others use
@@ -60,12 +61,14 @@ def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDAr
             both orders: the order depends on the two items alone, not on their places in `items`.
     """
     n = len(items)
-    i, j = torch.triu_indices(n, n, offset=1)
+    # An order of the items themselves: their bytes'.
+    order = sorted(range(n), key=lambda i: items[i].cpu().numpy().astype(">f8").tobytes())
+    i, j = torch.tensor(order)[torch.triu_indices(n, n, offset=1)]
     batch = max(1, min(_BATCH_ENTRIES // items[0].numel(), _batch_for_cores(len(i), items.device)))
     batches = list(zip(i.split(batch), j.split(batch), strict=True))
 
     def measured(pairs: tuple[Tensor, Tensor]) -> Tensor:
-        return measure(*canonical(*(items[index] for index in pairs))[:2]).cpu()
+        return measure(*(items[index.to(items.device)] for index in pairs)).cpu()
 
     values = spread(measured, batches, items.device)
     matrix = np.zeros((n, n))

@@ -19,8 +19,9 @@ from degen.tasks import Task, Trials
 class MuP(Model):
     r"""h_{t+1} = h_t + tau (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
 
-    J_ij ~ N(0, n); w ~ N(0, 1); U ~ N(0, input_std^2), which the paper leaves open. Hidden states, outputs and their change by a training step are then of
-    the same size at every width (`analysis.coordinate_check`).
+    J_ij ~ N(0, n); w ~ N(0, 1); U ~ N(0, input_std^2), which the paper leaves open. Hidden states, outputs
+    and their change by a training step are then of the same size at every width
+    (`analysis.coordinate_check`).
 
     Args:
         time_constant: tau in (0, 1], a step's share of the way to the new state.

@@ -8,7 +8,7 @@ network; operators to distances (`distance_matrix`). Components, lag and rank ar
 from degen.metrics.dsa.alignment import Alignment, align
 from degen.metrics.dsa.choice import Choice, choose
 from degen.metrics.dsa.distances import SCORES, distance_matrix, null_distances
-from degen.metrics.dsa.dmd import Settings, operators
+from degen.metrics.dsa.dmd import Settings, controlled_operators, operators
 from degen.metrics.dsa.embedding import n_components
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "align",
     "choose",
+    "controlled_operators",
     "distance_matrix",
     "n_components",
     "null_distances",

@@ -11,10 +11,12 @@ from degen.metrics.dsa.ascent import climb, orthogonalize, overlap
 from degen.metrics.dsa.starts import reflected, starts
 from degen.metrics.pairs import canonical
 
-_RANDOM_STARTS = 14
-_ROUNDS = ((15, 8), (30, 3), (40, 3))  # steps, and how many starts then go on
-_HOP_NEIGHBOURS, _HOP_STEPS = 4, 30
-_SINGLE_STEPS, _DOUBLE_STEPS = 100, 40
+Problem = tuple[Tensor, Tensor, Tensor]
+"""A, B and L = D E^T of each pair, (pairs, n, n)."""
+
+_ROUNDS = ((40, 8), (50, 3))  # steps, and how many starts then go on
+_HOP_NEIGHBOURS, _HOP_STEPS = 4, 25
+_SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
 
 
@@ -23,7 +25,7 @@ class Alignment:
     r"""The best alignment of each pair.
 
     Attributes:
-        rotation: (pairs, n, n), the orthogonal C (reflections included) that maximizes <A, C B C^T>.
+        rotation: (pairs, n, n), the best orthogonal C found, reflections included.
         overlap: (pairs,), that maximum.
         by_start: (pairs, starts), what each start reached before it was given up; its spread shows how rugged
             the problem is.
@@ -35,20 +37,20 @@ class Alignment:
 
 
 def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
-    r"""Maximize :math:`\langle A, C B C^\top \rangle` over C in O(n), for each pair.
+    r"""Maximize :math:`\langle A, C B C^\top \rangle + \langle D, C E \rangle` over C in O(n), for each pair.
 
     The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps, and
     the best of them go on. Neighbours of the best (`reflected`) then compete with them, several times over;
     smaller operators, cheaper and more rugged, get more of these rounds. The winner climbs to the end.
 
     Args:
-        first: A, (pairs, n, n).
-        second: B, (pairs, n, n).
+        first: A, (pairs, n, n), or A and an input map D side by side, (pairs, n, n + inputs).
+        second: B, or B and E, likewise.
         seed: of the random starts, which are the same for all pairs.
     """
     a, b, swapped = canonical(first, second)
     entries = _GPU_ENTRIES if a.is_cuda else _CPU_ENTRIES
-    batch = max(1, entries // (32 * a[0].numel()))
+    batch = max(1, entries // (48 * a[0].numel()))
     parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
     rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
     return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
@@ -57,43 +59,44 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
 def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Rotations (pairs, n, n), overlaps (pairs,) and those by start (pairs, starts)."""
     # Unit norms: single precision then serves whatever the scale of the operators.
+    n = a.shape[1]
     scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
-    single_a, single_b = a.float(), b.float()
-    c, by_start = _survivors(single_a, single_b, starts(a, b, _RANDOM_STARTS, seed).float())
-    for hop in range(min(8, max(1, 100 // a.shape[-1]))):
-        c = _hop(single_a, single_b, c, seed + 1 + hop)
-    c, _ = _climb_all(single_a, single_b, c[:, :1], _SINGLE_STEPS)
-    c, _ = _climb_all(a, b, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
+    double = a[..., :n], b[..., :n], a[..., n:] @ b[..., n:].mT
+    single = double[0].float(), double[1].float(), double[2].float()
+    c, by_start = _survivors(single, starts(*double, min(38, 1400 // n), seed).float())
+    for hop in range(min(6, 60 // n)):
+        c = _hop(single, c, seed + 1 + hop)
+    c, _ = _climb_all(single, c[:, :1], _SINGLE_STEPS)
+    c, _ = _climb_all(double, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
     rotation = orthogonalize(c.squeeze(1), 2)
-    return rotation, overlap(a, b, rotation) * scale, by_start.double() * scale.unsqueeze(1)
+    return rotation, overlap(*double, rotation) * scale, by_start.double() * scale.unsqueeze(1)
 
 
-def _survivors(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def _survivors(problem: Problem, c: Tensor) -> tuple[Tensor, Tensor]:
     """The best starts after the rounds of elimination, best first; what each reached (pairs, starts)."""
     by_start = torch.empty(c.shape[:2], dtype=c.dtype, device=c.device)
-    alive = torch.arange(c.shape[1], device=c.device).expand(len(a), -1)
+    alive = torch.arange(c.shape[1], device=c.device).expand(len(c), -1)
     for steps, keep in _ROUNDS:
-        c, value = _climb_all(a, b, c, steps)
+        c, value = _climb_all(problem, c, steps)
         by_start.scatter_(1, alive, value)
         best = value.topk(keep, dim=1).indices
         alive, c = alive.gather(1, best), _chosen(c, best)
     return c, by_start
 
 
-def _hop(a: Tensor, b: Tensor, c: Tensor, seed: int) -> Tensor:
+def _hop(problem: Problem, c: Tensor, seed: int) -> Tensor:
     """The best of c (pairs, starts, n, n) and of neighbours that climbed, as many, best first."""
     rivals = torch.cat([c, reflected(c, _HOP_NEIGHBOURS, seed)], dim=1)
-    rivals, value = _climb_all(a, b, rivals, _HOP_STEPS)
+    rivals, value = _climb_all(problem, rivals, _HOP_STEPS)
     return _chosen(rivals, value.topk(c.shape[1], dim=1).indices)
 
 
-def _climb_all(a: Tensor, b: Tensor, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """`climb` for c (pairs, starts, n, n), with the a and b of its pair."""
+def _climb_all(problem: Problem, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """`climb` for c (pairs, starts, n, n), with the matrices of its pair."""
     pairs, count = c.shape[:2]
-    c, value = climb(
-        a.repeat_interleave(count, dim=0), b.repeat_interleave(count, dim=0), c.flatten(0, 1), steps
-    )
+    a, b, linear = (m.repeat_interleave(count, dim=0) for m in problem)
+    c, value = climb(a, b, linear, c.flatten(0, 1), steps)
     return c.unflatten(0, (pairs, count)), value.unflatten(0, (pairs, count))
 
 

@@ -14,6 +14,7 @@ from degen.errors import require, require_integer, require_number
 from degen.metrics.arrays import Array, to_networks
 from degen.metrics.dsa.dmd import Settings, fit, numerical_rank, spectrum
 from degen.metrics.dsa.embedding import Moments, n_components, project, windows
+from degen.metrics.pairs import spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def choose(
         require(states.shape[0] >= 2, f"trials of network {index}", states.shape[0], "at least 2")
     k = max(n_components(states, variance=variance) for states in networks)
     candidates = _candidates(k, lags, ranks)
-    scores = [_errors(states, k, candidates, held_out) for states in networks]
+    scores = spread(lambda states: _errors(states, k, candidates, held_out), networks, networks[0].device)
     rows = [
         _row(lag, rank, [score[lag, rank] for score in scores])
         for lag, rank in candidates

@@ -20,7 +20,11 @@ SCORES = ("angular", "frobenius", "normalized", "wasserstein")
 
 
 def distance_matrix(
-    operators: Array | Sequence[Array], *, score: str = "angular", seed: int
+    operators: Array | Sequence[Array],
+    *,
+    score: str = "angular",
+    seed: int,
+    input_maps: Array | Sequence[Array] | None = None,
 ) -> NDArray[np.float64]:
     r"""DSA distance of every pair of operators (Ostrow et al. 2023, NeurIPS; App. D.1 of the paper).
 
@@ -38,6 +42,8 @@ def distance_matrix(
         operators: (networks, r, r), as from `operators`.
         score: one of the above.
         seed: of the random starts of the alignment.
+        input_maps: (networks, r, inputs), as from `controlled_operators`. Then A and its input map D
+            are aligned together, [A, D] with [C B C^T, C E], so that the drive is not taken for dynamics.
 
     Returns:
         (networks, networks), symmetric to the last bit. A pair's value does not depend on the other networks.
@@ -47,7 +53,14 @@ def distance_matrix(
             unknown score.
     """
     require_choice("score", score, SCORES)
-    return pairwise(_checked(operators), lambda a, b: _distance(a, b, score, seed))
+    stacked = _checked(operators)
+    if input_maps is not None:
+        require(score != "wasserstein", "score", score, "one with an alignment where input maps are given")
+        maps = torch.stack(to_networks("input_maps", input_maps, 2))
+        fits = maps.shape[:2] == stacked.shape[:2]
+        require(fits, "input_maps shape", tuple(maps.shape), f"(networks, {stacked.shape[-1]}, inputs)")
+        stacked = torch.cat([stacked, maps], dim=-1)
+    return pairwise(stacked, lambda a, b: _distance(a, b, score, seed))
 
 
 def null_distances(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from degen.errors import BadInputError, require_integer
-from degen.metrics.arrays import Array, to_networks
+from degen.errors import BadInputError, require, require_integer
+from degen.metrics.arrays import Array, to_networks, to_tensor
 from degen.metrics.dsa.embedding import Moments, project, windows
 
 _RANK_TOLERANCE = 1e-12  # of an eigenvalue of the second moments to the largest: 1e-6 in singular values
@@ -63,15 +63,60 @@ def operators(activations: Array | Sequence[Array], settings: Settings) -> Tenso
     return torch.stack([_operator(states, settings, index) for index, states in enumerate(networks)])
 
 
+def controlled_operators(
+    activations: Array | Sequence[Array], inputs: Array, settings: Settings
+) -> tuple[Tensor, Tensor]:
+    r"""Operator and input map of every network: DMD with control.
+
+    .. math:: A, D = \arg\min \sum_t \|v_{t+1} - A v_t - D u_{t+1}\|^2
+
+    in the coordinates of `operators`, u the inputs at the step that leads to the next window (Proctor,
+    Brunton & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Without control, tasks that drive their networks put the
+    drive into A.
+
+    Args:
+        activations, settings: as for `operators`.
+        inputs: (trials, time, inputs), the same for all networks.
+
+    Returns:
+        (networks, rank, rank) and (networks, rank, inputs).
+
+    Raises:
+        BadInputError: as `operators`, or inputs not of the same trials and time steps.
+    """
+    networks, drive = to_networks("activations", activations, 3), to_tensor("inputs", inputs, 3)
+    for index, states in enumerate(networks):
+        allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
+        require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)
+    fits = [_controlled(states, drive, settings, index) for index, states in enumerate(networks)]
+    both = torch.stack(fits)
+    return both[..., : settings.rank], both[..., settings.rank :]
+
+
+def _controlled(activations: Tensor, drive: Tensor, settings: Settings, index: int) -> Tensor:
+    """[A, D] of one network."""
+    embedded = windows(project(activations, settings.n_components), settings.lag)
+    values, axes = _held(Moments.of(embedded), settings.rank, index)
+    states = embedded @ (axes[:, : settings.rank] / values[: settings.rank].sqrt())
+    # The pseudo-inverse: inputs may be constant, or a combination of each other.
+    known = torch.cat([states[:, :-1], drive[:, settings.lag :]], dim=-1).flatten(0, 1)
+    return (torch.linalg.pinv(known) @ states[:, 1:].flatten(0, 1)).mT
+
+
 def _operator(activations: Tensor, settings: Settings, index: int) -> Tensor:
     moments = Moments.of(windows(project(activations, settings.n_components), settings.lag))
+    return fit(moments, *_held(moments, settings.rank, index), settings.rank)[0]
+
+
+def _held(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
+    """The spectrum, after seeing that it holds the rank."""
     values, axes = spectrum(moments)
     held = numerical_rank(values)
-    if settings.rank > held:
+    if rank > held:
         raise BadInputError(
-            f"rank must be at most {held}, what the windows of network {index} hold, got {settings.rank}."
+            f"rank must be at most {held}, what the windows of network {index} hold, got {rank}."
         )
-    return fit(moments, values, axes, settings.rank)[0]
+    return values, axes
 
 
 def spectrum(moments: Moments) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ _MIXTURES = (
 """Coefficients of the features, each of norm 1."""
 
 
-def starts(a: Tensor, b: Tensor, n_random: int, seed: int) -> Tensor:
+def starts(a: Tensor, b: Tensor, linear: Tensor, n_random: int, seed: int) -> Tensor:
     """Orthogonal matrices (pairs, starts, n, n) from which to align b to a, both (pairs, n, n).
 
     From eigenvectors of equivariant matrices of A and of B, in the order of their eigenvalues and with the
@@ -44,7 +44,12 @@ def starts(a: Tensor, b: Tensor, n_random: int, seed: int) -> Tensor:
         torch.linalg.eigh(torch.einsum("mf,pfij->pmij", mixtures, features)).eigenvectors
         for features in (features_a, features_b)
     )
-    signs = _signs(bases_a.mT @ a.unsqueeze(1) @ bases_a, bases_b.mT @ b.unsqueeze(1) @ bases_b)
+    in_bases = bases_a.mT @ linear.unsqueeze(1) @ bases_b
+    signs = _signs(
+        bases_a.mT @ a.unsqueeze(1) @ bases_a,
+        bases_b.mT @ b.unsqueeze(1) @ bases_b,
+        in_bases.diagonal(dim1=-2, dim2=-1),
+    )
     structured = (bases_a * signs.unsqueeze(-2)) @ bases_b.mT
     return torch.cat([structured, random_rotations(n_random, a, seed).expand(len(a), -1, -1, -1)], dim=1)
 
@@ -80,14 +85,18 @@ def _features(a: Tensor) -> Tensor:
     return features / torch.linalg.matrix_norm(features, keepdim=True).clamp(min=torch.finfo(a.dtype).tiny)
 
 
-def _signs(a: Tensor, b: Tensor) -> Tensor:
-    """Signs s (..., n) that maximize s^T (A * B) s up to single flips, from the leading eigenvector's."""
+def _signs(a: Tensor, b: Tensor, linear: Tensor) -> Tensor:
+    """Signs s (..., n) that maximize s^T (A * B) s + l^T s up to single flips.
+
+    From those of the leading eigenvector; l (..., n) decides which of s and -s.
+    """
     agreement = a * b
     agreement = agreement + agreement.mT
     agreement = agreement - torch.diag_embed(agreement.diagonal(dim1=-2, dim2=-1))
     signs = torch.linalg.eigh(agreement).eigenvectors[..., -1].sign()
     signs = torch.where(signs == 0, 1.0, signs)
-    field = (agreement @ signs.unsqueeze(-1)).squeeze(-1)
+    signs = torch.where((signs * linear).sum(dim=-1, keepdim=True) < 0, -signs, signs)
+    field = (agreement @ signs.unsqueeze(-1)).squeeze(-1) + linear
     for _ in range(2 * a.shape[-1]):
         gain, unit = (-signs * field).max(dim=-1, keepdim=True)
         change = torch.where(gain > 0, -2 * signs.gather(-1, unit), 0.0)

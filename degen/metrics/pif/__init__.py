@@ -6,6 +6,7 @@ from degen.metrics.pif.distances import (
     Matching,
     align,
     distance_matrix,
+    lower_bound_matrix,
     unaligned_distance_matrix,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "Matching",
     "align",
     "distance_matrix",
+    "lower_bound_matrix",
     "unaligned_distance_matrix",
 ]

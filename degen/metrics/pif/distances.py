@@ -71,6 +71,29 @@ def unaligned_distance_matrix(
     return _normalized(stacked, normalization, lambda a, b: torch.linalg.matrix_norm(a - b))
 
 
+def lower_bound_matrix(weights: Array | Sequence[Array]) -> NDArray[np.float64]:
+    r"""No alignment of the recurrent matrices, by permutation or rotation, comes below this.
+
+    .. math:: d^2 \ge \|W_1\|^2 + \|W_2\|^2 - 2 \langle \lambda(S_1), \lambda(S_2) \rangle
+        - 2 \langle \sigma(K_1), \sigma(K_2) \rangle
+
+    with eigenvalues of the symmetric parts S and singular values of the antisymmetric parts K, both in order
+    (von Neumann's trace inequality). Equality where the matrices are copies of each other.
+
+    Raises:
+        BadInputError: as `distance_matrix`.
+    """
+
+    def bound(a: Tensor, b: Tensor) -> Tensor:
+        overlap = 0
+        for sign, spectrum in ((1, torch.linalg.eigvalsh), (-1, torch.linalg.svdvals)):
+            overlap = overlap + (spectrum((a + sign * a.mT) / 2) * spectrum((b + sign * b.mT) / 2)).sum(-1)
+        squares = a.square().sum(dim=(1, 2)) + b.square().sum(dim=(1, 2))
+        return (squares - 2 * overlap).clamp(min=0).sqrt()
+
+    return pairwise(to_square("weights", weights), bound)
+
+
 @dataclasses.dataclass(frozen=True)
 class Matching:
     """The best permutation of each pair.

@@ -1,0 +1,229 @@
+"""DSA: operators from activations, alignment, distances, and the choice of settings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from degen.errors import BadInputError
+from degen.metrics import dsa
+
+
+def random_operators(count: int, n: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, n, n, generator=generator, dtype=torch.float64) / n**0.5
+
+
+def decaying_operators(count: int, n: int, seed: int = 0) -> torch.Tensor:
+    """Like those of trained networks: a few slow modes, many fast ones, not normal."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.rand(count, n, generator=generator, dtype=torch.float64) ** 3
+    return torch.diag_embed(values) + 0.2 * random_operators(count, n, seed + 1)
+
+
+def rotations(count: int, n: int, seed: int = 0) -> torch.Tensor:
+    """Orthogonal, reflections among them."""
+    return torch.linalg.qr(random_operators(count, n, seed))[0]
+
+
+KINDS = pytest.mark.parametrize("kind", [random_operators, decaying_operators])
+
+
+@KINDS
+@pytest.mark.parametrize(("n", "count"), [(1, 3), (2, 10), (5, 30), (10, 30), (20, 20), (50, 8), (100, 2)])
+def test_a_rotated_copy_has_distance_zero(kind, n, count):
+    a, c = kind(count, n), rotations(count, n, seed=5)
+    overlap = dsa.align(a, c @ a @ c.mT, seed=0).overlap
+    cosine = overlap / torch.linalg.matrix_norm(a) ** 2
+    assert torch.arccos(cosine.clamp(-1, 1)).max() < 1e-3
+
+
+@KINDS
+def test_both_orders_and_any_company_give_the_same_bits(kind):
+    operators = kind(5, 12)
+    distances = dsa.distance_matrix(operators, seed=0)
+    order = [3, 0, 4]
+    assert np.array_equal(distances, distances.T)
+    assert not distances.diagonal().any()
+    assert np.array_equal(dsa.distance_matrix(operators[order], seed=0), distances[np.ix_(order, order)])
+
+
+@KINDS
+def test_rotation_is_orthogonal_and_reaches_the_overlap_in_both_orders(kind):
+    a, b = kind(6, 9), kind(6, 9, seed=20)
+    for x, y in ((a, b), (b, a)):
+        found = dsa.align(x, y, seed=0)
+        c = found.rotation
+        torch.testing.assert_close(c @ c.mT, torch.eye(9, dtype=torch.float64).expand(6, 9, 9))
+        torch.testing.assert_close((x * (c @ y @ c.mT)).sum(dim=(1, 2)), found.overlap)
+        assert (found.by_start.amax(dim=1) <= found.overlap + 1e-5).all()
+
+
+def test_two_by_two_is_the_optimum_of_a_fine_grid():
+    a, b = random_operators(20, 2), random_operators(20, 2, seed=1)
+    angles = torch.linspace(0, 2 * torch.pi, 20001, dtype=torch.float64)
+    turn = torch.stack([angles.cos(), -angles.sin(), angles.sin(), angles.cos()], dim=-1).view(-1, 2, 2)
+    every = torch.cat([turn, turn * torch.tensor([1.0, -1.0])])
+    best = torch.stack(
+        [(x * (every @ y @ every.mT)).sum(dim=(1, 2)).max() for x, y in zip(a, b, strict=True)]
+    )
+    found = dsa.align(a, b, seed=0).overlap
+    assert (found >= best - 1e-12).all()
+    torch.testing.assert_close(found, best, atol=1e-6, rtol=0)
+
+
+def test_symmetric_operators_are_aligned_by_their_ordered_eigenvalues():
+    a, b = (m + m.mT for m in (random_operators(6, 15), random_operators(6, 15, seed=1)))
+    ordered = (torch.linalg.eigvalsh(a) * torch.linalg.eigvalsh(b)).sum(dim=1)
+    torch.testing.assert_close(dsa.align(a, b, seed=0).overlap, ordered, rtol=1e-6, atol=0)
+
+
+def test_scores_follow_from_one_overlap():
+    operators = random_operators(4, 6)
+    norms = torch.linalg.matrix_norm(operators).numpy()
+    cosine = np.cos(dsa.distance_matrix(operators, score="angular", seed=0))
+    off = ~np.eye(4, dtype=bool)
+    frobenius = dsa.distance_matrix(operators, score="frobenius", seed=0)
+    normalized = dsa.distance_matrix(operators, score="normalized", seed=0)
+    squares = np.add.outer(norms**2, norms**2) - 2 * np.outer(norms, norms) * cosine
+    np.testing.assert_allclose(frobenius[off], np.sqrt(squares[off]))
+    np.testing.assert_allclose(normalized[off], np.sqrt(2 - 2 * cosine[off]))
+
+
+def test_wasserstein_is_the_assignment_of_eigenvalues():
+    operators = random_operators(2, 7)
+    first, second = np.linalg.eigvals(operators.numpy())
+    cost = np.abs(first[:, None] - second) ** 2
+    expected = np.sqrt(cost[linear_sum_assignment(cost)].mean())
+    found = dsa.distance_matrix(operators, score="wasserstein", seed=0)
+    assert found[0, 1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-4])
+def test_a_perturbation_moves_the_distance_by_its_size(size):
+    a, b = decaying_operators(2, 10)
+    noise = size * random_operators(1, 10, seed=9)[0]
+    before = dsa.distance_matrix([a, b], score="frobenius", seed=0)[0, 1]
+    after = dsa.distance_matrix([a, b + noise], score="frobenius", seed=0)[0, 1]
+    assert abs(after - before) <= torch.linalg.matrix_norm(noise) + 1e-9
+
+
+def test_never_above_the_public_package():
+    similarity = pytest.importorskip("DSA.simdist").SimilarityTransformDist
+    operators = random_operators(3, 8)
+    ours = dsa.distance_matrix(operators, seed=0)
+    for i, j in ((0, 1), (2, 0)):
+        torch.manual_seed(0)
+        model = similarity(iters=300, lr=1e-2, score_method="angular")
+        theirs = float(model.fit_score(operators[i].float().clone(), operators[j].float().clone()))
+        assert ours[i, j] <= theirs + 1e-3
+
+
+def linear_system(trials: int = 20, time: int = 40, units: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Trajectories (trials, time, units) of h' = A h in the first three dimensions, embedded in `units`."""
+    generator = torch.Generator().manual_seed(0)
+    a = 0.95 * torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0]
+    a[0] *= 0.7
+    states = [torch.randn(trials, 3, generator=generator, dtype=torch.float64)]
+    for _ in range(time - 1):
+        states.append(states[-1] @ a.mT)
+    embed = torch.linalg.qr(torch.randn(units, 3, generator=generator, dtype=torch.float64))[0]
+    # Mirrored trials keep the mean, which is subtracted, at zero.
+    hidden = torch.stack(states, dim=1)
+    return torch.cat([hidden, -hidden]) @ embed.mT, a
+
+
+def test_operator_of_a_linear_system_has_its_eigenvalues_whatever_the_lag():
+    hidden, a = linear_system()
+    expected = np.sort_complex(torch.linalg.eigvals(a).numpy())
+    for lag in (1, 3):
+        settings = dsa.Settings(n_components=3, lag=lag, rank=3)
+        operator = dsa.operators([hidden, hidden], settings)[0]
+        np.testing.assert_allclose(
+            np.sort_complex(torch.linalg.eigvals(operator).numpy()), expected, atol=1e-6
+        )
+
+
+def test_full_rank_operators_do_not_see_rotations_of_units():
+    hidden, _ = linear_system()
+    turned = hidden @ rotations(1, 6)[0]
+    settings = dsa.Settings(n_components=3, lag=1, rank=3)
+    assert dsa.distance_matrix(dsa.operators([hidden, turned], settings), seed=0)[0, 1] < 1e-3
+
+
+def test_null_of_a_noiseless_linear_system_is_small():
+    hidden, _ = linear_system()
+    null = dsa.null_distances(
+        [hidden, hidden], dsa.Settings(n_components=3, lag=1, rank=3), score="wasserstein", seed=0
+    )
+    assert null.max() < 1e-6
+
+
+def test_choice_on_linear_data_has_no_error_and_names_the_candidates():
+    hidden, _ = linear_system()
+    choice = dsa.choose([hidden, hidden], lags=(1, 2), ranks=(2, 3), variance=1.0)
+    assert choice.settings.rank == 3
+    assert choice.curve["held_out_error"].min() < 1e-9
+    assert set(choice.curve["lag"]) == {1, 2}
+
+
+def driven_system(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states and inputs (trials, time, ...) of h' = A h + D u', and A."""
+    generator = torch.Generator().manual_seed(seed)
+    a, d = 0.8 * rotations(1, 4, seed)[0], torch.randn(4, 2, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(20, 50, 2, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    states = [torch.zeros(20, 4, dtype=torch.float64)]
+    for now in inputs[:, 1:].unbind(dim=1):
+        states.append(states[-1] @ a.mT + now @ d.mT)
+    hidden, inputs = torch.stack(states, dim=1), inputs.clone()
+    return torch.cat([hidden, -hidden]), torch.cat([inputs, -inputs]), a
+
+
+def test_control_separates_the_drive_from_the_dynamics():
+    hidden, inputs, a = driven_system(0)
+    settings = dsa.Settings(n_components=4, lag=1, rank=4)
+    operators, maps = dsa.controlled_operators([hidden, hidden], inputs, settings)
+    found = np.sort_complex(torch.linalg.eigvals(operators[0]).numpy())
+    np.testing.assert_allclose(found, np.sort_complex(torch.linalg.eigvals(a).numpy()), atol=1e-8)
+    for power in range(3):  # what inputs do is the same in other coordinates: rank of A^k D
+        assert torch.linalg.matrix_rank(operators[0].matrix_power(power) @ maps[0]) == 2
+
+
+@KINDS
+def test_input_maps_are_aligned_with_their_operators(kind):
+    a, c, d = kind(1, 8)[0], rotations(1, 8, seed=5)[0], random_operators(1, 8, seed=3)[0, :, :2]
+    both = torch.stack([a, c @ a @ c.mT])
+    assert dsa.distance_matrix(both, seed=0, input_maps=torch.stack([d, c @ d]))[0, 1] < 1e-3
+    assert dsa.distance_matrix(both, seed=0, input_maps=torch.stack([d, c @ d.flip(1)]))[0, 1] > 1e-2
+
+
+def test_without_dynamics_input_maps_are_aligned_by_procrustes():
+    d, e = random_operators(2, 6)[:, :, :3]
+    tiny = 1e-6 * random_operators(2, 6)
+    found = dsa.distance_matrix(tiny, score="frobenius", seed=0, input_maps=torch.stack([d, e]))[0, 1]
+    squares = d.square().sum() + e.square().sum() - 2 * torch.linalg.matrix_norm(d @ e.mT, "nuc")
+    assert found == pytest.approx(squares.sqrt().item(), rel=1e-4)
+
+
+def test_bad_input_is_named():
+    operators = random_operators(2, 4)
+    with pytest.raises(BadInputError, match="networks in operators must be at least 2"):
+        dsa.distance_matrix(operators[:1], seed=0)
+    with pytest.raises(BadInputError, match="one size"):
+        dsa.distance_matrix([operators[0], operators[1, :3, :3]], seed=0)
+    with pytest.raises(BadInputError, match="score must be one of"):
+        dsa.distance_matrix(operators, score="cosine", seed=0)
+    hidden, _ = linear_system()
+    settings = dsa.Settings(n_components=3, lag=1, rank=3)
+    broken = hidden.clone()
+    broken[0, 0, 0] = torch.nan
+    with pytest.raises(BadInputError, match="activations of network 1 must be finite"):
+        dsa.operators([hidden, broken], settings)
+    with pytest.raises(BadInputError, match="lag must be below the 40 time steps"):
+        dsa.operators([hidden, hidden], dsa.Settings(n_components=3, lag=40, rank=3))
+    with pytest.raises(BadInputError, match="lag must be below the 1 time steps"):
+        dsa.operators([hidden[:, :1], hidden[:, :1]], settings)
+    with pytest.raises(BadInputError, match="rank must be at most 3, what the windows of network 0 hold"):
+        dsa.operators([hidden, hidden], dsa.Settings(n_components=6, lag=1, rank=5))

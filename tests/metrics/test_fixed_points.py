@@ -1,0 +1,59 @@
+"""Fixed points: planted ones are found, with the eigenvalues of the Jacobian."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.metrics.fixed_points import fixed_points
+
+GAIN = 2.0
+
+
+def flip_flop(states: torch.Tensor) -> torch.Tensor:
+    """Three bits in the first three of eight units: each remembers its sign; the other units forget."""
+    weights = torch.zeros(8, 8, dtype=states.dtype)
+    weights[:3, :3] = GAIN * torch.eye(3, dtype=states.dtype)
+    return torch.tanh(states @ weights.mT)
+
+
+def starts(points: int = 300) -> torch.Tensor:
+    return 2 * torch.rand(points, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+
+
+def test_three_bits_have_eight_stable_corners():
+    found = fixed_points(flip_flop, starts(1000))
+    corners = found.states[found.stable]
+    assert len(corners) == 8
+    signs = {tuple(sign) for sign in corners[:, :3].sign().int().tolist()}
+    assert signs == set(itertools.product((-1, 1), repeat=3))
+    # tanh(2 h) = h away from 0
+    assert corners[:, :3].abs().numpy() == pytest.approx(0.9575040240772688, abs=1e-9)
+
+
+def test_corners_edges_faces_and_the_centre_are_all_fixed():
+    assert len(fixed_points(flip_flop, starts(3000)).states) == 27
+
+
+def test_eigenvalues_are_those_of_the_jacobian():
+    found = fixed_points(flip_flop, torch.zeros(1, 8))
+    assert found.eigenvalues.abs()[0].tolist() == pytest.approx([GAIN] * 3 + [0.0] * 5)
+    assert not found.stable[0]
+
+
+def test_slow_points_that_are_not_fixed_are_left_out_unless_asked_for():
+    def drift(states: torch.Tensor) -> torch.Tensor:
+        return states + 1e-3 * (1 + states**2)
+
+    start = torch.ones(1, 1, dtype=torch.float64)
+    assert len(fixed_points(drift, start).states) == 0
+    slow = fixed_points(drift, start, slowest=1e-6)
+    assert slow.speed.item() == pytest.approx(0.5e-6, rel=0.1)
+
+
+def test_starts_that_are_not_finite_are_refused():
+    with pytest.raises(BadInputError, match="starts must be finite"):
+        fixed_points(flip_flop, torch.full((2, 8), float("nan")))
