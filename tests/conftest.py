@@ -115,6 +115,8 @@ def _run(
     outputs: tuple[Path, Path],
     before: Callable[[], None] | None,
 ) -> None:
+    # As on a terminal: in a job that a shell put in the background, it would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
