@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from degen.metrics.dsa.ascent import climb, orthogonalize, overlap
-from degen.metrics.dsa.starts import reflected, starts
+from degen.metrics.dsa.starts import half_turned, starts
 from degen.metrics.pairs import canonical
 
-Problem = tuple[Tensor, Tensor, Tensor]
-"""A, B and L = D E^T of each pair, (pairs, n, n)."""
+Problem = tuple[Tensor, Tensor, Tensor | None]
+"""A, B and L = D E^T of each pair, (pairs, n, n); none without input maps."""
 
-_ROUNDS = ((40, 8), (50, 3))  # steps, and how many starts then go on
-_HOP_NEIGHBOURS, _HOP_STEPS = 4, 25
+_ROUNDS = ((25, 2), (30, 8), (40, 26))  # steps, and one start in how many then goes on
+_HOP_NEIGHBOURS, _HOP_STEPS = 6, 50
 _SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
-_CPU_ENTRIES, _GPU_ENTRIES = 1 << 19, 1 << 26  # of all starts of a batch of pairs: caches, and memory
+_CPU_ENTRIES, _GPU_ENTRIES = 1 << 17, 1 << 26  # of the matrices that climb at once: caches, and memory
+_BATCH = 64  # pairs; the fewer climb in late rounds, the more pairs it takes to fill the caches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle + \langle D, C E \rangle` over C in O(n), for each pair.
 
     The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps, and
-    the best of them go on. Neighbours of the best (`reflected`) then compete with them, several times over;
+    the best of them go on. Neighbours of the best (`half_turned`) then compete with them, several times over;
     smaller operators, cheaper and more rugged, get more of these rounds. The winner climbs to the end.
 
     Args:
@@ -49,8 +50,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
         seed: of the random starts, which are the same for all pairs.
     """
     a, b, swapped = canonical(first, second)
-    entries = _GPU_ENTRIES if a.is_cuda else _CPU_ENTRIES
-    batch = max(1, entries // (48 * a[0].numel()))
+    batch = max(1, _GPU_ENTRIES // (80 * a[0].numel())) if a.is_cuda else _BATCH
     parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
     rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
     return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
@@ -62,10 +62,11 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     n = a.shape[1]
     scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
-    double = a[..., :n], b[..., :n], a[..., n:] @ b[..., n:].mT
-    single = double[0].float(), double[1].float(), double[2].float()
-    c, by_start = _survivors(single, starts(*double, min(38, 1400 // n), seed).float())
-    for hop in range(min(6, 60 // n)):
+    linear = a[..., n:] @ b[..., n:].mT if a.shape[2] > n else None
+    double = a[..., :n].contiguous(), b[..., :n].contiguous(), linear
+    single = double[0].float(), double[1].float(), None if linear is None else linear.float()
+    c, by_start = _survivors(single, starts(*double, min(70, 2100 // n), seed).float())
+    for hop in range(min(3, 60 // n)):
         c = _hop(single, c, seed + 1 + hop)
     c, _ = _climb_all(single, c[:, :1], _SINGLE_STEPS)
     c, _ = _climb_all(double, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
@@ -77,27 +78,32 @@ def _survivors(problem: Problem, c: Tensor) -> tuple[Tensor, Tensor]:
     """The best starts after the rounds of elimination, best first; what each reached (pairs, starts)."""
     by_start = torch.empty(c.shape[:2], dtype=c.dtype, device=c.device)
     alive = torch.arange(c.shape[1], device=c.device).expand(len(c), -1)
-    for steps, keep in _ROUNDS:
+    for steps, divisor in _ROUNDS:
         c, value = _climb_all(problem, c, steps)
         by_start.scatter_(1, alive, value)
-        best = value.topk(keep, dim=1).indices
+        best = value.topk(max(1, by_start.shape[1] // divisor), dim=1).indices
         alive, c = alive.gather(1, best), _chosen(c, best)
     return c, by_start
 
 
 def _hop(problem: Problem, c: Tensor, seed: int) -> Tensor:
     """The best of c (pairs, starts, n, n) and of neighbours that climbed, as many, best first."""
-    rivals = torch.cat([c, reflected(c, _HOP_NEIGHBOURS, seed)], dim=1)
+    rivals = torch.cat([c, half_turned(c, _HOP_NEIGHBOURS, seed)], dim=1)
     rivals, value = _climb_all(problem, rivals, _HOP_STEPS)
     return _chosen(rivals, value.topk(c.shape[1], dim=1).indices)
 
 
 def _climb_all(problem: Problem, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """`climb` for c (pairs, starts, n, n), with the matrices of its pair."""
-    pairs, count = c.shape[:2]
-    a, b, linear = (m.repeat_interleave(count, dim=0) for m in problem)
-    c, value = climb(a, b, linear, c.flatten(0, 1), steps)
-    return c.unflatten(0, (pairs, count)), value.unflatten(0, (pairs, count))
+    count, n = c.shape[1], c.shape[-1]
+    every, limit = c.flatten(0, 1), _GPU_ENTRIES if c.is_cuda else _CPU_ENTRIES
+    rotations, values = [], []
+    for index in torch.arange(len(every), device=c.device).split(max(1, limit // n**2)):
+        a, b, linear = (None if m is None else m[index // count] for m in problem)
+        found, value = climb(a, b, linear, every[index], steps)
+        rotations.append(found)
+        values.append(value)
+    return torch.cat(rotations).view_as(c), torch.cat(values).view(c.shape[:2])
 
 
 def _chosen(c: Tensor, index: Tensor) -> Tensor:
