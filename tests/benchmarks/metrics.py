@@ -137,14 +137,13 @@ def angles_against_package(groups: dict[str, torch.Tensor], wanted: int) -> None
 
 def _compared(a: torch.Tensor, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, float, np.ndarray]:
     """Ours minus theirs of each pair, our seconds a pair, and theirs of each."""
-    members = sorted({index for pair in pairs for index in pair})
-    matrix, seconds = on_one_core(lambda: dsa.distance_matrix(a[members], seed=0))
+    matrix, seconds = on_one_core(lambda: dsa.distance_matrix(a, seed=0))
     difference, spent = np.empty(len(pairs)), np.empty(len(pairs))
     for k, (i, j) in enumerate(pairs):
         both, together = on_one_core(lambda x=a[i], y=a[j]: (package_angle(x, y), package_angle(y, x)))
-        difference[k] = matrix[members.index(i), members.index(j)] - min(both)
+        difference[k] = matrix[i, j] - min(both)
         spent[k] = together / 2
-    return difference, seconds / (len(members) * (len(members) - 1) / 2), spent
+    return difference, seconds / (len(a) * (len(a) - 1) / 2), spent
 
 
 def _print_quantiles(difference: np.ndarray, ratio: np.ndarray) -> None:
