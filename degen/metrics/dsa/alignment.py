@@ -41,8 +41,8 @@ class Alignment:
 def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle + \langle D, C E \rangle` over C in O(n), for each pair.
 
-    The problem is not convex. Many starts (`starts`) climb by conjugate gradients (`climb`) a few steps, and
-    the best of them go on. Neighbours of the best (`half_turned`) then compete with them, several times over;
+    The problem is not convex. Many starts (`starts`) climb by quasi-Newton steps (`climb`), and the best of
+    them go on. Neighbours of the best (`half_turned`) then compete with them, several times over;
     smaller operators, cheaper and more rugged, get more of these rounds. The winner climbs to the end.
 
     Args:
@@ -111,7 +111,7 @@ def _climb_all(problem: Problem, c: Tensor, steps: int) -> tuple[Tensor, Tensor]
 
 
 def _padding(n: int) -> int:
-    """Rows to the next multiple of 16, at which products are a fifth faster, where they cost less than that."""
+    """Rows to the next multiple of 16, where its faster products outweigh their size."""
     extra = -n % 16
     return extra if extra <= n // 10 else 0
 
