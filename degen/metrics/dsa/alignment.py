@@ -19,7 +19,7 @@ _ROUNDS = ((25, 2), (30, 8), (40, 26))  # steps, and one start in how many then 
 _HOP_NEIGHBOURS, _HOP_STEPS = 6, 50
 _SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 17, 1 << 26  # of the matrices that climb at once: caches, and memory
-_BATCH = 64  # pairs; the fewer climb in late rounds, the more pairs it takes to fill the caches
+_CPU_BATCH = 1 << 22  # of all starts of a batch of pairs; in late rounds it takes many to fill caches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
         seed: of the random starts, which are the same for all pairs.
     """
     a, b, swapped = canonical(first, second)
-    batch = max(1, _GPU_ENTRIES // (80 * a[0].numel())) if a.is_cuda else _BATCH
+    batch = max(1, (_GPU_ENTRIES if a.is_cuda else _CPU_BATCH) // (80 * a[0].numel()))
     parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
     rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
     return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
@@ -96,15 +96,17 @@ def _hop(problem: Problem, c: Tensor, seed: int) -> Tensor:
 
 def _climb_all(problem: Problem, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """`climb` for c (pairs, starts, n, n), with the matrices of its pair."""
-    count, n = c.shape[1], c.shape[-1]
+    count, n = c.shape[1:3]
     extra = _padding(n) if c.device.type == "cpu" else 0
     # Rows and columns of zeros, in C too, stay zeros.
-    a, b, linear, padded = (None if m is None else pad(m, (0, extra, 0, extra)) for m in (*problem, c))
-    every, limit = padded.flatten(0, 1), _GPU_ENTRIES if c.is_cuda else _CPU_ENTRIES
+    a, b, every = (pad(m, (0, extra, 0, extra)) for m in (*problem[:2], c.flatten(0, 1)))
+    linear = None if problem[2] is None else pad(problem[2], (0, extra, 0, extra))
+    limit = (_GPU_ENTRIES if c.is_cuda else _CPU_ENTRIES) // n**2
     rotations, values = [], []
-    for index in torch.arange(len(every), device=c.device).split(max(1, limit // n**2)):
-        own = (None if m is None else m[index // count] for m in (a, b, linear))
-        found, value = climb(*own, every[index], steps)
+    for index in torch.arange(len(every), device=c.device).split(max(1, limit)):
+        pair = index // count
+        pull = None if linear is None else linear[pair]
+        found, value = climb(a[pair], b[pair], pull, every[index], steps)
         rotations.append(found[:, :n, :n])
         values.append(value)
     return torch.cat(rotations).view_as(c), torch.cat(values).view(c.shape[:2])
