@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--skip", type=int, default=0, help="first networks of each run to leave out")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--pairs", type=int, default=3, help="of each kind and size, against dsa-metric")
+    parser.add_argument("--pairs", type=int, default=2, help="of each kind and size, against dsa-metric")
     parser.add_argument("--cases", type=int, default=20, help="planted permutations of each size")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 30], help="of operators")
     arguments = parser.parse_args()

@@ -49,7 +49,7 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
         C (problems, n, n) and f (problems,), never below where they began.
     """
     transposed = a.mT.contiguous()
-    point = _Point.at(a, transposed, b, linear, c)
+    point = begin = _Point.at(a, transposed, b, linear, c)
     radius = torch.full_like(point.value, _LONGEST_STEP)
     step = _shortened(point.gradient, radius / 2, fixed=True)
     for _ in range(steps):
@@ -59,7 +59,10 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
         lost = point.gradient - moved.gradient
         point = moved if bool(better.all()) else point.replaced(moved, better)
         step = _quasi_newton(point.gradient, step, lost, radius)
-    return orthogonalize(point.c), point.value
+    # What is lost of orthogonality on the way raises f: without this, it decides between starts.
+    end = _Point.at(a, transposed, b, linear, orthogonalize(point.c))
+    end = begin.replaced(end, end.value > begin.value)
+    return end.c, end.value
 
 
 @dataclasses.dataclass(frozen=True)
