@@ -17,7 +17,8 @@ Problem = tuple[Tensor, Tensor, Tensor | None]
 
 _ROUNDS = ((25, 2), (30, 8), (40, 26))  # steps, and one start in how many then goes on
 _HOP_NEIGHBOURS, _HOP_STEPS = 6, 50
-_SINGLE_STEPS, _DOUBLE_STEPS = 100, 20
+_LARGE = 50  # rounds are n // 50 times as long: large operators converge slowly
+_DOUBLE_STEPS = 20
 _CPU_ENTRIES, _GPU_ENTRIES = 1 << 17, 1 << 26  # of the matrices that climb at once: caches, and memory
 _CPU_BATCH = 1 << 22  # of all starts of a batch of pairs; in late rounds it takes many to fill caches
 
@@ -69,7 +70,7 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     c, by_start = _survivors(single, starts(*double, min(70, 2100 // n), seed).float())
     for hop in range(min(3, 60 // n)):
         c = _hop(single, c, seed + 1 + hop)
-    c, _ = _climb_all(single, c[:, :1], _SINGLE_STEPS)
+    c, _ = _climb_all(single, c[:, :1], max(100, 4 * n))
     c, _ = _climb_all(double, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
     rotation = orthogonalize(c.squeeze(1), 2)
     return rotation, overlap(*double, rotation) * scale, by_start.double() * scale.unsqueeze(1)
@@ -80,7 +81,7 @@ def _survivors(problem: Problem, c: Tensor) -> tuple[Tensor, Tensor]:
     by_start = torch.empty(c.shape[:2], dtype=c.dtype, device=c.device)
     alive = torch.arange(c.shape[1], device=c.device).expand(len(c), -1)
     for steps, divisor in _ROUNDS:
-        c, value = _climb_all(problem, c, steps)
+        c, value = _climb_all(problem, c, steps * max(1, c.shape[-1] // _LARGE))
         by_start.scatter_(1, alive, value)
         best = value.topk(max(1, by_start.shape[1] // divisor), dim=1).indices
         alive, c = alive.gather(1, best), _chosen(c, best)
