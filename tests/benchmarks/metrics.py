@@ -1,7 +1,8 @@
 """Quality and speed of the solvers against public ones, on trained networks: make bench-metrics.
 
 Prints tables. Networks of all four tasks are trained where RUNS has none: small ones, for a few minutes, so
-that path integration does not converge. Needs the extra `bench`.
+that path integration does not converge. DSA is timed on one core and in seconds of that core's work, both
+sides, so that other work on the machine counts little. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,23 +27,33 @@ from degen.errors import BadInputError
 from degen.metrics import dsa, pif
 from degen.streams import Stream
 
+T = TypeVar("T")
+
 TASKS = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
+TABLES = ("copies", "planted", "pif", "dsa")
 TRAINING = ("width=32", "training.batch=32", "training.max_epochs=10", "seeds=8")
 PAIRS = 1225  # of 50 networks
 
 
-def trained(runs: Path) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+def trained(runs: Path, tasks: list[str], skip: int) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
     """Task, hidden states (networks, trials, time, units) and recurrent matrices (networks, n, n)."""
-    for task in TASKS:
+    for task in tasks:
         if not list(runs.glob(f"{task}/*")):
             command = [sys.executable, "-m", "launch.train", f"task={task}", f"runs={runs}", *TRAINING]
             subprocess.run(command, check=True)
-        run = degen.load(next(runs.glob(f"{task}/*")))
-        trials = run.task.generate(64, Stream.named([0], "probe"))
-        with torch.no_grad():
-            hidden = torch.cat([run.model.unroll(network.weights, trials) for network in run.networks])
-            recurrent = torch.cat([run.model.recurrent(network.weights) for network in run.networks])
-        yield task, hidden.double(), recurrent.double()
+        folders = sorted(runs.glob(f"{task}/*"))
+        for folder in folders:
+            name = task if len(folders) == 1 else f"{task} {folder.name.split('-')[0]}"
+            yield name, *_activity(degen.load(folder), skip)
+
+
+def _activity(run: degen.Run, skip: int) -> tuple[torch.Tensor, torch.Tensor]:
+    trials = run.task.generate(64, Stream.named([0], "probe"))
+    networks = run.networks[skip:]
+    with torch.no_grad():
+        hidden = torch.cat([run.model.unroll(network.weights, trials) for network in networks])
+        recurrent = torch.cat([run.model.recurrent(network.weights) for network in networks])
+    return hidden.double(), recurrent.double()
 
 
 def operators(hidden: torch.Tensor, size: int) -> torch.Tensor | None:
@@ -67,20 +79,13 @@ def some_pairs(count: int, wanted: int) -> list[tuple[int, int]]:
 
 
 def package_angle(a: torch.Tensor, b: torch.Tensor) -> float:
-    """dsa-metric with 1500 iterations; copies, because it normalizes its arguments in place.
-
-    On one core: more make it slower at these sizes.
-    """
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """dsa-metric with 1500 iterations; copies, because it normalizes its arguments in place."""
     torch.manual_seed(0)
     model = SimilarityTransformDist(iters=1500, lr=5e-3, score_method="angular")
-    angle = float(model.fit_score(a.float().clone(), b.float().clone()))
-    torch.set_num_threads(cores)
-    return angle
+    return float(model.fit_score(a.float().clone(), b.float().clone()))
 
 
-def timed(function: Callable[[], object]) -> tuple[object, float]:
+def timed(function: Callable[[], T]) -> tuple[T, float]:
     begin = time.perf_counter()
     return function(), time.perf_counter() - begin
 
@@ -96,42 +101,59 @@ def angles_of_copies(groups: dict[str, torch.Tensor]) -> None:
         print(f"{name:32s} {len(a):6d} {angle.max():14.1e} {share:11.0%}", flush=True)
 
 
+def on_one_core(function: Callable[[], T]) -> tuple[T, float]:
+    """The result, and seconds of one core's work."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    begin = time.process_time()
+    result, seconds = function(), time.process_time() - begin
+    torch.set_num_threads(cores)
+    return result, seconds
+
+
 def angles_against_package(groups: dict[str, torch.Tensor], wanted: int) -> None:
+    print("\nDSA against dsa-metric (angular, 1500 iterations, lr 5e-3, best of both argument orders)")
+    print("differences ours - theirs in radians; seconds a pair on one core, theirs of one order")
     print(
-        "\nDSA against dsa-metric (angular, 1500 iterations, lr 5e-3, best of both argument orders), radians"
+        f"{'operators':32s} {'pairs':>5s} {'median':>8s} {'worst':>8s} {'<= theirs':>9s} "
+        f"{'ours':>7s} {'theirs':>7s} {'ratio':>9s}",
+        flush=True,
     )
-    print(
-        f"{'operators':32s} {'pairs':>5s} {'ours - theirs: median':>21s} {'worst':>8s} {'<= theirs':>9s}",
-        end="",
-    )
-    print(f" {'ours s/pair':>11s} {'theirs s/pair, one order':>24s} {'ratio':>6s}")
-    everything = []
+    differences, ratios = [], []
     for name, a in groups.items():
         pairs = some_pairs(len(a), wanted)
-        first, second = (a[list(index)] for index in zip(*pairs, strict=True))
-        members = sorted({index for pair in pairs for index in pair})
-        matrix, seconds = timed(lambda a=a, members=members: dsa.distance_matrix(a[members], seed=0))
-        ours = [matrix[members.index(i), members.index(j)] for i, j in pairs]
-        theirs, spent = timed(
-            lambda first=first, second=second: [
-                min(package_angle(x, y), package_angle(y, x)) for x, y in zip(first, second, strict=True)
-            ]
-        )
-        difference = np.array(ours) - np.array(theirs)
-        everything.extend(difference)
-        each = seconds / (len(members) * (len(members) - 1) / 2)
-        other = spent / (2 * len(pairs))
+        difference, ours, theirs = _compared(a, pairs)
+        ratio = theirs / ours
         print(
-            f"{name:32s} {len(pairs):5d} {np.median(difference):21.4f} {difference.max():8.4f} "
-            f"{np.mean(difference <= 1e-6):9.0%} {each:11.3f} {other:24.2f} {other / each:6.0f}",
+            f"{name:32s} {len(pairs):5d} {np.median(difference):+8.4f} {difference.max():+8.4f} "
+            f"{np.mean(difference <= 1e-6):9.0%} {ours:7.3f} {theirs.mean():7.2f} "
+            f"{ratio.min():4.0f}-{ratio.max():.0f}",
             flush=True,
         )
-    total = np.array(everything)
-    quantiles = ", ".join(f"{q:.0%} {np.quantile(total, q):+.4f}" for q in (0.01, 0.25, 0.5, 0.75, 0.99))
+        differences.append(difference)
+        ratios.append(ratio)
+    _print_quantiles(np.concatenate(differences), np.concatenate(ratios))
+
+
+def _compared(a: torch.Tensor, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, float, np.ndarray]:
+    """Ours minus theirs of each pair, our seconds a pair, and theirs of each."""
+    matrix, seconds = on_one_core(lambda: dsa.distance_matrix(a, seed=0))
+    difference, spent = np.empty(len(pairs)), np.empty(len(pairs))
+    for k, (i, j) in enumerate(pairs):
+        both, together = on_one_core(lambda x=a[i], y=a[j]: (package_angle(x, y), package_angle(y, x)))
+        difference[k] = matrix[i, j] - min(both)
+        spent[k] = together / 2
+    return difference, seconds / (len(a) * (len(a) - 1) / 2), spent
+
+
+def _print_quantiles(difference: np.ndarray, ratio: np.ndarray) -> None:
+    quantiles = ", ".join(f"{q:.0%} {np.quantile(difference, q):+.4f}" for q in (0.01, 0.25, 0.5, 0.75, 0.99))
     print(
-        f"all {len(total)} pairs: quantiles {quantiles}; worst {total.max():+.4f}; not above "
-        f"{np.mean(total <= 1e-6):.1%}; not above by more than 1e-3 {np.mean(total <= 1e-3):.1%}"
+        f"all {len(difference)} pairs: quantiles {quantiles}; worst {difference.max():+.4f}; not above "
+        f"{np.mean(difference <= 1e-6):.1%}; not above by more than 1e-3 {np.mean(difference <= 1e-3):.1%}; "
+        f"ratio of time {ratio.min():.0f}-{ratio.max():.0f}, median {np.median(ratio):.0f}"
     )
+    print("in units of 1e-4:", *np.sort(np.round(1e4 * difference).astype(int)), flush=True)
 
 
 def permutations_against_public(groups: dict[str, torch.Tensor], wanted: int) -> None:
@@ -189,25 +211,39 @@ def planted_permutations(cases: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"))
-    parser.add_argument("--pairs", type=int, default=3, help="of each kind and size, against dsa-metric")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--skip", type=int, default=0, help="first networks of each run to leave out")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--pairs", type=int, default=2, help="of each kind and size, against dsa-metric")
     parser.add_argument("--cases", type=int, default=20, help="planted permutations of each size")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 30], help="of operators")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    networks = list(trained(arguments.runs))
+    networks = list(trained(arguments.runs, arguments.tasks, arguments.skip))
+    weights = {f"{task}, n = {w.shape[-1]}": w for task, _, w in networks}
+    weights |= {f"random, n = {n}": random_matrices(8, n) for n in (32, 64, 128)}
+    groups = operator_groups(networks, arguments.sizes)
+    tables = {
+        "copies": lambda: angles_of_copies(groups),
+        "planted": lambda: planted_permutations(arguments.cases),
+        "pif": lambda: permutations_against_public(weights, 10),
+        "dsa": lambda: angles_against_package(groups, arguments.pairs),
+    }
+    for name in arguments.tables:
+        tables[name]()
+
+
+def operator_groups(
+    networks: list[tuple[str, torch.Tensor, torch.Tensor]], sizes: list[int]
+) -> dict[str, torch.Tensor]:
     groups = {}
-    for size in arguments.sizes:
+    for size in sizes:
         for task, hidden, _ in networks:
             found = operators(hidden, size)
             if found is not None:
                 groups[f"{task}, size {size}"] = found
         groups[f"random, size {size}"] = random_matrices(8, size)
-    weights = {f"{task}, n = {w.shape[-1]}": w for task, _, w in networks}
-    weights |= {f"random, n = {n}": random_matrices(8, n) for n in (32, 64, 128)}
-    angles_of_copies(groups)
-    planted_permutations(arguments.cases)
-    permutations_against_public(weights, 10)
-    angles_against_package(groups, arguments.pairs)
+    return groups
 
 
 if __name__ == "__main__":

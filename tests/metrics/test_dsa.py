@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from degen.errors import BadInputError
 from degen.metrics import dsa
+from degen.metrics.dsa.ascent import climb, overlap
 
 
 def random_operators(count: int, n: int, seed: int = 0) -> torch.Tensor:
@@ -59,6 +60,17 @@ def test_rotation_is_orthogonal_and_reaches_the_overlap_in_both_orders(kind):
         torch.testing.assert_close(c @ c.mT, torch.eye(9, dtype=torch.float64).expand(6, 9, 9))
         torch.testing.assert_close((x * (c @ y @ c.mT)).sum(dim=(1, 2)), found.overlap)
         assert (found.by_start.amax(dim=1) <= found.overlap + 1e-5).all()
+
+
+@KINDS
+@pytest.mark.parametrize("steps", [1, 25])
+def test_an_ascent_ends_orthogonal_at_the_value_it_names_and_not_below_its_start(kind, steps):
+    a, b, c = (x.float() for x in (kind(200, 10), kind(200, 10, seed=20), rotations(200, 10, seed=5)))
+    found, value = climb(a, b, None, c, steps)
+    eye = torch.eye(10).expand(200, 10, 10)
+    torch.testing.assert_close(found @ found.mT, eye, atol=1e-4, rtol=0)
+    torch.testing.assert_close(value, overlap(a, b, None, found))
+    assert (value >= overlap(a, b, None, c) - 1e-5).all()
 
 
 def test_two_by_two_is_the_optimum_of_a_fine_grid():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 
 from degen.errors import BadInputError
+from degen.files import read_tensors
 from degen.metrics.fixed_points import fixed_points
+from degen.streams import Stream
+from tests.conftest import build
 
 GAIN = 2.0
 
@@ -32,6 +36,25 @@ def test_three_bits_have_eight_stable_corners():
     assert signs == set(itertools.product((-1, 1), repeat=3))
     # tanh(2 h) = h away from 0
     assert corners[:, :3].abs().numpy() == pytest.approx(0.9575040240772688, abs=1e-9)
+
+
+def test_a_trained_network_of_three_bits_has_eight_stable_corners():
+    """Seed 0 of `launch.train task=flip_flop task.channels=3 width=64 training.batch=64 seeds=8`."""
+    condition = build("task=flip_flop", "task.channels=3", "width=64")
+    weights, _ = read_tensors(Path(__file__).with_name("flip_flop.safetensors"))
+    trials = condition.task.generate(8, Stream.named([0], "probe"))
+    visited = condition.model.unroll(weights, trials)[0, :, 20::10].flatten(0, 1)
+    double = {name: array.double() for name, array in weights.items()}
+
+    def step(states: torch.Tensor) -> torch.Tensor:
+        return condition.model.step(double, states.unsqueeze(0), states.new_zeros(1, len(states), 3))[0]
+
+    found = fixed_points(step, visited)
+    memories = condition.model.readout(double, found.states[found.stable][None, None])[0, 0]
+    assert {tuple(bits) for bits in memories.round().int().tolist()} == set(
+        itertools.product((-1, 1), repeat=3)
+    )
+    assert len(memories) == 8
 
 
 def test_corners_edges_faces_and_the_centre_are_all_fixed():

@@ -31,7 +31,7 @@ _MIXTURES = (
 """Coefficients of the features, each of norm 1."""
 
 
-def starts(a: Tensor, b: Tensor, linear: Tensor, n_random: int, seed: int) -> Tensor:
+def starts(a: Tensor, b: Tensor, linear: Tensor | None, n_random: int, seed: int) -> Tensor:
     """Orthogonal matrices (pairs, starts, n, n) from which to align b to a, both (pairs, n, n).
 
     From eigenvectors of equivariant matrices of A and of B, in the order of their eigenvalues and with the
@@ -44,6 +44,7 @@ def starts(a: Tensor, b: Tensor, linear: Tensor, n_random: int, seed: int) -> Te
         torch.linalg.eigh(torch.einsum("mf,pfij->pmij", mixtures, features)).eigenvectors
         for features in (features_a, features_b)
     )
+    linear = torch.zeros_like(a) if linear is None else linear
     in_bases = bases_a.mT @ linear.unsqueeze(1) @ bases_b
     signs = _signs(
         bases_a.mT @ a.unsqueeze(1) @ bases_a,
@@ -63,20 +64,18 @@ def random_rotations(count: int, like: Tensor, seed: int) -> Tensor:
     return (q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(like)
 
 
-def reflected(c: Tensor, count: int, seed: int) -> Tensor:
+def half_turned(c: Tensor, count: int, seed: int) -> Tensor:
     """`count` neighbours (pairs, starts * count, n, n) of each c (pairs, starts, n, n).
 
-    Products of one to four random reflections: local optima lie a few reflections apart, and most of the
-    alignment survives. The same reflections for all pairs.
+    Half turns in random planes, the same for all pairs: of products of reflections and of small rotations
+    of all axes, those from which the ascent most often reaches a higher optimum.
     """
     n_starts, n = c.shape[1:3]
     generator = torch.Generator().manual_seed(seed)
-    normals = torch.randn(n_starts, count, n, 4, generator=generator, dtype=torch.float64)
-    axes = torch.linalg.qr(normals)[0][..., :4].to(c)
-    number = 1 + torch.arange(count, device=c.device) % 4
-    axes = axes * (torch.arange(axes.shape[-1], device=c.device) < number[:, None])[:, None, :]
+    normals = torch.randn(n_starts, count, n, 2, generator=generator, dtype=torch.float64)
+    plane = torch.linalg.qr(normals)[0].to(c)
     every = c.unsqueeze(2)
-    return (every - 2 * axes @ (axes.mT @ every)).flatten(1, 2)
+    return (every - 2 * plane @ (plane.mT @ every)).flatten(1, 2)
 
 
 def _features(a: Tensor) -> Tensor:
