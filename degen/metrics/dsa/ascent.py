@@ -7,7 +7,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-_LONGEST_STEP = 1.0  # Frobenius norm, below which `_turned` is orthogonal to 2e-3 in the worst case
 _TINY = 1e-30
 
 
@@ -50,19 +49,28 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     """
     transposed = a.mT.contiguous()
     point = begin = _Point.at(a, transposed, b, linear, c)
-    radius = torch.full_like(point.value, _LONGEST_STEP)
+    longest = _longest_step(c)
+    radius = torch.full_like(point.value, longest)
     step = _shortened(point.gradient, radius / 2, fixed=True)
     for _ in range(steps):
         moved = _Point.at(a, transposed, b, linear, _turned(point.c, step))
-        better = moved.value > point.value
-        radius = torch.where(better, (2 * radius).clamp(max=_LONGEST_STEP), radius / 4)
+        worse = moved.value <= point.value
+        radius = torch.where(worse, radius / 4, (2 * radius).clamp_(max=longest))
         lost = point.gradient - moved.gradient
-        point = moved if bool(better.all()) else point.replaced(moved, better)
+        point = moved.replaced(point, worse)
         step = _quasi_newton(point.gradient, step, lost, radius)
     # What is lost of orthogonality on the way raises f: without this, it decides between starts.
-    end = _Point.at(a, transposed, b, linear, orthogonalize(point.c))
-    end = begin.replaced(end, end.value > begin.value)
+    end = _Point.at(a, transposed, b, linear, orthogonalize(point.c, 2))
+    end = end.replaced(begin, end.value < begin.value)
     return end.c, end.value
+
+
+def _longest_step(c: Tensor) -> float:
+    """The Frobenius norm up to which a step, spread over many axes, stays orthogonal (`_turned`).
+
+    One about a single axis is off by 2e-3 at norm 1.
+    """
+    return max(1.0, 0.2 * c.shape[-1] ** 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +90,15 @@ class _Point:
         if linear is not None:
             pull = linear @ c.mT
             product, value = product - pull, value + _trace(pull)
-        return cls(c, (product - product.mT).mul_(-0.5), value)
+        return cls(c, (product.mT - product).mul_(0.5), value)
 
     def replaced(self, other: _Point, where: Tensor) -> _Point:
-        """The other point where `where` (problems,) is true."""
-        mask = where.view(-1, 1, 1)
-        return _Point(
-            torch.where(mask, other.c, self.c),
-            torch.where(mask, other.gradient, self.gradient),
-            torch.where(where, other.value, self.value),
-        )
+        """The other point where `where` (problems,) is true; those are written into this one."""
+        index = where.nonzero().squeeze(1)
+        if len(index):
+            self.c[index], self.gradient[index] = other.c[index], other.gradient[index]
+            self.value[index] = other.value[index]
+        return self
 
 
 def _trace(x: Tensor) -> Tensor:
@@ -102,22 +109,27 @@ def _turned(c: Tensor, omega: Tensor) -> Tensor:
     """R C with R = 1 + W + W^2 / 2 + W^3 / 8, for which R^T R - 1 is of sixth order: no other cubic's is."""
     first = omega @ c
     second = omega @ first
-    return (c + first).add_(second, alpha=0.5).add_(omega @ second, alpha=0.125)
+    third = omega @ second
+    return first.add_(c).add_(second, alpha=0.5).add_(third, alpha=0.125)
 
 
 def _quasi_newton(gradient: Tensor, step: Tensor, lost: Tensor, radius: Tensor) -> Tensor:
     """The next step, from the last one and what the gradient lost by it; along the gradient if that is up.
 
-    Where the curvature along the last step has the wrong sign, it is not used.
+    Where the curvature along the last step has the wrong sign, it is not used. Overwrites `step` and `lost`.
     """
-    curvature, square = inner(step, lost), inner(lost, lost).clamp(min=_TINY)
+    curvature, square = inner(step, lost), inner(lost, lost).clamp_(min=_TINY)
     concave = curvature > 0
+    scale = curvature / square
+    if not bool(concave.all()):
+        norm = inner(gradient, gradient).sqrt_().clamp_(min=_TINY)
+        scale = torch.where(concave, scale, radius / norm)
     inverse = torch.where(concave, 1 / curvature.clamp(min=_TINY), 0.0)
-    norm = inner(gradient, gradient).sqrt().clamp(min=_TINY)
-    scale = torch.where(concave, curvature / square, radius / norm)
     along = inverse * inner(step, gradient)
     back = inverse * scale * (inner(lost, gradient) - along * square)
-    direction = _scaled(gradient, scale) - _scaled(lost, scale * along) + _scaled(step, along - back)
+    direction = _scaled(gradient, scale)
+    direction.sub_(lost.mul_((scale * along).view(-1, 1, 1)))
+    direction.add_(step.mul_((along - back).view(-1, 1, 1)))
     return _shortened(direction, radius)
 
 

@@ -64,20 +64,6 @@ def random_rotations(count: int, like: Tensor, seed: int) -> Tensor:
     return (q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(like)
 
 
-def half_turned(c: Tensor, count: int, seed: int) -> Tensor:
-    """`count` neighbours (pairs, starts * count, n, n) of each c (pairs, starts, n, n).
-
-    Half turns in random planes, the same for all pairs: of products of reflections and of small rotations
-    of all axes, those from which the ascent most often reaches a higher optimum.
-    """
-    n_starts, n = c.shape[1:3]
-    generator = torch.Generator().manual_seed(seed)
-    normals = torch.randn(n_starts, count, n, 2, generator=generator, dtype=torch.float64)
-    plane = torch.linalg.qr(normals)[0].to(c)
-    every = c.unsqueeze(2)
-    return (every - 2 * plane @ (plane.mT @ every)).flatten(1, 2)
-
-
 def _features(a: Tensor) -> Tensor:
     """(pairs, features, n, n), each of norm 1; zero where a feature is."""
     features = torch.stack([feature(a) for feature in _FEATURES], dim=1)
