@@ -214,19 +214,19 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--skip", type=int, default=0, help="first networks of each run to leave out")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--pairs", type=int, default=2, help="of each kind and size, against dsa-metric")
+    parser.add_argument("--pairs", type=int, default=3, help="of each kind and size, against public solvers")
     parser.add_argument("--cases", type=int, default=20, help="planted permutations of each size")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 30], help="of operators")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     networks = list(trained(arguments.runs, arguments.tasks, arguments.skip))
     weights = {f"{task}, n = {w.shape[-1]}": w for task, _, w in networks}
-    weights |= {f"random, n = {n}": random_matrices(8, n) for n in (32, 64, 128)}
+    weights |= {f"random, n = {n}": random_matrices(10, n) for n in (32, 64, 128)}
     groups = operator_groups(networks, arguments.sizes)
     tables = {
         "copies": lambda: angles_of_copies(groups),
         "planted": lambda: planted_permutations(arguments.cases),
-        "pif": lambda: permutations_against_public(weights, 10),
+        "pif": lambda: permutations_against_public(weights, arguments.pairs),
         "dsa": lambda: angles_against_package(groups, arguments.pairs),
     }
     for name in arguments.tables:

@@ -91,8 +91,11 @@ def _frank_wolfe(a: Tensor, b: Tensor, linear: Tensor, p: Tensor) -> Tensor:
     running, found = torch.arange(len(a), device=a.device), p.clone()
     gradient = a @ p @ b.mT + a.mT @ p @ b + linear
     for _ in range(_FAQ_STEPS):
-        towards = _as_matrix(_assign(gradient), a) - p
-        turn = a @ towards @ b.mT + a.mT @ towards @ b
+        vertex = _assign(gradient)
+        towards = _as_matrix(vertex, a) - p
+        # The gradient less L is linear in P, and for a permutation half of its products are exchanges.
+        order = vertex.argsort(dim=1).unsqueeze(1).expand_as(a)
+        turn = a.gather(2, order) @ b.mT + a.mT.gather(2, order) @ b + linear - gradient
         # Along the line f is a parabola: its slope is <gradient, R>, its second derivative <turn, R>.
         slope, bend = ((m * towards).sum(dim=(1, 2)) for m in (gradient, turn))
         share = torch.where(bend < 0, -slope / bend, 1.0).clamp(0, 1).view(-1, 1, 1)
@@ -102,7 +105,7 @@ def _frank_wolfe(a: Tensor, b: Tensor, linear: Tensor, p: Tensor) -> Tensor:
         going = step > _FAQ_TOLERANCE * a.shape[-1] ** 0.5
         if not going.any():
             break
-        running, a, b, p, gradient = (x[going] for x in (running, a, b, p, gradient))
+        running, a, b, linear, p, gradient = (x[going] for x in (running, a, b, linear, p, gradient))
     return _assign(found)
 
 
