@@ -46,8 +46,10 @@ def kernel_alignment(
     Raises:
         BadInputError: as `tangent_kernel`, or no output depends on the weights.
     """
-    options = {"n_trials": n_trials, "weights": weights, "times": times}
-    before, after = (tangent_kernel(outputs, parameters, **options) for parameters in (initial, final))
+    before, after = (
+        tangent_kernel(outputs, parameters, n_trials=n_trials, weights=weights, times=times)
+        for parameters in (initial, final)
+    )
     norms = torch.linalg.matrix_norm(before) * torch.linalg.matrix_norm(after)
     require(bool((norms > 0).all()), "tangent kernel", 0, "other than zero")
     return to_numpy((before * after).sum(dim=(1, 2)) / norms)
