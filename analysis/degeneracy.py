@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.feature_learning import MEASURES
 from analysis.results import Results, fingerprint, read_table, write_table
 from analysis.statistics import Bootstrap
 from degen.condition import Condition
@@ -25,9 +26,12 @@ def degeneracy(
     Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
     the value), converged, unconverged, diverged, missing. Measures:
 
-    - each pairwise metric: the mean over pairs of converged networks;
+    - each pairwise metric: the mean over pairs of converged networks; <metric>_null, where there is one: the
+      mean distance of a network from itself on other trials, which a distance must exceed to mean anything;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
-    - weight_change: mean Frobenius norm of the change of the effective recurrent matrix.
+      sigma_ood_<name> and mean_ood_<name> likewise on each further condition;
+    - weight_change: mean Frobenius norm of the change of the effective recurrent matrix;
+    - kernel_alignment, representation_alignment: means of KA and RA.
     """
     rows: list[dict[str, Any]] = []
     for condition in experiment.conditions:
@@ -57,16 +61,18 @@ def _measures(
     condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
 ) -> list[tuple[str, str, tuple[float, float, float]]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
-    ood = good["ood_loss"].to_numpy(np.float64)
-    change = good["weight_change"].to_numpy(np.float64)
-    measured = [
-        ("behaviour", "sigma_ood", bootstrap.deviation(ood)),
-        ("behaviour", "mean_ood", bootstrap.mean(ood)),
-    ]
+    measured = []
+    for column in [name for name in good.columns if name.startswith("ood_loss")]:
+        ood, which = good[column].to_numpy(np.float64), column.removeprefix("ood_loss")
+        measured.append(("behaviour", f"sigma_ood{which}", bootstrap.deviation(ood)))
+        measured.append(("behaviour", f"mean_ood{which}", bootstrap.mean(ood)))
     for name in metrics:
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
-    return [*measured, ("feature learning", "weight_change", bootstrap.mean(change))]
+        if "null" in arrays:
+            measured.append((metadata["level"], f"{name}_null", bootstrap.mean(arrays["null"].numpy())))
+    turned = [(name, good[name].to_numpy(np.float64)) for name in ("weight_change", *MEASURES)]
+    return measured + [("feature learning", name, bootstrap.mean(values)) for name, values in turned]
 
 
 def as_text(table: pd.DataFrame, level: float) -> str:

@@ -26,9 +26,9 @@ METRICS = {
     "svcca": "representation",
 }
 LEVELS = METRICS | {
-    "sigma_ood": "behaviour",
-    "mean_ood": "behaviour",
-    "weight_change": "feature learning",
+    "dsa_null": "dynamics",
+    **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
+    **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
 }
 
 
@@ -62,7 +62,7 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 16
+    assert len(found) == len(pairs) == 30
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
@@ -98,6 +98,17 @@ def test_matrices_are_symmetric_with_zero_diagonal_and_of_converged_networks_onl
         off_diagonal = distances[np.triu_indices(4, 1)]
         assert (off_diagonal > 0).all()
         assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
+        assert ("null" in arrays) == (metric == "dsa")
+
+
+def test_a_null_stands_beside_every_dsa_number(analysed):
+    found = table(analysed, "degeneracy").set_index(["condition", "measure"])["value"]
+    for signature in signatures(analysed):
+        path = analysed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
+        null = read_tensors(path)[0]["null"].numpy()
+        assert null.shape == (4,)
+        assert (null > 0).all()
+        assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
 
 
 def test_networks_are_gathered_one_a_row_with_what_their_run_folder_says(analysed):
@@ -125,6 +136,10 @@ def test_behaviour_and_weight_change_are_over_converged_networks(analysed):
         losses = networks["ood_loss"].to_numpy()
         assert found[signature, "sigma_ood"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
         assert found[signature, "mean_ood"] == pytest.approx(losses.mean(), rel=1e-12)
+        for name in ("noise", "long"):
+            losses = networks[f"ood_loss_{name}"].to_numpy()
+            assert found[signature, f"sigma_ood_{name}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
+            assert found[signature, f"mean_ood_{name}"] == pytest.approx(losses.mean(), rel=1e-12)
         assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
 
 
@@ -138,9 +153,10 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
             hidden = run.model.unroll(network.weights, probe)[0]
             assert torch.allclose(arrays["hidden"][member], hidden, rtol=0, atol=1e-6)
             assert torch.equal(arrays["recurrent"][member], run.model.recurrent(network.weights)[0])
+            assert torch.equal(arrays["inputs"], probe.inputs[0])
 
 
-@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa"])
+@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "choice-dsa"])
 def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
     figure = analysed / "results" / "tiny" / "figures" / name
     content = figure.with_suffix(".pdf").read_bytes()
@@ -157,10 +173,14 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
     before = files(place)
     lines = analyse().stdout.splitlines()
     assert changed(before, files(place)) == set()
-    assert lines[:2] == ["gather: 12 networks, 0 of them new", "activations: 2 conditions, 0 of them new"]
-    assert lines[2:7] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
-    assert "degeneracy: 16 values, unchanged" in lines
-    assert "figures: 6 files, unchanged" in lines
+    assert lines[:3] == [
+        "gather: 12 networks, 0 of them new",
+        "activations: 2 conditions, 0 of them new",
+        "feature learning: 8 networks, 0 of them new",
+    ]
+    assert lines[3:8] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
+    assert "degeneracy: 30 values, unchanged" in lines
+    assert "figures: 8 files, unchanged" in lines
 
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
