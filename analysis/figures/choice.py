@@ -39,7 +39,6 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
         words = f"lag {chosen['lag']}, rank {chosen['rank']}"
         axes[0, column].set_title(f"{task}: {words}", fontsize=7)
         axes[-1, column].set_xlabel("lag")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside right", title="rank", frameon=False, fontsize=6
-    )
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right", title="rank", frameon=False, fontsize=6)
     return save(figure, folder, "choice-dsa")
