@@ -40,5 +40,5 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
         axes[0, column].set_title(f"{task}: {words}", fontsize=7)
         axes[-1, column].set_xlabel("lag")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right", title="rank", frameon=False, fontsize=6)
+    figure.legend(handles, labels, loc="outside right center", title="rank", frameon=False, fontsize=6)
     return save(figure, folder, "choice-dsa")
