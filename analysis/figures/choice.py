@@ -31,7 +31,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
             axis = axes[row, column]
             for rank, line in curve[~alone].groupby("rank"):
                 axis.plot(line["lag"], line[quantity], linewidth=0.8, label=f"{rank}")
-            axis.scatter(curve[alone]["lag"], curve[alone][quantity], s=4, color="gray", label="full")
+            axis.scatter(curve[alone]["lag"], curve[alone][quantity], s=4, color="black", label="full")
             axis.plot(chosen["lag"], chosen[quantity], marker="*", color="black", markersize=7)
             axis.set_ylabel("" if column else words)
             if quantity == "held_out_error":
@@ -39,5 +39,6 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
         words = f"lag {chosen['lag']}, rank {chosen['rank']}"
         axes[0, column].set_title(f"{task}: {words}", fontsize=7)
         axes[-1, column].set_xlabel("lag")
-    axes[0, -1].legend(title="rank", frameon=False, fontsize=5, title_fontsize=5, ncols=2)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", title="rank", frameon=False, fontsize=6)
     return save(figure, folder, "choice-dsa")

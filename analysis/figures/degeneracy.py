@@ -24,6 +24,14 @@ _WORDS = {
 }
 
 
+def _words(measure: str) -> str:
+    """Further OOD conditions by their names: sigma_ood_noise."""
+    for kind in ("sigma_ood", "mean_ood"):
+        if measure.startswith(f"{kind}_"):
+            return f"{_WORDS[kind]}, {measure.removeprefix(kind + '_')}"
+    return _WORDS.get(measure, measure)
+
+
 def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
 
@@ -46,7 +54,7 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
             null = table[(table["measure"] == f"{measure}_null") & (table["task"] == task)]
             null = null.sort_values("factor")
             axis.plot(null["factor"], null["value"], linestyle=":", linewidth=1, color=line.get_color())
-        axis.set(title=level, ylabel=_WORDS.get(measure, measure), xlabel=label)
+        axis.set(title=level, ylabel=_words(measure), xlabel=label)
         axis.set_xticks(sorted(table["factor"].unique()))
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
