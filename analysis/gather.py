@@ -71,7 +71,7 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
             if row is None:
                 row = _row(folder.condition, network, ood) | {"made_from": made_from}
                 computed += 1
-            rows.append(row | {"factor": folder.condition.value(experiment.factor)})
+            rows.append(row | {"factor": experiment.value(folder.condition)})
             histories.append(_history(folder.condition, network))
     table = pd.DataFrame(rows)
     made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
