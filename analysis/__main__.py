@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis import figures
-from analysis.activations import activations, require_pairs
+from analysis.activations import activations, with_pairs
 from analysis.degeneracy import as_text, degeneracy
 from analysis.gather import Trialset, gather
 from analysis.matrices import Metric, matrices
@@ -24,7 +24,7 @@ from analysis.statistics import Bootstrap
 from degen.condition import build
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
-from launch.conditions import experiment
+from launch.conditions import experiments
 
 FIELDS = ("experiment", "overrides", "runs", "results", "metric", "metrics", "probe", "ood", "bootstrap")
 """What the command line may set here; everything else belongs to training."""
@@ -39,18 +39,17 @@ def job(config: DictConfig) -> None:
     metrics = {
         name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
     }
-    chosen = experiment(name, settings["overrides"])
-    results = Results(Path(settings["results"]) / chosen.name)
-    runs = Path(settings["runs"])
-
-    table = gather(chosen, runs, results, trials)
-    require_pairs(chosen, table)
-    activations(chosen, runs, results, table, probe)
-    matrices(chosen, results, metrics)
-    found = degeneracy(chosen, results, table, list(metrics), bootstrap)
-    print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
-    for path in figures.draw_all(chosen, results):
-        print(f"figure: {path}", flush=True)
+    for chosen in experiments(name, settings["overrides"]):
+        results = Results(Path(settings["results"]) / chosen.name)
+        runs = Path(settings["runs"])
+        table = gather(chosen, runs, results, trials)
+        kept = with_pairs(chosen, table)
+        activations(kept, runs, results, table, probe)
+        matrices(kept, results, metrics)
+        found = degeneracy(chosen, results, table, list(metrics), bootstrap)
+        print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
+        for path in figures.draw_all(kept, results):
+            print(f"figure: {path}", flush=True)
 
 
 def checked(settings: dict[str, Any], given: Sequence[str]) -> str:

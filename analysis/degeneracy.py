@@ -20,7 +20,7 @@ STATUSES = ("converged", "unconverged", "diverged")
 def degeneracy(
     experiment: Experiment, results: Results, table: pd.DataFrame, metrics: list[str], bootstrap: Bootstrap
 ) -> pd.DataFrame:
-    """The degeneracy table, as parquet and CSV.
+    """The degeneracy table, as parquet and CSV; conditions with a pair of converged networks are in it.
 
     Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
     the value), converged, unconverged, diverged, missing. Measures:
@@ -34,6 +34,8 @@ def degeneracy(
         networks = table[table["condition"] == condition.signature]
         counts = {status: int((networks["status"] == status).sum()) for status in STATUSES}
         counts["missing"] = len(experiment.seeds) - len(networks)
+        if counts["converged"] < 2:
+            continue
         known = {
             "task": condition.task_name,
             "condition": condition.signature,

@@ -47,7 +47,9 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
 
     Columns: condition (signature), label, task, factor, seed, status, epochs, epochs_to_threshold,
     final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
-    weight_change (Frobenius norm of the change of the effective recurrent matrix), seconds, made_from.
+    weight_change and weight_norm (Frobenius norms of the change of the effective recurrent matrix and of the
+    final one), participation (ratio of its singular values: (sum)^2 / sum of squares), sparsity (share of its
+    entries below a hundredth of the largest), made_from.
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -91,7 +93,10 @@ def _known_row(known: pd.DataFrame | None, made_from: str) -> dict[str, Any] | N
 
 def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any]:
     solved = epochs_to_threshold(network.history.loss, condition.training)
-    change = condition.model.recurrent(network.weights) - condition.model.recurrent(network.initial)
+    recurrent = condition.model.recurrent(network.weights)[0]
+    change = recurrent - condition.model.recurrent(network.initial)[0]
+    # A decomposition of a matrix that is not finite would raise.
+    singular = torch.linalg.svdvals(recurrent.where(recurrent.isfinite().all(), 0.0))
     return {
         "condition": condition.signature,
         "label": condition.label,
@@ -106,6 +111,9 @@ def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any
         "test_loss": _loss(condition, network, condition.task, ood, "test trials"),
         "ood_loss": _loss(condition, network, condition.task.ood(), ood, "ood trials"),
         "weight_change": float(torch.linalg.matrix_norm(change)),
+        "weight_norm": float(torch.linalg.matrix_norm(recurrent)),
+        "participation": float(singular.sum().square() / singular.square().sum()),
+        "sparsity": float((recurrent.abs() < 0.01 * recurrent.abs().max()).float().mean()),
     }
 
 
