@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence coordinate-check bench-training bench-metrics clean
+.PHONY: help install demo paper figures report test lint format convergence coordinate-check bench-training bench-metrics clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -19,6 +19,26 @@ install: $(INSTALLED) ## make .venv and install degen into it
 demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their degeneracy, draw it
 	$(BIN)/python -m launch.train experiment=demo
 	$(BIN)/python -m analysis experiment=demo
+
+# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one.
+SCALE ?= full
+EXPERIMENT ?= paper
+RESULTS := results/$(SCALE)
+OVERRIDES := 'overrides=["scale=$(SCALE)"]'
+
+paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
+	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
+	$(BIN)/python -m analysis experiment=$(EXPERIMENT) results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
+
+figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
+	$(BIN)/python -m analysis.paper report=false results=$(RESULTS) $(OVERRIDES)
+
+figure-%: $(INSTALLED)
+	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' results=$(RESULTS) $(OVERRIDES)
+
+report: $(INSTALLED) ## Table 1, all figures and the report (results/<scale>/report.html) from the tables
+	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest

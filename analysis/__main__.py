@@ -21,6 +21,7 @@ from analysis.gather import Trialset, gather
 from analysis.matrices import Metric, matrices
 from analysis.results import Results
 from analysis.statistics import Bootstrap
+from analysis.trajectories import trajectories
 from degen.condition import build
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
@@ -48,6 +49,8 @@ def job(config: DictConfig) -> None:
         matrices(kept, results, metrics)
         found = degeneracy(chosen, results, table, list(metrics), bootstrap)
         print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
+        if chosen.trajectories:
+            trajectories(kept, runs, results, table, probe)
         for path in figures.draw_all(kept, results):
             print(f"figure: {path}", flush=True)
 

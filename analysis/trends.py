@@ -150,13 +150,13 @@ def _slope(values: Array) -> Array:
     return np.tensordot(positions, values, axes=(0, 0)) / (positions**2).sum()
 
 
-def _flat(axis: Axis) -> tuple[Array, Array]:
+def _flat(axis: Axis) -> tuple[Array, NDArray[np.intp]]:
     """All pseudo-values (1, networks) and the condition (networks,) each belongs to."""
     labels = np.repeat(np.arange(len(axis.values)), [len(values) for values in axis.pseudo_values])
     return np.concatenate(axis.pseudo_values)[None], labels
 
 
-def _studentized(values: Array, labels: Array) -> Array:
+def _studentized(values: Array, labels: NDArray[np.intp]) -> Array:
     """Slope over its standard error, of each row of values (rows, networks)."""
     positions = _positions(labels.max() + 1)
     members = [values[:, labels == condition] for condition in range(labels.max() + 1)]

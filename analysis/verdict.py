@@ -67,7 +67,9 @@ class Source:
 Measure = Callable[[Sequence[Source], Bootstrap], Axis]
 
 
-def _distances(metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix) -> Measure:
+def _distances(
+    metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix
+) -> Measure:
     def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
         return distance_axis([scale(source, source.matrix(metric)) for source in sources], bootstrap)
 
@@ -126,7 +128,10 @@ def paper_measure(experiment: str, level: str) -> str:
 
 
 def verdict(
-    experiments: Sequence[Experiment], folder: Callable[[str], Results], bootstrap: Bootstrap, permutations: Permutations
+    experiments: Sequence[Experiment],
+    folder: Callable[[str], Results],
+    bootstrap: Bootstrap,
+    permutations: Permutations,
 ) -> pd.DataFrame:
     """One row for a factor, experiment, task (or `pooled`), level and measure.
 
@@ -146,7 +151,14 @@ def verdict(
     for factor, (names, arrows) in FACTORS.items():
         for name in names:
             if name in by_name:
-                rows += _rows(by_name[name], folder(name), dict(zip(LEVELS, arrows, strict=True)), bootstrap, permutations, factor)
+                rows += _rows(
+                    by_name[name],
+                    folder(name),
+                    dict(zip(LEVELS, arrows, strict=True)),
+                    bootstrap,
+                    permutations,
+                    factor,
+                )
     return pd.DataFrame(rows)
 
 
@@ -181,7 +193,9 @@ def _rows(
                         "is_paper_measure": measure == paper_measure(experiment.name, level),
                         "conditions": sum(len(axis.values) for axis in pool),
                         "networks": found.networks,
-                        "left_out": _left_out(experiment, table, list(groups) if task == "pooled" else [task]),
+                        "left_out": _left_out(
+                            experiment, table, list(groups) if task == "pooled" else [task]
+                        ),
                         "effect": np.expm1(found.effect),
                         "low": np.expm1(found.low),
                         "high": np.expm1(found.high),
@@ -197,7 +211,9 @@ def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> di
     """For each task the conditions with enough converged networks, in the order of the factor."""
     good = table[table["status"] == "converged"].sort_values("seed")
     groups = {}
-    ordered = sorted(experiment.conditions, key=lambda condition: (condition.task_name, experiment.value(condition)))
+    ordered = sorted(
+        experiment.conditions, key=lambda condition: (condition.task_name, experiment.value(condition))
+    )
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
         sources = [Source(c, good[good["condition"] == c.signature], results) for c in conditions]
         enough = [source for source in sources if len(source.networks) >= _FEWEST]
@@ -215,5 +231,7 @@ def _judged(found: Trend, arrow: str, significance: float) -> dict[str, str]:
     """A trend is one where the test says so and the interval leaves out zero."""
     shown = found.p < significance and (found.low > 0 or found.high < 0)
     direction = ("\u2191" if found.effect > 0 else "\u2193") if shown else "-"
-    agreement = "" if not arrow else "undecided" if direction == "-" else "yes" if direction == arrow else "no"
+    agreement = (
+        "" if not arrow else "undecided" if direction == "-" else "yes" if direction == arrow else "no"
+    )
     return {"direction": direction, "paper": arrow, "agreement": agreement}

@@ -24,6 +24,7 @@ class Experiment:
         swept: its own conditions, in the order of the file.
         seeds: of each condition.
         scale: the name of the scale (`conf/scale/`).
+        trajectories: whether single networks' trajectories are to be drawn.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Experiment:
     swept: list[Condition]
     seeds: list[int]
     scale: str
+    trajectories: bool
 
     @property
     def conditions(self) -> list[Condition]:
@@ -88,6 +90,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
         swept=expanded(settings["grids"]),
         seeds=parse_seeds(base["seeds"]),
         scale=scale["name"],
+        trajectories=settings.get("trajectories", False),
     )
     require(chosen.conditions != [], "experiment", name, f"one that the scale {chosen.scale} keeps")
     signatures = [condition.signature for condition in chosen.conditions]

@@ -96,7 +96,9 @@ def test_a_planted_trend_is_found_with_its_size_and_its_sign():
     # 90 % but for chance and for what percentile intervals of 30 lack.
     assert 0.78 <= held / 100 <= 0.97
     assert found.change == pytest.approx(3, abs=1.5)
-    falling = trend([deviation_axis([np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])], BOOTSTRAP)], BOOTSTRAP, 99)
+    falling = trend(
+        [deviation_axis([np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])], BOOTSTRAP)], BOOTSTRAP, 99
+    )
     assert falling.effect < 0
 
 
