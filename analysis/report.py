@@ -24,13 +24,13 @@ PAPER_GPU_HOURS = 68_000
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1b1b1b;
-  background: #fff; }
+  overflow-wrap: anywhere;  background: #fff; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 h3 { font-size: 1rem; margin-bottom: .3rem; }
 img { max-width: 100%; height: auto; display: block; margin: .4rem 0 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th, td { overflow-wrap: normal; padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { white-space: nowrap; } td.yes { background: #d6ebf7; } td.no { background: #f8ddc6; }
 pre { overflow-x: auto; font-size: .75rem; background: #f5f5f5; padding: .6rem; }
 .scale { background: #fff3c4; padding: .5rem .8rem; } figcaption { font-size: .85rem; color: #444; }
