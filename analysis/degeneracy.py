@@ -14,6 +14,8 @@ from degen.condition import Condition
 from degen.files import read_tensors, write_atomically
 from launch.conditions import Experiment
 
+MEANS = {"feature learning": ("weight_change",), "structure": ("participation", "sparsity")}
+"""Columns of the table of networks whose means are reported: what a factor is meant to move."""
 STATUSES = ("converged", "unconverged", "diverged")
 
 
@@ -27,7 +29,7 @@ def degeneracy(
 
     - each pairwise metric: the mean over pairs of converged networks;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
-    - weight_change: mean Frobenius norm of the change of the effective recurrent matrix.
+    - weight_change, participation, sparsity: means over networks (`analysis.gather.gather`).
     """
     rows: list[dict[str, Any]] = []
     for condition in experiment.conditions:
@@ -60,7 +62,6 @@ def _measures(
 ) -> list[tuple[str, str, tuple[float, float, float]]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
     ood = good["ood_loss"].to_numpy(np.float64)
-    change = good["weight_change"].to_numpy(np.float64)
     measured = [
         ("behaviour", "sigma_ood", bootstrap.deviation(ood)),
         ("behaviour", "mean_ood", bootstrap.mean(ood)),
@@ -68,7 +69,9 @@ def _measures(
     for name in metrics:
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
-    return [*measured, ("feature learning", "weight_change", bootstrap.mean(change))]
+    for level, columns in MEANS.items():
+        measured += [(level, column, bootstrap.mean(good[column].to_numpy(np.float64))) for column in columns]
+    return measured
 
 
 def as_text(table: pd.DataFrame, level: float) -> str:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from analysis import report
 from analysis.figures import paper as figures
 from analysis.figures.data import Data
+from analysis.pilot import pilot
 from analysis.results import Results
 from analysis.statistics import Bootstrap
 from analysis.verdict import Permutations, verdict
@@ -50,6 +51,8 @@ def job(config: DictConfig) -> None:
     )
     write_atomically(place / "verdict.csv", table.to_csv(index=False).encode())
     print(f"table: {place / 'verdict.csv'}", flush=True)
+    write_atomically(place / "pilot.csv", pilot(data).to_csv(index=False).encode())
+    print(f"table: {place / 'pilot.csv'}", flush=True)
     page = report.page(data, table, paths, missing, Path(settings["runs"]), settings)
     write_atomically(place / "report.html", page.encode())
     print(f"report: {place / 'report.html'}", flush=True)

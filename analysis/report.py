@@ -14,6 +14,7 @@ import yaml
 
 from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
+from analysis.pilot import pilot
 from analysis.verdict import LEVELS
 from degen.storage import RunFolder
 from launch.conditions import distinct
@@ -30,7 +31,8 @@ h3 { font-size: 1rem; margin-bottom: .3rem; }
 img { max-width: 100%; height: auto; display: block; margin: .4rem 0 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; }
-th, td { overflow-wrap: normal; padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th, td { overflow-wrap: normal; padding: .25rem .6rem; text-align: left; vertical-align: top;
+  border-bottom: 1px solid #ddd; }
 th { white-space: nowrap; } td.yes { background: #d6ebf7; } td.no { background: #f8ddc6; }
 pre { overflow-x: auto; font-size: .75rem; background: #f5f5f5; padding: .6rem; }
 .scale { background: #fff3c4; padding: .5rem .8rem; } figcaption { font-size: .85rem; color: #444; }
@@ -67,6 +69,9 @@ def page(
         _details("Every task, measure and normalization", _verdict_table(verdict)),
         "<h2>Networks</h2>",
         _counts(data),
+        "<h2>Does each factor move what it is meant to move?</h2>",
+        "<p>Epochs: median to the threshold. Means over converged networks.</p>",
+        _html(pilot(data).round(3)),
         "<h2>Figures</h2>",
         *(_figure(path) for path in figures if path.suffix == ".png"),
         _missing(missing),

@@ -18,6 +18,8 @@ _WORDS = {
     "sigma_ood": "s.d. of OOD loss",
     "mean_ood": "mean OOD loss",
     "weight_change": "weight change",
+    "participation": "participation of singular values",
+    "sparsity": "share of weights near 0",
 }
 
 

@@ -23,6 +23,8 @@ MEASURES = {
     "sigma_ood": "behavioural degeneracy\n(s.d. of OOD loss)",
     "svcca": "representational\ndegeneracy (1 \u2212 SVCCA)",
     "weight_change": "weight change\n(Frobenius norm)",
+    "participation": "participation ratio\nof singular values",
+    "sparsity": "share of weights\nnear 0",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
 }

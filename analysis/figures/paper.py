@@ -17,6 +17,7 @@ from degen.errors import require
 LEVELS = ("dsa", "pif", "sigma_ood")
 ACROSS_WIDTHS = ("dsa", "pif_parameters", "sigma_ood")
 LEARNING = ("weight_change", "kernel_alignment")
+STRUCTURE = ("participation", "sparsity")
 _OTHER_TASKS = ("flip_flop", "sine_wave", "path_integration")
 
 
@@ -69,6 +70,8 @@ FIGURES = [
         ("low_rank", "sparsity"),
         partial(panels.levels, LEVELS, tasks=("delayed_discrimination",)),
     ),
+    Numbered(8, "low-rank-structure", ("low_rank",), partial(panels.levels, STRUCTURE)),
+    Numbered(8, "sparsity-structure", ("sparsity",), partial(panels.levels, STRUCTURE)),
     *(
         Numbered(10, f"representation-{name.replace('_', '-')}", (name,), partial(panels.levels, ("svcca",)))
         for name in ("task_complexity", "feature_learning", "network_size", "low_rank", "sparsity")

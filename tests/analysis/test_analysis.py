@@ -29,6 +29,8 @@ LEVELS = METRICS | {
     "sigma_ood": "behaviour",
     "mean_ood": "behaviour",
     "weight_change": "feature learning",
+    "participation": "structure",
+    "sparsity": "structure",
 }
 
 
@@ -62,7 +64,7 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 16
+    assert len(found) == len(pairs) == 2 * len(LEVELS)
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
@@ -159,7 +161,7 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
     assert changed(before, files(place)) == set()
     assert lines[:2] == ["gather: 12 networks, 0 of them new", "activations: 2 conditions, 0 of them new"]
     assert lines[2:7] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
-    assert "degeneracy: 16 values, unchanged" in lines
+    assert "degeneracy: 20 values, unchanged" in lines
     assert "figures: 6 files, unchanged" in lines
 
 

@@ -183,6 +183,14 @@ def test_trajectories_are_those_of_a_network_and_its_slow_points(paper):
         assert (slow["speed"] <= 1e-5).all()
 
 
+def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
+    table = pd.read_csv(paper / "results" / "pilot.csv")
+    assert table["experiment"].value_counts().to_dict() == {"network_size": 9, "auxiliary_loss": 2}
+    assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 4).all()
+    assert table["unconverged"].sum() == 1
+    assert (table["epochs"] == 1).all()
+
+
 # The report -------------------------------------------------------------------------------------------------
 
 
