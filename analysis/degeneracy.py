@@ -25,7 +25,8 @@ def degeneracy(
     """The degeneracy table, as parquet and CSV; conditions with a pair of converged networks are in it.
 
     Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
-    the value), converged, unconverged, diverged, missing. Measures:
+    the value), networks_for_10_percent (for an interval that narrow), converged, unconverged, diverged,
+    missing. Measures:
 
     - each pairwise metric: the mean over pairs of converged networks;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
@@ -46,7 +47,9 @@ def degeneracy(
         }
         for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
             measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
-            rows.append(known | measured | {"networks": counts["converged"]} | counts)
+            needed = bootstrap.networks_for(value, low, high, counts["converged"])
+            extent = {"networks": counts["converged"], "networks_for_10_percent": needed}
+            rows.append(known | measured | extent | counts)
     found = pd.DataFrame(rows)
     made_from = fingerprint(found.to_csv(), dataclasses.asdict(bootstrap))
     is_new = read_table(results.degeneracy, made_from) is None

@@ -1,10 +1,10 @@
-"""Does every condition converge, and does each factor move what it is meant to move? The grids stand on this."""
+"""Does every condition converge, and does each factor move what it is meant to? The grids stand on this."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.data import Data
+from analysis.figures.data import STATUSES, Data
 
 MEANT_TO_MOVE = {
     "feature_learning": ("weight_change", "kernel_alignment"),
@@ -34,15 +34,5 @@ def _of(name: str, one: Data) -> pd.DataFrame:
     for column in columns:
         if column in one.networks:
             table[column] = table["condition"].map(good[column].mean())
-    kept = [
-        "experiment",
-        "task",
-        "label",
-        "factor",
-        "converged",
-        "unconverged",
-        "diverged",
-        "missing",
-        "epochs",
-    ]
-    return table[[*kept, *(column for column in columns if column in table)]]
+    kept = [column for column in columns if column in table]
+    return table[["experiment", "task", "label", "factor", *STATUSES, "epochs", *kept]]

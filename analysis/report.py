@@ -72,6 +72,8 @@ def page(
         "<h2>Does each factor move what it is meant to move?</h2>",
         "<p>Epochs: median to the threshold. Means over converged networks.</p>",
         _html(pilot(data).round(3)),
+        "<h2>How many networks it takes</h2>",
+        _needed(data),
         "<h2>Figures</h2>",
         *(_figure(path) for path in figures if path.suffix == ".png"),
         _missing(missing),
@@ -151,6 +153,20 @@ def _counts(data: dict[str, Data]) -> str:
     return (
         f"<p>Networks, each condition counted once: {words}. Only converged networks enter a figure."
         "</p>" + _html(total) + _details("Each condition", _html(table[columns]))
+    )
+
+
+def _needed(data: dict[str, Data]) -> str:
+    """Networks a condition for intervals of plus or minus 10 %, by measure."""
+    tables = [one.degeneracy for one in data.values() if one.is_there]
+    if not tables:
+        return ""
+    table = pd.concat(tables).drop_duplicates(["condition", "measure"])
+    needed = table.groupby(["level", "measure"])["networks_for_10_percent"].quantile(pd.Index([0.5, 0.9])).unstack()
+    needed.columns = pd.Index(["median condition", "nine conditions in ten"])
+    return (
+        "<p>Networks a condition for an interval of plus or minus 10 % of the value, from today's intervals."
+        "</p>" + _html(needed.round().reset_index())
     )
 
 

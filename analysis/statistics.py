@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,13 @@ class Bootstrap:
     def deviation(self, values: Array) -> tuple[float, float, float]:
         """Population standard deviation of one value a network (section 2.3.1), and its interval."""
         return (float(values.std()), *self.interval(self.deviation_draws(values)))
+
+    def networks_for(self, value: float, low: float, high: float, networks: int) -> float:
+        """Networks that an interval of plus or minus 10 % of the value takes; NaN for a value of 0.
+
+        Half an interval narrows as one over the square root of the number of networks.
+        """
+        return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2) if value else math.nan
 
     def mean_distance_draws(self, distances: Array) -> Array:
         """The mean over pairs in each bootstrap sample; NaN where all networks drawn are the same one."""

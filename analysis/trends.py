@@ -177,12 +177,3 @@ def _permuted(axis: Axis, generator: np.random.Generator, n_permutations: int) -
 def _spearman(values: Array) -> float:
     ranks = values.argsort().argsort()
     return float(np.corrcoef(np.arange(len(values)), ranks)[0, 1])
-
-
-def networks_for(value: float, low: float, high: float, networks: int, precision: float = 0.1) -> int:
-    """Networks that an interval of plus or minus `precision` of the value takes, at this scatter.
-
-    Half an interval narrows as one over the square root of the number of networks.
-    """
-    half = (high - low) / 2 / abs(value)
-    return int(np.ceil(networks * (half / precision) ** 2))

@@ -16,7 +16,6 @@ from analysis.trends import (
     distance_axis,
     distance_pseudo_values,
     mean_axis,
-    networks_for,
     trend,
 )
 from degen.errors import BadInputError
@@ -126,8 +125,9 @@ def test_opposite_trends_of_two_tasks_cancel():
 def test_the_networks_needed_for_ten_percent_give_an_interval_of_ten_percent():
     generator = np.random.default_rng(7)
     bootstrap = Bootstrap(n_samples=2000, level=0.95, seed=0)
-    needed = networks_for(*bootstrap.mean_distance(distances(generator, networks=60)), 60)
+    needed = bootstrap.networks_for(*bootstrap.mean_distance(distances(generator, networks=60)), 60)
     assert needed > 60
+    assert math.isnan(bootstrap.networks_for(0, 0, 0, 60))
     value, low, high = bootstrap.mean_distance(distances(generator, networks=needed))
     assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
 
