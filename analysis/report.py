@@ -162,7 +162,11 @@ def _needed(data: dict[str, Data]) -> str:
     if not tables:
         return ""
     table = pd.concat(tables).drop_duplicates(["condition", "measure"])
-    needed = table.groupby(["level", "measure"])["networks_for_10_percent"].quantile(pd.Index([0.5, 0.9])).unstack()
+    needed = (
+        table.groupby(["level", "measure"])["networks_for_10_percent"]
+        .quantile(pd.Index([0.5, 0.9]))
+        .unstack()
+    )
     needed.columns = pd.Index(["median condition", "nine conditions in ten"])
     return (
         "<p>Networks a condition for an interval of plus or minus 10 % of the value, from today's intervals."
