@@ -118,9 +118,11 @@ def _headline(verdict: pd.DataFrame) -> str:
 def _cell(row: dict[Any, Any]) -> str:
     words = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
     interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
+    missing = f", {row['missing']} not trained" if row["missing"] else ""
     return (
         f'<td class="{row["agreement"]}"><b>{row["direction"]}</b> {interval}<br><small>p = {row["p"]:.2g}; '
-        f"paper {row['paper']}: {words}; {row['networks']} networks, {row['left_out']} left out</small></td>"
+        f"paper {row['paper']}: {words}; {row['networks']} networks, {row['left_out']} left out"
+        f"{missing}</small></td>"
     )
 
 

@@ -136,7 +136,7 @@ def verdict(
     """One row for a factor, experiment, task (or `pooled`), level and measure.
 
     Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, left_out
-    (networks that did not converge, of all conditions of the axis), effect, low, high (relative change over
+    (networks that did not converge, of all conditions of the axis), missing (not trained yet), effect, low, high (relative change over
     the axis, 1 for twice), p, spearman, direction (an arrow, or `-` where neither p nor the interval shows
     one), paper (its arrow) and agreement (yes, no or undecided).
 
@@ -193,15 +193,13 @@ def _rows(
                         "is_paper_measure": measure == paper_measure(experiment.name, level),
                         "conditions": sum(len(axis.values) for axis in pool),
                         "networks": found.networks,
-                        "left_out": _left_out(
-                            experiment, table, list(groups) if task == "pooled" else [task]
-                        ),
                         "effect": np.expm1(found.effect),
                         "low": np.expm1(found.low),
                         "high": np.expm1(found.high),
                         "p": found.p,
                         "spearman": found.spearman,
                     }
+                    | _left_out(experiment, table, list(groups) if task == "pooled" else [task])
                     | _judged(found, arrows.get(level, ""), permutations.significance)
                 )
     return rows
@@ -222,9 +220,11 @@ def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> di
     return groups
 
 
-def _left_out(experiment: Experiment, table: pd.DataFrame, tasks: Sequence[str]) -> int:
+def _left_out(experiment: Experiment, table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, int]:
     signatures = {c.signature for c in experiment.conditions if c.task_name in tasks}
-    return int((table["condition"].isin(signatures) & (table["status"] != "converged")).sum())
+    found = table[table["condition"].isin(signatures)]
+    missing = len(signatures) * len(experiment.seeds) - len(found)
+    return {"left_out": int((found["status"] != "converged").sum()), "missing": missing}
 
 
 def _judged(found: Trend, arrow: str, significance: float) -> dict[str, str]:

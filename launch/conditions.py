@@ -73,6 +73,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     """
     base = compose("train", [f"experiment={name}", *overrides])
     settings, scale = base["experiment"], base["scale"]
+    require("of" not in settings, "experiment", name, "a single one, not a list of them")
     factor = settings["factor"]
 
     def expanded(grids: list[list[str]]) -> list[Condition]:

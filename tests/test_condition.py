@@ -307,6 +307,11 @@ def test_overrides_of_an_experiment_reach_every_condition_and_win():
         experiment("demo", ["task.channels=1"])
 
 
+def test_a_list_of_experiments_is_no_experiment():
+    with pytest.raises(BadInputError, match="experiment must be a single one, not a list of them"):
+        experiment("paper")
+
+
 @pytest.mark.parametrize("group", ["width", "gamma"])
 def test_a_number_with_a_file_is_the_number_of_its_name(group):
     for name in files(group):
