@@ -13,7 +13,7 @@ from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trends import Array, Axis, Trend, deviation_axis, distance_axis, mean_axis, trend
 from degen.condition import Condition
-from degen.errors import require_integer
+from degen.errors import require, require_integer
 from degen.files import read_tensors
 from launch.conditions import Experiment
 
@@ -55,8 +55,16 @@ class Source:
     results: Results
 
     def matrix(self, metric: str) -> Array:
-        """Pairwise distances of a metric."""
-        arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
+        """Pairwise distances of a metric.
+
+        Raises:
+            BadInputError: they are not there, or not of these networks.
+        """
+        path = self.results.matrix(metric, self.condition.signature)
+        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
+        seeds = self.networks["seed"].tolist()
+        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
         return arrays["distances"].numpy()
 
     def column(self, name: str) -> Array:
@@ -135,10 +143,10 @@ def verdict(
 ) -> pd.DataFrame:
     """One row for a factor, experiment, task (or `pooled`), level and measure.
 
-    Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, left_out
-    (networks that did not converge, of all conditions of the axis), missing (not trained yet), effect, low, high (relative change over
-    the axis, 1 for twice), p, spearman, direction (an arrow, or `-` where neither p nor the interval shows
-    one), paper (its arrow) and agreement (yes, no or undecided).
+    Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
+    high (relative change over the axis, 1 for twice), p, spearman, left_out (networks that did not converge,
+    of all conditions of the axis), missing (not trained yet), direction (an arrow, or `-` where p or the
+    interval shows none), paper (its arrow) and agreement (yes, no or undecided).
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
     such conditions out of the table.

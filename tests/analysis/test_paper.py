@@ -171,6 +171,16 @@ def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
     assert allowed in sentence
 
 
+def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    next(place.glob("results/network_size/matrices/pif/*")).unlink()
+    launched = Launched(PAPER, place, module="analysis.paper")
+    assert launched.wait() == 2
+    assert re.search(
+        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", launched.stderr
+    )
+
+
 def test_trajectories_are_those_of_a_network_and_its_slow_points(paper):
     table = pd.read_parquet(paper / "results" / "auxiliary_loss" / "trajectories.parquet")
     for _, rows in table.groupby("condition"):
