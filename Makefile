@@ -29,6 +29,7 @@ OVERRIDES := 'overrides=["scale=$(SCALE)"]'
 paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
 	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
 	$(BIN)/python -m analysis experiment=$(EXPERIMENT) results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
 	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one

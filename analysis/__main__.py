@@ -1,7 +1,7 @@
 """python -m analysis experiment=demo: from run folders to a degeneracy table and figures.
 
 Stages in order, each reading the files of the one before and skipping what is there: gather, activations,
-matrices, degeneracy, figures.
+feature learning, matrices, degeneracy, figures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from analysis import figures
 from analysis.activations import activations, with_pairs
 from analysis.degeneracy import as_text, degeneracy
-from analysis.gather import Trialset, gather
+from analysis.feature_learning import KernelProbe, feature_learning
+from analysis.gather import Trialset, further_ood, gather
 from analysis.matrices import Metric, matrices
 from analysis.results import Results
 from analysis.statistics import Bootstrap
@@ -27,7 +28,19 @@ from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
 from launch.conditions import experiments
 
-FIELDS = ("experiment", "overrides", "runs", "results", "metric", "metrics", "probe", "ood", "bootstrap")
+FIELDS = (
+    "experiment",
+    "overrides",
+    "runs",
+    "results",
+    "metric",
+    "metrics",
+    "probe",
+    "ood",
+    "further_ood",
+    "feature_learning",
+    "bootstrap",
+)
 """What the command line may set here; everything else belongs to training."""
 
 
@@ -36,6 +49,8 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     name = checked(settings, HydraConfig.get().overrides.task)
     probe, trials = _built(settings, "probe", Trialset), _built(settings, "ood", Trialset)
+    kernel_probe = _built(settings, "feature_learning", KernelProbe)
+    further = further_ood(settings["further_ood"])
     bootstrap = _built(settings, "bootstrap", Bootstrap)
     metrics = {
         name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
@@ -43,9 +58,12 @@ def job(config: DictConfig) -> None:
     for chosen in experiments(name, settings["overrides"]):
         results = Results(Path(settings["results"]) / chosen.name)
         runs = Path(settings["runs"])
-        table = gather(chosen, runs, results, trials)
+        for condition in chosen.conditions:
+            kernel_probe.require_fits(condition)
+        table = gather(chosen, runs, results, trials, further)
         kept = with_pairs(chosen, table)
         activations(kept, runs, results, table, probe)
+        table = feature_learning(kept, runs, results, table, kernel_probe)
         matrices(kept, results, metrics)
         found = degeneracy(chosen, results, table, list(metrics), bootstrap)
         print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)

@@ -16,6 +16,10 @@ from degen.errors import require
 from degen.storage import RunFolder
 from launch.conditions import Experiment
 
+ARRAYS = ("hidden", "recurrent", "initial_recurrent", "inputs")
+"""Hidden states (networks, trials, time, units), recurrent matrices (networks, units, units) after and before
+training, and the probe's inputs (trials, time, n_inputs)."""
+
 
 def converged(table: pd.DataFrame, condition: Condition) -> list[int]:
     """The seeds of a condition's converged networks."""
@@ -50,7 +54,7 @@ def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
 def activations(
     experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
 ) -> None:
-    """Store hidden states (networks, trials, time, units) and initial and final recurrent matrices."""
+    """Store `ARRAYS` of every condition, of its converged networks."""
     written = 0
     for condition in experiment.conditions:
         seeds = converged(table, condition)
@@ -60,7 +64,7 @@ def activations(
             .loc[seeds]
             .tolist()
         )
-        made_from = fingerprint(digests, dataclasses.asdict(probe))
+        made_from = fingerprint(digests, dataclasses.asdict(probe), ARRAYS)
         if is_made_from(results.activations(condition.signature), made_from):
             continue
         run = degen.load(RunFolder.of(runs, condition).path)
@@ -71,7 +75,7 @@ def activations(
             hidden = torch.cat([model.unroll(network.weights, trials) for network in networks])
             recurrent = torch.cat([model.recurrent(network.weights) for network in networks])
             initial = torch.cat([model.recurrent(network.initial) for network in networks])
-        arrays = {"hidden": hidden, "recurrent": recurrent, "initial_recurrent": initial}
+        arrays = dict(zip(ARRAYS, (hidden, recurrent, initial, trials.inputs[0]), strict=True))
         write_arrays(results.activations(condition.signature), arrays, {"seeds": seeds}, made_from)
         written += 1
     print(f"activations: {len(experiment.conditions)} conditions, {written} of them new", flush=True)

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 import degen
 from analysis.__main__ import checked
 from analysis.degeneracy import STATUSES
-from analysis.gather import Trialset, gather
+from analysis.gather import Trialset, further_ood, gather
 from analysis.results import Results
 from degen.condition import Condition, build
 from degen.files import write_atomically
@@ -73,7 +73,7 @@ def job(config: DictConfig) -> None:
     ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
     chosen = experiment(name, settings["overrides"])
     results, runs = Results(Path(settings["results"]) / chosen.name), Path(settings["runs"])
-    table = gather(chosen, runs, results, ood)
+    table = gather(chosen, runs, results, ood, further_ood(settings["further_ood"]))
     found = convergence(table, chosen.conditions, len(chosen.seeds), runs)
     target = results.path / "convergence.csv"
     write_atomically(target, found.to_csv(index=False).encode())

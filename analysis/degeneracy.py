@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.feature_learning import MEASURES
 from analysis.results import Results, fingerprint, read_table, write_table
 from analysis.statistics import Bootstrap
 from degen.condition import Condition
 from degen.files import read_tensors, write_atomically
 from launch.conditions import Experiment
 
-MEANS = {"feature learning": ("weight_change",), "structure": ("participation", "sparsity")}
+MEANS = {"feature learning": ("weight_change", *MEASURES), "structure": ("participation", "sparsity")}
 """Columns of the table of networks whose means are reported: what a factor is meant to move."""
 STATUSES = ("converged", "unconverged", "diverged")
 
@@ -28,9 +29,11 @@ def degeneracy(
     the value), networks_for_10_percent (for an interval that narrow), converged, unconverged, diverged,
     missing. Measures:
 
-    - each pairwise metric: the mean over pairs of converged networks;
+    - each pairwise metric: the mean over pairs of converged networks; <metric>_null, where there is one: the
+      mean distance of a network from itself on other trials, which a distance must exceed to mean anything;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
-    - weight_change, participation, sparsity: means over networks (`analysis.gather.gather`).
+      sigma_ood_<name> and mean_ood_<name> likewise on each further condition;
+    - `MEANS`: means over networks (`analysis.gather.gather`, `analysis.feature_learning`).
     """
     rows: list[dict[str, Any]] = []
     for condition in experiment.conditions:
@@ -64,14 +67,16 @@ def _measures(
     condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
 ) -> list[tuple[str, str, tuple[float, float, float]]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
-    ood = good["ood_loss"].to_numpy(np.float64)
-    measured = [
-        ("behaviour", "sigma_ood", bootstrap.deviation(ood)),
-        ("behaviour", "mean_ood", bootstrap.mean(ood)),
-    ]
+    measured = []
+    for column in [name for name in good.columns if name.startswith("ood_loss")]:
+        ood, which = good[column].to_numpy(np.float64), column.removeprefix("ood_loss")
+        measured.append(("behaviour", f"sigma_ood{which}", bootstrap.deviation(ood)))
+        measured.append(("behaviour", f"mean_ood{which}", bootstrap.mean(ood)))
     for name in metrics:
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
+        if "null" in arrays:
+            measured.append((metadata["level"], f"{name}_null", bootstrap.mean(arrays["null"].numpy())))
     for level, columns in MEANS.items():
         measured += [(level, column, bootstrap.mean(good[column].to_numpy(np.float64))) for column in columns]
     return measured

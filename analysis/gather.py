@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,8 @@ import torch
 
 import degen
 from analysis.results import Results, fingerprint, read_table, write_table
-from degen.condition import Condition, snake_case
-from degen.errors import require, require_integer
+from degen.condition import Condition, build, snake_case
+from degen.errors import require, require_integer, require_number
 from degen.storage import Network, RunFolder
 from degen.streams import Stream
 from degen.tasks import Task, Trials
@@ -42,14 +45,59 @@ class Trialset:
         return task.generate(self.n_trials, Stream.named([self.seed], purpose, dtype=dtype))
 
 
-def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) -> pd.DataFrame:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OODCondition:
+    """Trials of another kind than those of training, beside the paper's (section 2.3.1).
+
+    Args:
+        doublings: how often the out-of-distribution version (`Task.ood`) is taken: the paper's condition is
+            1, twice the trial or delay; 2 is four times as long; 0 is the task as trained.
+        input_noise: standard deviation of normal noise on the inputs, as a share of each input's own.
+    """
+
+    doublings: int
+    input_noise: float
+
+    def __post_init__(self) -> None:
+        require_integer("doublings of further_ood", self.doublings, 0)
+        require_number("input_noise of further_ood", self.input_noise, minimum=0.0)
+
+    def draw(self, task: Task, trialset: Trialset, dtype: torch.dtype) -> Trials:
+        """The trials, the same for all networks of a task."""
+        for _ in range(self.doublings):
+            task = task.ood()
+        trials = trialset.draw(task, "ood trials", dtype)
+        scale = self.input_noise * trials.inputs.std(dim=(0, 1, 2), correction=0)
+        noise = Stream.named([trialset.seed], "ood noise", dtype=dtype).normal(*trials.inputs.shape[1:])
+        return dataclasses.replace(trials, inputs=trials.inputs + scale * noise)
+
+
+FurtherOOD = Mapping[str, OODCondition]
+"""Names, as they stand in tables, to conditions."""
+
+
+def further_ood(settings: Mapping[str, Any]) -> FurtherOOD:
+    """The conditions of the field of that name.
+
+    Raises:
+        BadInputError: a name or a value is not allowed.
+    """
+    for name in settings:
+        allowed = "made of letters, digits and underscores"
+        require(re.fullmatch(r"\w+", str(name)) is not None, "name in further_ood", name, allowed)
+    return {name: build(node, OODCondition, f"further_ood.{name}")[1] for name, node in settings.items()}
+
+
+def gather(
+    experiment: Experiment, runs: Path, results: Results, ood: Trialset, further: FurtherOOD
+) -> pd.DataFrame:
     """The networks of an experiment: a row for each that is finished, whatever its status.
 
     Columns: condition (signature), label, task, factor, seed, status, epochs, epochs_to_threshold,
     final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
-    weight_change and weight_norm (Frobenius norms of the change of the effective recurrent matrix and of the
-    final one), participation (ratio of its singular values: (sum)^2 / sum of squares), sparsity (share of its
-    entries below a hundredth of the largest), made_from.
+    ood_loss_<name> (on further conditions), weight_change and weight_norm (Frobenius norms of the change of
+    the effective recurrent matrix and of the final one), participation (ratio of its singular values:
+    (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from.
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -64,14 +112,16 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
     )
     results.create()
     known = read_table(results.networks)
+    settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further.items()}]
     rows, histories, computed = [], [], 0
     for folder, finished in zip(folders, seeds, strict=True):
+        tests = functools.cache(functools.partial(_trials, folder.condition, ood, further))
         run = degen.load(folder.path) if finished else None
         for network in [network for network in run.networks if network.seed in finished] if run else []:
-            made_from = fingerprint(folder.condition.signature, network.digest, dataclasses.asdict(ood))
-            row = _known_row(known, made_from)
+            made_from = fingerprint(folder.condition.signature, network.digest, settings)
+            row = known_row(known, made_from)
             if row is None:
-                row = _row(folder.condition, network, ood) | {"made_from": made_from}
+                row = _row(folder.condition, network, tests()) | {"made_from": made_from}
                 computed += 1
             rows.append(row | {"factor": experiment.value(folder.condition)})
             histories.append(_history(folder.condition, network))
@@ -84,14 +134,25 @@ def gather(experiment: Experiment, runs: Path, results: Results, ood: Trialset) 
     return table
 
 
-def _known_row(known: pd.DataFrame | None, made_from: str) -> dict[str, Any] | None:
+def known_row(known: pd.DataFrame | None, made_from: str) -> dict[str, Any] | None:
+    """The row of a table that was made from that, if it is there."""
     if known is None:
         return None
     found = known[known["made_from"] == made_from]
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
-def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any]:
+def _trials(condition: Condition, ood: Trialset, further: FurtherOOD) -> dict[str, Trials]:
+    """On what each loss of the table is measured."""
+    task, dtype = condition.task, condition.dtype
+    trials = {
+        "test_loss": ood.draw(task, "test trials", dtype),
+        "ood_loss": ood.draw(task.ood(), "ood trials", dtype),
+    }
+    return trials | {f"ood_loss_{name}": other.draw(task, ood, dtype) for name, other in further.items()}
+
+
+def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) -> dict[str, Any]:
     solved = epochs_to_threshold(network.history.loss, condition.training)
     recurrent = condition.model.recurrent(network.weights)[0]
     change = recurrent - condition.model.recurrent(network.initial)[0]
@@ -108,8 +169,7 @@ def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any
         "epochs": len(network.history.loss),
         "epochs_to_threshold": float("nan") if solved is None else solved,
         "final_loss": network.history.loss[-1],
-        "test_loss": _loss(condition, network, condition.task, ood, "test trials"),
-        "ood_loss": _loss(condition, network, condition.task.ood(), ood, "ood trials"),
+        **{name: _loss(condition, network, trials) for name, trials in tests.items()},
         "weight_change": float(torch.linalg.matrix_norm(change)),
         "weight_norm": float(torch.linalg.matrix_norm(recurrent)),
         "participation": float(singular.sum().square() / singular.square().sum()),
@@ -117,8 +177,7 @@ def _row(condition: Condition, network: Network, ood: Trialset) -> dict[str, Any
     }
 
 
-def _loss(condition: Condition, network: Network, task: Task, trialset: Trialset, purpose: str) -> float:
-    trials = trialset.draw(task, purpose, condition.dtype)
+def _loss(condition: Condition, network: Network, trials: Trials) -> float:
     with torch.no_grad():
         return float(task_loss(condition.model(network.weights, trials), trials))
 

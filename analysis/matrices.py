@@ -21,7 +21,22 @@ from degen.metrics import dsa, pif, representation
 from launch.conditions import Experiment
 
 States = list[dict[str, Tensor]]
-"""For each condition what `analysis.activations` stored: `hidden`, `recurrent`, `initial_recurrent`."""
+"""For each condition what `analysis.activations` stored, by the names of `analysis.activations.ARRAYS`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Distances:
+    """What a metric finds for the conditions of a task.
+
+    Attributes:
+        matrices: of each condition, (networks, networks).
+        null: of each condition, (networks,), the distance of each network from itself on other trials.
+        curve: what the settings were chosen on.
+    """
+
+    matrices: list[NDArray[np.float64]]
+    null: list[NDArray[np.float64]] | None = None
+    curve: pd.DataFrame | None = None
 
 
 class Metric(ABC):
@@ -33,8 +48,8 @@ class Metric(ABC):
         """dynamics, weights or representation."""
 
     @abstractmethod
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
-        """Matrices (networks, networks) of all conditions of a task, and what the settings were chosen on."""
+    def distances(self, states: States) -> Distances:
+        """The matrices of all conditions of a task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +62,8 @@ class DSA(Metric):
         ranks: operator sizes tried.
         variance: share of variance that the principal components hold.
         held_out: share of the probe's trials on which the choice is made.
+        controlled: fit the effect of the inputs apart and align it too, so that the drive, which all networks
+            of a task share, is not taken for their dynamics. Settings are chosen as without.
         seed: of the random starts.
     """
 
@@ -56,6 +73,7 @@ class DSA(Metric):
     ranks: list[int]
     variance: float
     held_out: float
+    controlled: bool
     seed: int
 
     def __post_init__(self) -> None:
@@ -68,13 +86,16 @@ class DSA(Metric):
             require_integer("metrics.dsa.ranks", rank, 1)
         require_number("metrics.dsa.variance", self.variance, above=0.0, maximum=1.0)
         require_number("metrics.dsa.held_out", self.held_out, above=0.0, maximum=0.9)
+        require(isinstance(self.controlled, bool), "metrics.dsa.controlled", self.controlled, "true or false")
+        aligned = self.score != "wasserstein" or not self.controlled
+        require(aligned, "metrics.dsa.score", self.score, "one with an alignment where controlled is true")
         require_integer("metrics.dsa.seed", self.seed, 0)
 
     @property
     def level(self) -> str:
         return "dynamics"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+    def distances(self, states: States) -> Distances:
         networks = [network for condition in states for network in condition["hidden"]]
         choice = dsa.choose(
             networks,
@@ -83,14 +104,30 @@ class DSA(Metric):
             variance=self.variance,
             held_out=self.held_out,
         )
-        operators = [dsa.operators(condition["hidden"], choice.settings) for condition in states]
-        matrices = [dsa.distance_matrix(group, score=self.score, seed=self.seed) for group in operators]
         chosen = dataclasses.asdict(choice.settings)
         curve = choice.curve.assign(
             n_components=chosen["n_components"],
             chosen=(choice.curve["lag"] == chosen["lag"]) & (choice.curve["rank"] == chosen["rank"]),
         )
-        return matrices, curve
+        matrices = [self._matrix(condition, choice.settings) for condition in states]
+        null = [
+            dsa.null_distances(
+                condition["hidden"],
+                choice.settings,
+                score=self.score,
+                seed=self.seed,
+                inputs=condition["inputs"] if self.controlled else None,
+            )
+            for condition in states
+        ]
+        return Distances(matrices, null, curve)
+
+    def _matrix(self, condition: dict[str, Tensor], settings: dsa.Settings) -> NDArray[np.float64]:
+        if not self.controlled:
+            operators = dsa.operators(condition["hidden"], settings)
+            return dsa.distance_matrix(operators, score=self.score, seed=self.seed)
+        operators, maps = dsa.controlled_operators(condition["hidden"], condition["inputs"], settings)
+        return dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +156,7 @@ class PIF(Metric):
     def level(self) -> str:
         return "weights"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+    def distances(self, states: States) -> Distances:
         groups = [condition[self.weights] for condition in states]
         if self.aligned:
             matrices = [
@@ -130,7 +167,7 @@ class PIF(Metric):
             matrices = [
                 pif.unaligned_distance_matrix(group, normalization=self.normalization) for group in groups
             ]
-        return matrices, None
+        return Distances(matrices)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,9 +187,9 @@ class SVCCA(Metric):
     def level(self) -> str:
         return "representation"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+    def distances(self, states: States) -> Distances:
         samples = [condition["hidden"].flatten(1, 2) for condition in states]
-        return [representation.svcca(group, variance=self.variance) for group in samples], None
+        return Distances([representation.svcca(group, variance=self.variance) for group in samples])
 
 
 def matrices(experiment: Experiment, results: Results, metrics: dict[str, tuple[dict, Metric]]) -> None:
@@ -188,12 +225,14 @@ def _compute(
     if all(is_made_from(target, made_from) for target in targets):
         return False
     stored = [read_tensors(source) for source in sources]
-    found, curve = metric.distances([arrays for arrays, _ in stored])
-    if curve is not None:
+    found = metric.distances([arrays for arrays, _ in stored])
+    if found.curve is not None:
         targets[0].parent.mkdir(parents=True, exist_ok=True)
-        write_table(results.choice(name, conditions[0].task_name), curve, made_from)
-    for target, (_, metadata), distances in zip(targets, stored, found, strict=True):
-        arrays = {"distances": torch.from_numpy(distances)}
+        write_table(results.choice(name, conditions[0].task_name), found.curve, made_from)
+    for index, (target, (_, metadata)) in enumerate(zip(targets, stored, strict=True)):
+        arrays = {"distances": torch.from_numpy(found.matrices[index])}
+        if found.null is not None:
+            arrays["null"] = torch.from_numpy(found.null[index])
         write_arrays(
             target, arrays, {"seeds": metadata["seeds"], "metric": config, "level": metric.level}, made_from
         )

@@ -53,6 +53,8 @@ def job(config: DictConfig) -> None:
     print(f"table: {place / 'verdict.csv'}", flush=True)
     write_atomically(place / "pilot.csv", pilot(data).to_csv(index=False).encode())
     print(f"table: {place / 'pilot.csv'}", flush=True)
+    # Figure 9, where `analysis.memory_demand` has drawn it.
+    paths += sorted(place.glob("memory_demand_of_tasks/figures/*.png"))
     page = report.page(data, table, paths, missing, Path(settings["runs"]), settings)
     write_atomically(place / "report.html", page.encode())
     print(f"report: {place / 'report.html'}", flush=True)

@@ -178,6 +178,7 @@ def _needed(data: dict[str, Data]) -> str:
 
 def _figure(path: Path) -> str:
     titles = {figure.stem: f"Figure {figure.number}: {figure.name.replace('-', ' ')}" for figure in FIGURES}
+    titles["memory-demand"] = "Figure 9: memory demand of the tasks"
     content = base64.b64encode(path.read_bytes()).decode()
     title = titles.get(path.stem, path.stem)
     return f'<figure><h3>{title}</h3><img alt="{title}" src="data:image/png;base64,{content}"></figure>'

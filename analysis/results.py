@@ -3,6 +3,7 @@
 results/<experiment>/
     networks.parquet                     one row a network (gather)
     history.parquet                      one row a network and epoch (gather)
+    feature_learning.parquet             one row a converged network (feature_learning)
     activations/<signature>.safetensors  hidden states on the probe (activations)
     matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
     degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
@@ -53,6 +54,10 @@ class Results:
     @property
     def history(self) -> Path:
         return self.path / "history.parquet"
+
+    @property
+    def feature_learning(self) -> Path:
+        return self.path / "feature_learning.parquet"
 
     @property
     def degeneracy(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.figures import degeneracy, embedding, loss
+from analysis.figures import choice, degeneracy, embedding, loss
 from analysis.results import Results, fingerprint, read_table
 from degen.files import read_tensors, sha256, write_atomically
 from launch.conditions import Experiment
@@ -18,7 +18,13 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     }
     thresholds = {condition.signature: condition.training.threshold for condition in experiment.conditions}
     matrices = {signature: results.matrix("dsa", signature) for signature in titles}
-    sources = [results.degeneracy, results.history, *(path for path in matrices.values() if path.exists())]
+    tasks = dict.fromkeys(condition.task_name for condition in experiment.conditions)
+    choices = [results.choice("dsa", task) for task in tasks]
+    sources = [
+        results.degeneracy,
+        results.history,
+        *(path for path in [*matrices.values(), *choices] if path.exists()),
+    ]
     made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
     record = results.figures / ".made_from"
     drawn = sorted(results.figures.glob("*.p[dn][fg]"))
@@ -33,6 +39,11 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     if all(path.exists() for path in matrices.values()):
         distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
         paths += embedding.draw(distances, titles, "dsa", results.figures)
+    if all(path.exists() for path in choices):
+        curves = {task: read_table(path) for task, path in zip(tasks, choices, strict=True)}
+        paths += choice.draw(
+            {task: curve for task, curve in curves.items() if curve is not None}, results.figures
+        )
     write_atomically(record, made_from.encode())
     print(f"figures: {len(paths)} files, new", flush=True)
     return paths

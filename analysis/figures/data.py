@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.feature_learning import MEASURES
 from analysis.results import Results, read_table
 from degen.condition import Condition
 from degen.files import read_tensors
@@ -43,9 +44,12 @@ class Data:
 
     @cached_property
     def networks(self) -> pd.DataFrame:
-        """Converged networks only, as `analysis.gather.gather` returns them."""
+        """Converged networks only: `analysis.gather.gather`, with their alignments."""
         table = self._table(self.results.networks)
-        return table[table["status"] == "converged"]
+        turned = self._table(self.results.feature_learning)
+        columns = ["condition", "seed", *(name for name in MEASURES if name in turned)]
+        good = table[table["status"] == "converged"]
+        return good.merge(turned[columns], on=["condition", "seed"], how="left") if len(turned) else good
 
     @cached_property
     def trajectories(self) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from analysis.figures.style import PANEL, save
 
 _WORDS = {
     "dsa": "DSA",
+    "input_dsa": "DSA with inputs",
     "pif": "PIF",
     "pif_unaligned": "PIF, unaligned",
     "pif_initial": "PIF at initialization",
@@ -18,6 +19,8 @@ _WORDS = {
     "sigma_ood": "s.d. of OOD loss",
     "mean_ood": "mean OOD loss",
     "weight_change": "weight change",
+    "kernel_alignment": "kernel alignment",
+    "representation_alignment": "representation alignment",
     "participation": "participation of singular values",
     "sparsity": "share of weights near 0",
 }
@@ -30,7 +33,8 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
         table: as `analysis.degeneracy.degeneracy` returns it.
         label: the factor in words.
     """
-    measures = table.drop_duplicates("measure")[["level", "measure"]].to_numpy()
+    is_null = table["measure"].str.endswith("_null")
+    measures = table[~is_null].drop_duplicates("measure")[["level", "measure"]].to_numpy()
     columns = min(4, len(measures))
     rows = -(-len(measures) // columns)
     figure, axes = plt.subplots(
@@ -39,14 +43,20 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     for axis, (level, measure) in zip(axes.flat, measures, strict=False):
         for task, group in table[table["measure"] == measure].groupby("task"):
             group = group.sort_values("factor")
-            axis.plot(group["factor"], group["value"], marker="o", markersize=3, label=task)
+            (line,) = axis.plot(group["factor"], group["value"], marker="o", markersize=3, label=task)
             axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
+            null = table[(table["measure"] == f"{measure}_null") & (table["task"] == task)]
+            null = null.sort_values("factor")
+            axis.plot(null["factor"], null["value"], linestyle=":", linewidth=1, color=line.get_color())
         axis.set(title=level, ylabel=_WORDS.get(measure, measure), xlabel=label)
         axis.set_xticks(sorted(table["factor"].unique()))
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
     low, high = table["networks"].min(), table["networks"].max()
     networks = f"{low}" if low == high else f"{low} to {high}"
-    figure.suptitle(f"{networks} converged networks a condition; bands: bootstrap over networks", fontsize=7)
+    figure.suptitle(
+        f"{networks} converged networks a condition; bands: bootstrap over networks; dots: same network",
+        fontsize=7,
+    )
     axes.flat[0].legend(frameon=False, fontsize=6)
     return save(figure, folder, "degeneracy")

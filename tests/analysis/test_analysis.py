@@ -26,11 +26,10 @@ METRICS = {
     "svcca": "representation",
 }
 LEVELS = METRICS | {
-    "sigma_ood": "behaviour",
-    "mean_ood": "behaviour",
-    "weight_change": "feature learning",
-    "participation": "structure",
-    "sparsity": "structure",
+    "dsa_null": "dynamics",
+    **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
+    **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
+    **dict.fromkeys(("participation", "sparsity"), "structure"),
 }
 
 
@@ -64,7 +63,7 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 2 * len(LEVELS)
+    assert len(found) == len(pairs) == 34
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
@@ -142,7 +141,7 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
             assert torch.equal(arrays["recurrent"][member], run.model.recurrent(network.weights)[0])
 
 
-@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa"])
+@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "choice-dsa"])
 def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
     figure = analysed / "results" / "tiny" / "figures" / name
     content = figure.with_suffix(".pdf").read_bytes()
@@ -159,10 +158,14 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
     before = files(place)
     lines = analyse().stdout.splitlines()
     assert changed(before, files(place)) == set()
-    assert lines[:2] == ["gather: 12 networks, 0 of them new", "activations: 2 conditions, 0 of them new"]
-    assert lines[2:7] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
-    assert "degeneracy: 20 values, unchanged" in lines
-    assert "figures: 6 files, unchanged" in lines
+    assert lines[:3] == [
+        "gather: 12 networks, 0 of them new",
+        "activations: 2 conditions, 0 of them new",
+        "feature learning: 8 networks, 0 of them new",
+    ]
+    assert lines[3:8] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
+    assert "degeneracy: 34 values, unchanged" in lines
+    assert "figures: 8 files, unchanged" in lines
 
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):

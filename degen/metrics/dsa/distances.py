@@ -13,7 +13,7 @@ from torch import Tensor
 from degen.errors import require, require_choice
 from degen.metrics.arrays import Array, to_networks, to_numpy, to_square
 from degen.metrics.dsa.alignment import align
-from degen.metrics.dsa.dmd import Settings, operators
+from degen.metrics.dsa.dmd import Settings, controlled_operators, operators
 from degen.metrics.pairs import canonical, pairwise
 
 SCORES = ("angular", "frobenius", "normalized", "wasserstein")
@@ -54,8 +54,8 @@ def distance_matrix(
     """
     require_choice("score", score, SCORES)
     stacked = _checked(operators)
+    _require_alignment(score, input_maps is not None)
     if input_maps is not None:
-        require(score != "wasserstein", "score", score, "one with an alignment where input maps are given")
         maps = torch.stack(to_networks("input_maps", input_maps, 2))
         fits = maps.shape[:2] == stacked.shape[:2]
         require(fits, "input_maps shape", tuple(maps.shape), f"(networks, {stacked.shape[-1]}, inputs)")
@@ -64,7 +64,12 @@ def distance_matrix(
 
 
 def null_distances(
-    activations: Array | Sequence[Array], settings: Settings, *, score: str = "angular", seed: int
+    activations: Array | Sequence[Array],
+    settings: Settings,
+    *,
+    score: str = "angular",
+    seed: int,
+    inputs: Array | None = None,
 ) -> NDArray[np.float64]:
     """The distance of each network from itself, on disjoint trials: even ones against odd ones.
 
@@ -74,18 +79,31 @@ def null_distances(
         activations: (networks, trials, time, units), or a list of (trials, time, units).
         settings: as for the distances that this is the null of.
         score, seed: as for `distance_matrix`.
+        inputs: (trials, time, inputs); then operators and input maps are aligned, as `distance_matrix` does
+            where it is given `input_maps`.
 
     Returns:
         (networks,).
     """
     require_choice("score", score, SCORES)
+    _require_alignment(score, inputs is not None)
     networks = to_networks("activations", activations, 3)
     for index, states in enumerate(networks):
         require(len(states) >= 2, f"trials of network {index}", len(states), "at least 2")
-    even = operators([states[::2] for states in networks], settings)
-    odd = operators([states[1::2] for states in networks], settings)
-    a, b, _ = canonical(even, odd)
+    halves = []
+    for half in (slice(None, None, 2), slice(1, None, 2)):
+        activity = [states[half] for states in networks]
+        if inputs is None:
+            halves.append(operators(activity, settings))
+        else:
+            halves.append(torch.cat(controlled_operators(activity, inputs[half], settings), dim=-1))
+    a, b, _ = canonical(*halves)
     return to_numpy(_distance(a, b, score, seed))
+
+
+def _require_alignment(score: str, driven: bool) -> None:
+    holds = score != "wasserstein" or not driven
+    require(holds, "score", score, "one with an alignment where inputs count")
 
 
 def _checked(operators: Array | Sequence[Array]) -> Tensor:

@@ -1,0 +1,36 @@
+"""Held-out error against history length, a panel for each task (as Fig. 9 of the paper)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from analysis.figures.style import PANEL, save
+
+
+def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw mean errors with a band of one standard error over initializations, and h*.
+
+    Args:
+        table: as `analysis.memory_demand.curves` returns it.
+    """
+    groups = list(table.groupby(["task", "variant"], sort=False))
+    columns = min(4, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PANEL[0] * columns, PANEL[1] * rows), squeeze=False, layout="constrained"
+    )
+    for axis, ((task, variant), group) in zip(axes.flat, groups, strict=False):
+        errors = group.groupby("history")["error"]
+        mean, spread = errors.mean(), errors.sem().fillna(0.0)
+        axis.plot(mean.index, mean, marker="o", markersize=2)
+        axis.fill_between(mean.index, mean - spread, mean + spread, alpha=0.2, linewidth=0)
+        demand = group["demand"].iloc[0]
+        axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
+        axis.set(title=f"{task}, {variant}: h* = {demand}", xlabel="history length h", ylim=(0, None))
+    for axis in axes.flat[len(groups) :]:
+        axis.set_visible(False)
+    axes[0, 0].set_ylabel("held-out mean squared error")
+    return save(figure, folder, "memory-demand")

@@ -1,0 +1,52 @@
+"""`python -m analysis.memory_demand`: the table and the figure of two tasks, and what is refused."""
+
+from __future__ import annotations
+
+import matplotlib.image
+import pandas as pd
+import pytest
+
+from tests.conftest import Launched, refusal
+
+SMALL = (
+    'tasks=[["task=flip_flop","task.channels=2"],["task=sine_wave","task.n_steps=20"]]',
+    "results=found",
+    "longest_history=3",
+    "trials.n_trials=20",
+    "predictor.n_steps=20",
+    "predictor.hidden=8",
+    "predictor.seeds=2",
+)
+
+
+def test_every_task_history_and_initialization_is_a_row_and_drawn(tmp_path):
+    launched = Launched(SMALL, tmp_path, module="analysis.memory_demand")
+    assert launched.wait() == 0, launched.stderr
+    table = pd.read_csv(tmp_path / "found" / "memory_demand.csv")
+    assert len(table) == 2 * 3 * 2
+    assert table["variant"].unique().tolist() == ["2bit", "1ch"]
+    assert (table.groupby("task")["demand"].nunique() == 1).all()
+    assert (table["error"] > 0).all()
+    for task, demand in table.drop_duplicates("task")[["task", "demand"]].to_numpy():
+        variant = {"flip_flop": "2bit", "sine_wave": "1ch"}[task]
+        assert f"{task} {variant}: h* = {demand}\n" in launched.stdout
+    figure = tmp_path / "found" / "figures" / "memory-demand"
+    assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+    assert matplotlib.image.imread(figure.with_suffix(".png"))[..., :3].std() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("tasks=[]", 'tasks must be a list of lists of overrides, such as [["task=sine_wave"]], got [].'),
+        ('tasks=[["task=juggling"]]', "task must be one of "),
+        ("longest_history=0", "longest_history must be an integer of at least 1, got 0."),
+        ("longest_history=20", "longest_history must be below the 20 time steps of sine_wave, got 20."),
+        ("predictor.tolerance=2", "predictor.tolerance must be a finite number above 0 and at most 1, got 2"),
+        ("results=null", "results must be the path of a folder, got None."),
+    ],
+)
+def test_a_bad_value_is_refused_before_any_work(tmp_path, argument, sentence):
+    launched = Launched((*SMALL, argument), tmp_path, module="analysis.memory_demand")
+    assert refusal(launched).startswith(sentence)
+    assert not (tmp_path / "found" / "memory_demand.csv").exists()

@@ -1,0 +1,114 @@
+"""Memory demand: planted histories, the four tasks at small size, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.metrics.memory_demand import Predictor, memory_demand, plateau
+from degen.streams import Stream
+from tests.conftest import task
+
+SMALL = Predictor(
+    hidden=32, n_steps=400, batch=128, learning_rate=0.01, held_out=0.25, seeds=2, tolerance=0.02
+)
+
+
+def delayed(lag: int, trials: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise x (trials, 30, 2), and y_{t+1} = x_{t-lag+1} of the first channel times its sign."""
+    x = torch.randn(trials, 30, 2, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(trials, 30, 1)
+    y[:, lag:] = x[:, :-lag, :1].abs()
+    return x, y
+
+
+@pytest.mark.parametrize("lag", [1, 4])
+def test_a_planted_delay_is_found(lag):
+    found = memory_demand(*delayed(lag), histories=[1, 3, 4, 6], predictor=SMALL)
+    assert found.history == lag
+    errors = found.curve.groupby("history")["error"].mean()
+    variance = 1 - 2 / np.pi  # of |x|: nothing is known where the window is too short
+    assert (errors[errors.index < lag] > 0.8 * variance).all()
+    assert (errors[errors.index >= lag] < 0.1 * variance).all()
+
+
+def test_what_the_last_target_tells_needs_no_history():
+    steps = torch.randn(60, 30, 1, generator=torch.Generator().manual_seed(0))
+    walk = (0.1 * steps).cumsum(dim=1)
+    found = memory_demand(steps, walk, histories=[1, 6], predictor=SMALL)
+    assert found.history == 1
+    # The next increment is noise.
+    assert found.curve["error"].to_numpy() == pytest.approx(0.01, rel=0.25)
+
+
+def test_the_plateau_is_the_first_length_after_which_little_is_gained():
+    assert plateau(np.array([1.0, 0.5, 0.11, 0.1, 0.105, 0.1]), 0.02) == 2
+    assert plateau(np.array([1.0, 0.5, 0.13, 0.1]), 0.02) == 3
+    assert plateau(np.array([1.0, 1.01, 0.99]), 0.02) == 0
+    assert plateau(np.array([1.0, 2.0, 3.0]), 0.02) == 0
+
+
+def demand(histories: list[int], *overrides: str) -> int:
+    trials = task(*overrides).generate(200, Stream.named([0], "memory demand"))
+    return memory_demand(trials.inputs[0], trials.targets[0], histories=histories, predictor=SMALL).history
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        # The next pulse is not among the inputs up to now; whether it comes, no history tells.
+        (("task=flip_flop", "task.channels=1", "task.n_steps=30"), 1),
+        # The input is constant: a longer window of it says nothing more. (The paper finds 2.)
+        (("task=sine_wave", "task.n_steps=40"), 1),
+        (("task=path_integration", "task.n_steps=40"), 1),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_tasks_whose_target_carries_their_memory(overrides, expected):
+    assert demand([1, 2, 4], *overrides) == expected
+
+
+def test_delayed_discrimination_looks_back_to_the_last_step_of_the_first_pulse():
+    layout = {"first_onset": 8, "pulse_steps": 1, "shortest_delay": 0, "longest_delay": 2}
+    layout |= {"response_onset": 2, "response_steps": 2, "n_steps": 16}
+    overrides = [f"task.{name}={value}" for name, value in layout.items()]
+    # The window that ends before the response holds the onset of f2, the delay and a step of f1.
+    assert demand([1, 3, 4, 5, 6, 8], "task=delayed_discrimination", *overrides) == 2 + 2 + 1
+
+
+def test_the_same_seeds_give_the_same_curve_and_more_of_them_leave_the_first_alone():
+    options = {"histories": [1, 2], "predictor": dataclasses.replace(SMALL, n_steps=50)}
+    first, again = (memory_demand(*delayed(1), **options).curve for _ in range(2))
+    assert first.equals(again)
+    options["predictor"] = dataclasses.replace(options["predictor"], seeds=3)
+    more = memory_demand(*delayed(1), **options).curve
+    assert more["error"][more["seed"] < 2].to_numpy() == pytest.approx(first["error"].to_numpy(), rel=1e-3)
+
+
+def test_bad_input_is_named():
+    x, y = delayed(1, trials=3)
+    options = {"histories": [1, 2], "predictor": SMALL}
+    broken = x.clone()
+    broken[0, 0, 0] = torch.nan
+    with pytest.raises(BadInputError, match="inputs must be finite, got 'NaN or infinity'"):
+        memory_demand(broken, y, **options)
+    with pytest.raises(BadInputError, match="targets shape must be that of inputs"):
+        memory_demand(x, y[:, :-1], **options)
+    with pytest.raises(BadInputError, match="trials must be at least 2"):
+        memory_demand(x[:1], y[:1], **options)
+    for histories, sentence in (
+        ([], "histories must be a list of at least one length"),
+        ([0, 1], "histories must be an integer of at least 1, got 0"),
+        ([2, 1], "histories must be rising"),
+        ([30], "histories must be below the 30 time steps, got 30"),
+    ):
+        with pytest.raises(BadInputError, match=sentence):
+            memory_demand(x, y, histories=histories, predictor=SMALL)
+    with pytest.raises(BadInputError, match=r"predictor.hidden must be an integer of at least 1, got 0"):
+        dataclasses.replace(SMALL, hidden=0)
+    with pytest.raises(BadInputError, match=r"predictor.held_out must be .* above 0 and at most 0.9"):
+        dataclasses.replace(SMALL, held_out=1.0)
