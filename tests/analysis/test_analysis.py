@@ -197,6 +197,15 @@ def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analys
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
 
 
+def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_measured(place, analyse):
+    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
+        path.unlink()
+    lines = analyse().stdout.splitlines()
+    name = run_folders(place)[0].name
+    assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
+    assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}
+
+
 def test_an_interrupted_stage_is_made_up_for(place, analyse):
     gone = place / "results" / "tiny" / "matrices" / "pif" / f"{signatures(place)[0]}.safetensors"
     content = gone.read_bytes()
