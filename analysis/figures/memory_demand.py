@@ -29,8 +29,9 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         axis.fill_between(mean.index, mean - spread, mean + spread, alpha=0.2, linewidth=0)
         demand = group["demand"].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set(title=f"{task}, {variant}: h* = {demand}", xlabel="history length h", ylim=(0, None))
+        axis.set_title(f"{task}\n{variant}: h* = {demand}", fontsize=7)
+        axis.set(xlabel="history length h", ylim=(0, None))
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
-    axes[0, 0].set_ylabel("held-out mean squared error")
+    axes[0, 0].set_ylabel("held-out error (MSE)")
     return save(figure, folder, "memory-demand")

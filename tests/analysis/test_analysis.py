@@ -99,6 +99,17 @@ def test_matrices_are_symmetric_with_zero_diagonal_and_of_converged_networks_onl
         off_diagonal = distances[np.triu_indices(4, 1)]
         assert (off_diagonal > 0).all()
         assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
+        assert ("null" in arrays) == (metric == "dsa")
+
+
+def test_a_null_stands_beside_every_dsa_number(analysed):
+    found = table(analysed, "degeneracy").set_index(["condition", "measure"])["value"]
+    for signature in signatures(analysed):
+        path = analysed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
+        null = read_tensors(path)[0]["null"].numpy()
+        assert null.shape == (4,)
+        assert (null > 0).all()
+        assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
 
 
 def test_networks_are_gathered_one_a_row_with_what_their_run_folder_says(analysed):
@@ -126,6 +137,10 @@ def test_behaviour_and_weight_change_are_over_converged_networks(analysed):
         losses = networks["ood_loss"].to_numpy()
         assert found[signature, "sigma_ood"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
         assert found[signature, "mean_ood"] == pytest.approx(losses.mean(), rel=1e-12)
+        for name in ("noise", "long"):
+            losses = networks[f"ood_loss_{name}"].to_numpy()
+            assert found[signature, f"sigma_ood_{name}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
+            assert found[signature, f"mean_ood_{name}"] == pytest.approx(losses.mean(), rel=1e-12)
         assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
 
 
@@ -139,6 +154,7 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
             hidden = run.model.unroll(network.weights, probe)[0]
             assert torch.allclose(arrays["hidden"][member], hidden, rtol=0, atol=1e-6)
             assert torch.equal(arrays["recurrent"][member], run.model.recurrent(network.weights)[0])
+            assert torch.equal(arrays["inputs"], probe.inputs[0])
 
 
 @pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "choice-dsa"])

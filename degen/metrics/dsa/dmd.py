@@ -72,7 +72,8 @@ def controlled_operators(
 
     in the coordinates of `operators`, u the inputs at the step that leads to the next window (Proctor,
     Brunton & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Without control, tasks that drive their networks put the
-    drive into A.
+    drive into A. Each input is divided by the root of its sum of squares, as each coordinate v is: D does not
+    depend on the inputs' units, nor, beside A, on the number of trials.
 
     Args:
         activations, settings: as for `operators`.
@@ -98,8 +99,11 @@ def _controlled(activations: Tensor, drive: Tensor, settings: Settings, index: i
     embedded = windows(project(activations, settings.n_components), settings.lag)
     values, axes = _held(Moments.of(embedded), settings.rank, index)
     states = embedded @ (axes[:, : settings.rank] / values[: settings.rank].sqrt())
+    used = drive[:, settings.lag :]
+    norms = used.square().sum(dim=(0, 1)).sqrt()
+    used = used / torch.where(norms > 0, norms, 1.0)
     # The pseudo-inverse: inputs may be constant, or a combination of each other.
-    known = torch.cat([states[:, :-1], drive[:, settings.lag :]], dim=-1).flatten(0, 1)
+    known = torch.cat([states[:, :-1], used], dim=-1).flatten(0, 1)
     return (torch.linalg.pinv(known) @ states[:, 1:].flatten(0, 1)).mT
 
 

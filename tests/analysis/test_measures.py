@@ -1,0 +1,159 @@
+"""Measures of the analysis in one process: OOD conditions, alignments of networks, DSA with inputs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.func import jacrev
+
+from analysis.feature_learning import KernelProbe, _alignments
+from analysis.gather import OODCondition, Trialset, further_ood
+from analysis.matrices import DSA
+from degen.condition import Condition
+from degen.errors import BadInputError
+from degen.models import Parameters
+from degen.storage import Network
+from degen.streams import Stream
+from degen.tasks import Trials
+from degen.training import History
+from tests.conftest import build
+
+TRIALSET = Trialset(n_trials=6, seed=3)
+
+
+# Out-of-distribution conditions -----------------------------------------------------------------------------
+
+
+def drawn(doublings: int, input_noise: float, *overrides: str) -> Trials:
+    other = OODCondition(doublings=doublings, input_noise=input_noise)
+    return other.draw(build(*overrides).task, TRIALSET, torch.float32)
+
+
+def test_one_doubling_without_noise_is_the_papers_condition():
+    task = build("task=flip_flop").task
+    papers = TRIALSET.draw(task.ood(), "ood trials", torch.float32)
+    assert torch.equal(drawn(1, 0.0, "task=flip_flop").inputs, papers.inputs)
+    assert torch.equal(drawn(1, 0.0, "task=flip_flop").targets, papers.targets)
+
+
+def test_two_doublings_are_four_times_the_trial_or_the_delay():
+    assert drawn(2, 0.0, "task=sine_wave").inputs.shape[-2] == 400
+    inputs = drawn(2, 0.0, "task=delayed_discrimination").inputs[0]
+    for trial in inputs:
+        first, second = ((trial[:, channel] > 0).nonzero().flatten() for channel in (0, 1))
+        assert 20 <= int(second[0] - first[-1]) - 1 <= 80
+
+
+def test_noise_is_a_share_of_each_inputs_spread_and_leaves_targets_alone():
+    clean, noisy = (drawn(0, noise, "task=sine_wave", "task.channels=2") for noise in (0.0, 0.1))
+    assert torch.equal(clean.targets, noisy.targets)
+    noise = noisy.inputs - clean.inputs
+    share = noise.std(dim=(0, 1, 2)) / clean.inputs.std(dim=(0, 1, 2))
+    assert share.tolist() == pytest.approx([0.1, 0.1], rel=0.1)
+    assert abs(float(noise.mean())) < 0.1 * float(clean.inputs.std())
+
+
+def test_conditions_are_named():
+    node = {"_target_": "analysis.gather.OODCondition", "doublings": 1, "input_noise": 0.5}
+    assert further_ood({"mine": node}) == {"mine": OODCondition(doublings=1, input_noise=0.5)}
+    with pytest.raises(BadInputError, match=r"further_ood.mine.doublings is missing"):
+        further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})
+
+
+# Feature learning -------------------------------------------------------------------------------------------
+
+
+def networks(condition: Condition) -> list[Network]:
+    """Two networks whose final weights are drawn afresh."""
+    initial, final = (
+        condition.model.initialize(condition.task, Stream.named(seeds, "weights"))
+        for seeds in ((0, 1), (7, 8))
+    )
+
+    def one(weights: Parameters, index: int) -> Parameters:
+        return {name: value[index : index + 1] for name, value in weights.items()}
+
+    history = History([1.0], [0.0], [0.1])
+    return [
+        Network(index, "converged", "", one(initial, index), one(final, index), history) for index in (0, 1)
+    ]
+
+
+def cosine(first: torch.Tensor, second: torch.Tensor) -> float:
+    return torch.cosine_similarity(first.flatten(), second.flatten(), dim=0).item()
+
+
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+def test_alignments_of_networks_are_brute_forces(parameterization):
+    condition = build(
+        "task=path_integration",
+        "task.start=hidden_state",
+        "task.n_steps=8",
+        f"parameterization={parameterization}",
+        "width=6",
+    )
+    model = condition.model
+    probe = KernelProbe(n_trials=3, n_times=2, weights=["recurrent", "encoder"], seed=5)
+    trials = Trialset(n_trials=3, seed=5).draw(condition.task, "kernel probe", torch.float64)
+    assert probe.times(8) == [3, 7]
+
+    def unrolled(chosen: Parameters, others: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+        weights = others | chosen
+        hidden = model.unroll(weights, trials)  # the plain loop over `Model.step`
+        return model.readout(weights, hidden)[0][:, [3, 7]].flatten(), hidden
+
+    def both(weights: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+        exact = {name: value.double() for name, value in weights.items()}
+        chosen = {name: exact[name] for name in probe.weights}
+        rows, hidden = jacrev(unrolled, has_aux=True)(chosen, exact)
+        jacobian = torch.cat([rows[name].flatten(1) for name in probe.weights], dim=1)
+        samples = hidden.flatten(0, 2)
+        return jacobian @ jacobian.mT, samples @ samples.mT
+
+    chosen = networks(condition)
+    for network, found in zip(chosen, _alignments(condition, chosen, probe), strict=True):
+        (kernel, gram), (kernel_after, gram_after) = both(network.initial), both(network.weights)
+        assert found["kernel_alignment"] == pytest.approx(cosine(kernel, kernel_after), rel=1e-9)
+        assert found["representation_alignment"] == pytest.approx(cosine(gram, gram_after), rel=1e-9)
+
+
+# DSA with inputs --------------------------------------------------------------------------------------------
+
+
+def driven(rotation: torch.Tensor, angle: float, trials: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    """States (trials, 30, 3) of h' = A h + D u in other coordinates, and inputs (trials, 30, 3)."""
+    inputs = torch.randn(trials, 30, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0]])
+    a = 0.8 * torch.cat([turn, torch.tensor([[0, 0, 1.0]])]).double()
+    states, state = [], torch.zeros(trials, 3, dtype=torch.float64)
+    for now in inputs.unbind(dim=1):
+        state = state @ a.mT + now
+        states.append(state)
+    return torch.stack(states, dim=1) @ rotation.mT, inputs
+
+
+def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
+    rotation = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double())[0]
+    plain = torch.eye(3, dtype=torch.float64)
+    (first, inputs), (same, _), (other, _) = driven(plain, 0.6), driven(rotation, 0.6), driven(plain, 1.5)
+    metric = DSA(
+        score="angular",
+        lowest_lag=1,
+        highest_lag=1,
+        ranks=[3],
+        variance=1.0,
+        held_out=0.25,
+        controlled=True,
+        seed=0,
+    )
+    found = metric.distances([{"hidden": torch.stack([first, same, other]), "inputs": inputs}])
+    distances, null = found.matrices[0], found.null[0]
+    assert distances[0, 1] < 1e-3
+    assert distances[0, 2] > 0.2
+    assert null.shape == (3,)
+    # Without noise, both halves of the trials give the same operator but for their whitening.
+    assert (null < 0.5 * distances[0, 2]).all()
+    assert np.isfinite(found.curve["aic"]).all()
