@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo paper figures report test lint format convergence coordinate-check bench-training bench-metrics clean
+.PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand bench-training bench-metrics clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ convergence: $(INSTALLED) ## train every task in both parameterizations at n = 1
 
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
 	$(BIN)/python -m analysis.coordinate_check
+
+memory-demand: $(INSTALLED) ## how far back each task makes one look: table and figure (minutes)
+	$(BIN)/python -m analysis.memory_demand
 
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
 	$(BIN)/python -m tests.benchmarks.training
