@@ -29,7 +29,7 @@ OVERRIDES := 'overrides=["scale=$(SCALE)"]'
 paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
 	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
 	$(BIN)/python -m analysis experiment=$(EXPERIMENT) results=$(RESULTS) $(OVERRIDES)
-	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
+	$(MAKE) memory-demand
 	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
@@ -62,7 +62,7 @@ coordinate-check: $(INSTALLED) ## print and draw how far networks move in their 
 	$(BIN)/python -m analysis.coordinate_check
 
 memory-demand: $(INSTALLED) ## how far back each task makes one look: table and figure (minutes)
-	$(BIN)/python -m analysis.memory_demand
+	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
 
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
 	$(BIN)/python -m tests.benchmarks.training

@@ -25,8 +25,9 @@ from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
 from degen.errors import require
+from degen.storage import RunFolder
 from launch.cli import entrypoint, require_folder, resolved
-from launch.conditions import experiments
+from launch.conditions import Experiment, experiments
 
 FIELDS = (
     "experiment",
@@ -55,9 +56,14 @@ def job(config: DictConfig) -> None:
     metrics = {
         name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
     }
-    for chosen in experiments(name, settings["overrides"]):
+    runs, every = Path(settings["runs"]), experiments(name, settings["overrides"])
+    trained = [chosen for chosen in every if len(every) == 1 or _has_pairs(chosen, runs)]
+    for chosen in every:
+        if chosen not in trained:
+            print(f"left out: {chosen.name}, no condition has two finished networks", flush=True)
+    require(trained != [], "experiment", name, f"one with finished networks below {runs}")
+    for chosen in trained:
         results = Results(Path(settings["results"]) / chosen.name)
-        runs = Path(settings["runs"])
         for condition in chosen.conditions:
             kernel_probe.require_fits(condition)
         table = gather(chosen, runs, results, trials, further)
@@ -89,6 +95,12 @@ def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
         # Hydra takes these, too: the file of an experiment brings fields of training with it.
         require(field.partition(".")[0] in FIELDS, field, text, f"given as 'overrides=[\"{text}\"]' here")
     return HydraConfig.get().runtime.choices["experiment"]
+
+
+def _has_pairs(chosen: Experiment, runs: Path) -> bool:
+    """Whether two networks of one of its own conditions are finished."""
+    folders = [RunFolder.of(runs, condition) for condition in chosen.swept]
+    return any(len(set(folder.finished()) & set(chosen.seeds)) >= 2 for folder in folders)
 
 
 def _built(settings: dict[str, Any], name: str, kind: type) -> Any:

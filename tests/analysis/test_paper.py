@@ -143,6 +143,20 @@ def test_the_numbers_are_the_papers():
     assert [*range(3, 9), *range(10, 30)] == NUMBERS
 
 
+def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    conf = place / "settings" / "experiment"
+    conf.mkdir(parents=True)
+    listed = "[auxiliary_loss, low_rank]"
+    (conf / "both.yaml").write_text(f"# @package _global_\nexperiment:\n  of: {listed}\n")
+    arguments = ("--config-dir", "settings", "experiment=both", OVERRIDES, *SMALL)
+    lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
+    assert lines[:2] == [
+        "left out: low_rank, no condition has two finished networks",
+        "gather: 8 networks, 0 of them new",
+    ]
+
+
 def test_one_figure_is_drawn_alone(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(place / "results" / "figures")
