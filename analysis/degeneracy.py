@@ -33,6 +33,8 @@ def degeneracy(
       mean distance of a network from itself on other trials, which a distance must exceed to mean anything;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
       sigma_ood_<name> and mean_ood_<name> likewise on each further condition;
+    - sigma_test: the same on fresh trials as in training; sigma_ood says something of generalization as far
+      as it exceeds it;
     - `MEANS`: means over networks (`analysis.gather.gather`, `analysis.feature_learning`).
     """
     rows: list[dict[str, Any]] = []
@@ -67,7 +69,8 @@ def _measures(
     condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
 ) -> list[tuple[str, str, tuple[float, float, float]]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
-    measured = []
+    test = good["test_loss"].to_numpy(np.float64)
+    measured = [("behaviour", "sigma_test", bootstrap.deviation(test))]
     for column in [name for name in good.columns if name.startswith("ood_loss")]:
         ood, which = good[column].to_numpy(np.float64), column.removeprefix("ood_loss")
         measured.append(("behaviour", f"sigma_ood{which}", bootstrap.deviation(ood)))

@@ -28,8 +28,17 @@ MEASURES = {
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
 }
-_BASELINES = {"pif": "pif_initial", "pif_parameters": "pif_initial", "dsa": "dsa_null"}
-_BASELINE_WORDS = {"pif_initial": "at initialization", "dsa_null": "same network twice"}
+_BASELINES = {
+    "pif": "pif_initial",
+    "pif_parameters": "pif_initial",
+    "dsa": "dsa_null",
+    "sigma_ood": "sigma_test",
+}
+_BASELINE_WORDS = {
+    "pif_initial": "at initialization",
+    "dsa_null": "same network twice",
+    "sigma_test": "on trials as in training",
+}
 
 
 def _grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:

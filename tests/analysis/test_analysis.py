@@ -27,6 +27,7 @@ METRICS = {
 }
 LEVELS = METRICS | {
     "dsa_null": "dynamics",
+    "sigma_test": "behaviour",
     **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
     **dict.fromkeys(("participation", "sparsity"), "structure"),
@@ -63,7 +64,7 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 34
+    assert len(found) == len(pairs) == 36
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
@@ -180,7 +181,7 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
         "feature learning: 8 networks, 0 of them new",
     ]
     assert lines[3:8] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
-    assert "degeneracy: 34 values, unchanged" in lines
+    assert "degeneracy: 36 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
 
 
