@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence coordinate-check memory-demand bench-training bench-metrics clean
+.PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand bench-training bench-metrics clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -19,6 +19,27 @@ install: $(INSTALLED) ## make .venv and install degen into it
 demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their degeneracy, draw it
 	$(BIN)/python -m launch.train experiment=demo
 	$(BIN)/python -m analysis experiment=demo
+
+# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one.
+SCALE ?= full
+EXPERIMENT ?= paper
+RESULTS := results/$(SCALE)
+OVERRIDES := 'overrides=["scale=$(SCALE)"]'
+
+paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
+	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
+	$(BIN)/python -m analysis experiment=$(EXPERIMENT) results=$(RESULTS) $(OVERRIDES)
+	$(MAKE) memory-demand
+	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
+
+figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
+	$(BIN)/python -m analysis.paper report=false results=$(RESULTS) $(OVERRIDES)
+
+figure-%: $(INSTALLED)
+	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' results=$(RESULTS) $(OVERRIDES)
+
+report: $(INSTALLED) ## Table 1, all figures and the report (results/<scale>/report.html) from the tables
+	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
@@ -41,7 +62,7 @@ coordinate-check: $(INSTALLED) ## print and draw how far networks move in their 
 	$(BIN)/python -m analysis.coordinate_check
 
 memory-demand: $(INSTALLED) ## how far back each task makes one look: table and figure (minutes)
-	$(BIN)/python -m analysis.memory_demand
+	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
 
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
 	$(BIN)/python -m tests.benchmarks.training

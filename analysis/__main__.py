@@ -15,17 +15,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis import figures
-from analysis.activations import activations, require_pairs
+from analysis.activations import activations, with_pairs
 from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
 from analysis.matrices import Metric, matrices
 from analysis.results import Results
 from analysis.statistics import Bootstrap
+from analysis.trajectories import trajectories
 from degen.condition import build
 from degen.errors import require
+from degen.storage import RunFolder
 from launch.cli import entrypoint, require_folder, resolved
-from launch.conditions import experiment
+from launch.conditions import Experiment, experiments
 
 FIELDS = (
     "experiment",
@@ -54,21 +56,27 @@ def job(config: DictConfig) -> None:
     metrics = {
         name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
     }
-    chosen = experiment(name, settings["overrides"])
-    results = Results(Path(settings["results"]) / chosen.name)
-    runs = Path(settings["runs"])
-
-    for condition in chosen.conditions:
-        kernel_probe.require_fits(condition)
-    table = gather(chosen, runs, results, trials, further)
-    require_pairs(chosen, table)
-    activations(chosen, runs, results, table, probe)
-    table = feature_learning(chosen, runs, results, table, kernel_probe)
-    matrices(chosen, results, metrics)
-    found = degeneracy(chosen, results, table, list(metrics), bootstrap)
-    print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
-    for path in figures.draw_all(chosen, results):
-        print(f"figure: {path}", flush=True)
+    runs, every = Path(settings["runs"]), experiments(name, settings["overrides"])
+    trained = [chosen for chosen in every if len(every) == 1 or _has_pairs(chosen, runs)]
+    for chosen in every:
+        if chosen not in trained:
+            print(f"left out: {chosen.name}, no condition has two finished networks", flush=True)
+    require(trained != [], "experiment", name, f"one with finished networks below {runs}")
+    for chosen in trained:
+        results = Results(Path(settings["results"]) / chosen.name)
+        for condition in chosen.conditions:
+            kernel_probe.require_fits(condition)
+        table = gather(chosen, runs, results, trials, further)
+        kept = with_pairs(chosen, table)
+        activations(kept, runs, results, table, probe)
+        table = feature_learning(kept, runs, results, table, kernel_probe)
+        matrices(kept, results, metrics)
+        found = degeneracy(chosen, results, table, list(metrics), bootstrap)
+        print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
+        if chosen.trajectories:
+            trajectories(kept, runs, results, table, probe)
+        for path in figures.draw_all(kept, results):
+            print(f"figure: {path}", flush=True)
 
 
 def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
@@ -87,6 +95,12 @@ def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
         # Hydra takes these, too: the file of an experiment brings fields of training with it.
         require(field.partition(".")[0] in FIELDS, field, text, f"given as 'overrides=[\"{text}\"]' here")
     return HydraConfig.get().runtime.choices["experiment"]
+
+
+def _has_pairs(chosen: Experiment, runs: Path) -> bool:
+    """Whether two networks of one of its own conditions are finished."""
+    folders = [RunFolder.of(runs, condition) for condition in chosen.swept]
+    return any(len(set(folder.finished()) & set(chosen.seeds)) >= 2 for folder in folders)
 
 
 def _built(settings: dict[str, Any], name: str, kind: type) -> Any:

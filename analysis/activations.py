@@ -12,7 +12,7 @@ import degen
 from analysis.gather import Trialset
 from analysis.results import Results, fingerprint, is_made_from, write_arrays
 from degen.condition import Condition
-from degen.errors import BadInputError
+from degen.errors import require
 from degen.storage import RunFolder
 from launch.conditions import Experiment
 
@@ -27,18 +27,28 @@ def converged(table: pd.DataFrame, condition: Condition) -> list[int]:
     return sorted(int(seed) for seed in rows["seed"])
 
 
-def require_pairs(experiment: Experiment, table: pd.DataFrame) -> None:
-    """See that every condition has a pair to compare.
+def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
+    """The experiment without the conditions that have no pair to compare; each is named on the way.
 
     Raises:
-        BadInputError: a condition has fewer than two converged networks.
+        BadInputError: no condition has two converged networks.
     """
+    counts = {condition.signature: len(converged(table, condition)) for condition in experiment.conditions}
     for condition in experiment.conditions:
-        count = len(converged(table, condition))
-        if count < 2:
-            raise BadInputError(
-                f"condition {condition.name} must have at least two converged networks, got {count}."
-            )
+        if counts[condition.signature] < 2:
+            found = counts[condition.signature]
+            print(f"left out: {condition.name}, converged networks: {found}, needed: 2", flush=True)
+    require(
+        max(counts.values()) >= 2,
+        "converged networks",
+        max(counts.values()),
+        f"at least two in some condition of {experiment.name}",
+    )
+
+    def kept(conditions: list[Condition]) -> list[Condition]:
+        return [condition for condition in conditions if counts[condition.signature] >= 2]
+
+    return dataclasses.replace(experiment, shared=kept(experiment.shared), swept=kept(experiment.swept))
 
 
 def activations(

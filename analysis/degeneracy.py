@@ -15,38 +15,46 @@ from degen.condition import Condition
 from degen.files import read_tensors, write_atomically
 from launch.conditions import Experiment
 
+MEANS = {"feature learning": ("weight_change", *MEASURES), "structure": ("participation", "sparsity")}
+"""Columns of the table of networks whose means are reported: what a factor is meant to move."""
 STATUSES = ("converged", "unconverged", "diverged")
 
 
 def degeneracy(
     experiment: Experiment, results: Results, table: pd.DataFrame, metrics: list[str], bootstrap: Bootstrap
 ) -> pd.DataFrame:
-    """The degeneracy table, as parquet and CSV.
+    """The degeneracy table, as parquet and CSV; conditions with a pair of converged networks are in it.
 
     Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
-    the value), converged, unconverged, diverged, missing. Measures:
+    the value), networks_for_10_percent (for an interval that narrow), converged, unconverged, diverged,
+    missing. Measures:
 
     - each pairwise metric: the mean over pairs of converged networks; <metric>_null, where there is one: the
       mean distance of a network from itself on other trials, which a distance must exceed to mean anything;
     - sigma_ood: population standard deviation of the OOD loss, and mean_ood, its mean;
       sigma_ood_<name> and mean_ood_<name> likewise on each further condition;
-    - weight_change: mean Frobenius norm of the change of the effective recurrent matrix;
-    - kernel_alignment, representation_alignment: means of KA and RA.
+    - sigma_test: the same on fresh trials as in training; sigma_ood says something of generalization as far
+      as it exceeds it;
+    - `MEANS`: means over networks (`analysis.gather.gather`, `analysis.feature_learning`).
     """
     rows: list[dict[str, Any]] = []
     for condition in experiment.conditions:
         networks = table[table["condition"] == condition.signature]
         counts = {status: int((networks["status"] == status).sum()) for status in STATUSES}
         counts["missing"] = len(experiment.seeds) - len(networks)
+        if counts["converged"] < 2:
+            continue
         known = {
             "task": condition.task_name,
             "condition": condition.signature,
             "label": condition.label,
-            "factor": condition.value(experiment.factor),
+            "factor": experiment.value(condition),
         }
         for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
             measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
-            rows.append(known | measured | {"networks": counts["converged"]} | counts)
+            needed = bootstrap.networks_for(value, low, high, counts["converged"])
+            extent = {"networks": counts["converged"], "networks_for_10_percent": needed}
+            rows.append(known | measured | extent | counts)
     found = pd.DataFrame(rows)
     made_from = fingerprint(found.to_csv(), dataclasses.asdict(bootstrap))
     is_new = read_table(results.degeneracy, made_from) is None
@@ -61,7 +69,8 @@ def _measures(
     condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
 ) -> list[tuple[str, str, tuple[float, float, float]]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
-    measured = []
+    test = good["test_loss"].to_numpy(np.float64)
+    measured = [("behaviour", "sigma_test", bootstrap.deviation(test))]
     for column in [name for name in good.columns if name.startswith("ood_loss")]:
         ood, which = good[column].to_numpy(np.float64), column.removeprefix("ood_loss")
         measured.append(("behaviour", f"sigma_ood{which}", bootstrap.deviation(ood)))
@@ -71,8 +80,9 @@ def _measures(
         measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
         if "null" in arrays:
             measured.append((metadata["level"], f"{name}_null", bootstrap.mean(arrays["null"].numpy())))
-    turned = [(name, good[name].to_numpy(np.float64)) for name in ("weight_change", *MEASURES)]
-    return measured + [("feature learning", name, bootstrap.mean(values)) for name, values in turned]
+    for level, columns in MEANS.items():
+        measured += [(level, column, bootstrap.mean(good[column].to_numpy(np.float64))) for column in columns]
+    return measured
 
 
 def as_text(table: pd.DataFrame, level: float) -> str:

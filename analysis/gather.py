@@ -95,8 +95,9 @@ def gather(
 
     Columns: condition (signature), label, task, factor, seed, status, epochs, epochs_to_threshold,
     final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
-    ood_loss_<name> (on further conditions), weight_change (Frobenius norm of the change of the effective
-    recurrent matrix), made_from.
+    ood_loss_<name> (on further conditions), weight_change and weight_norm (Frobenius norms of the change of
+    the effective recurrent matrix and of the final one), participation (ratio of its singular values:
+    (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from.
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -122,7 +123,7 @@ def gather(
             if row is None:
                 row = _row(folder.condition, network, tests()) | {"made_from": made_from}
                 computed += 1
-            rows.append(row | {"factor": folder.condition.value(experiment.factor)})
+            rows.append(row | {"factor": experiment.value(folder.condition)})
             histories.append(_history(folder.condition, network))
     table = pd.DataFrame(rows)
     made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
@@ -153,7 +154,10 @@ def _trials(condition: Condition, ood: Trialset, further: FurtherOOD) -> dict[st
 
 def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) -> dict[str, Any]:
     solved = epochs_to_threshold(network.history.loss, condition.training)
-    change = condition.model.recurrent(network.weights) - condition.model.recurrent(network.initial)
+    recurrent = condition.model.recurrent(network.weights)[0]
+    change = recurrent - condition.model.recurrent(network.initial)[0]
+    # A decomposition of a matrix that is not finite would raise.
+    singular = torch.linalg.svdvals(recurrent.where(recurrent.isfinite().all(), 0.0))
     return {
         "condition": condition.signature,
         "label": condition.label,
@@ -167,6 +171,9 @@ def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) ->
         "final_loss": network.history.loss[-1],
         **{name: _loss(condition, network, trials) for name, trials in tests.items()},
         "weight_change": float(torch.linalg.matrix_norm(change)),
+        "weight_norm": float(torch.linalg.matrix_norm(recurrent)),
+        "participation": float(singular.sum().square() / singular.square().sum()),
+        "sparsity": float((recurrent.abs() < 0.01 * recurrent.abs().max()).float().mean()),
     }
 
 

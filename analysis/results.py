@@ -7,6 +7,7 @@ results/<experiment>/
     activations/<signature>.safetensors  hidden states on the probe (activations)
     matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
     degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
+    trajectories.parquet                 trials and slow points of single networks (trajectories)
     figures/*.pdf, *.png
 """
 
@@ -61,6 +62,10 @@ class Results:
     @property
     def degeneracy(self) -> Path:
         return self.path / "degeneracy.parquet"
+
+    @property
+    def trajectories(self) -> Path:
+        return self.path / "trajectories.parquet"
 
     @property
     def figures(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,29 +37,49 @@ class Bootstrap:
 
         A network drawn twice makes no pair with itself: its distance of 0 would pull the mean down.
         """
-        counts = self._counts(len(distances))
-        pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
-        means = ((counts @ distances) * counts).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
         n = len(distances)
-        return (float(distances.sum() / (n * (n - 1))), *self._interval(means))
+        return (float(distances.sum() / (n * (n - 1))), *self.interval(self.mean_distance_draws(distances)))
 
     def mean(self, values: Array) -> tuple[float, float, float]:
         """Mean of one value a network, and its interval."""
-        return (float(values.mean()), *self._interval(self._counts(len(values)) @ values / len(values)))
+        return (float(values.mean()), *self.interval(self.mean_draws(values)))
 
     def deviation(self, values: Array) -> tuple[float, float, float]:
         """Population standard deviation of one value a network (section 2.3.1), and its interval."""
+        return (float(values.std()), *self.interval(self.deviation_draws(values)))
+
+    def networks_for(self, value: float, low: float, high: float, networks: int) -> float:
+        """Networks that an interval of plus or minus 10 % of the value takes; NaN for a value of 0.
+
+        Half an interval narrows as one over the square root of the number of networks.
+        """
+        return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2) if value else math.nan
+
+    def mean_distance_draws(self, distances: Array) -> Array:
+        """The mean over pairs in each bootstrap sample; NaN where all networks drawn are the same one."""
+        counts = self._counts(len(distances))
+        pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+        sums = ((counts @ distances) * counts).sum(axis=1)
+        return np.divide(sums, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+    def mean_draws(self, values: Array) -> Array:
+        """The mean in each bootstrap sample."""
+        return self._counts(len(values)) @ values / len(values)
+
+    def deviation_draws(self, values: Array) -> Array:
+        """The population standard deviation in each bootstrap sample."""
         shares = self._counts(len(values)) / len(values)
         # About the overall mean, or the two moments would cancel where the spread is small.
         centred = values - values.mean()
         variances = shares @ centred**2 - (shares @ centred) ** 2
-        return (float(values.std()), *self._interval(np.sqrt(np.maximum(variances, 0.0))))
+        return np.sqrt(np.maximum(variances, 0.0))
 
     def _counts(self, n: int) -> Array:
         """How often each network is drawn: (samples, networks)."""
         generator = np.random.default_rng(self.seed)
         return generator.multinomial(n, np.full(n, 1 / n), size=self.n_samples).astype(np.float64)
 
-    def _interval(self, values: Array) -> tuple[float, float]:
-        low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
+    def interval(self, draws: Array) -> tuple[float, float]:
+        """The percentile interval of a statistic's bootstrap samples, those that are NaN left out."""
+        low, high = np.nanquantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high)

@@ -29,6 +29,7 @@ PARTS: dict[str, type] = {
     "training": Training,
     "regularizer": Regularizer,
 }
+_SHORT = {"width": "parameterization.width", "gamma": "parameterization.gamma"}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -99,14 +100,20 @@ class Condition:
             BadInputError: there is no such value.
         """
         node: Any = self.config
-        for word in {"width": "parameterization.width", "gamma": "parameterization.gamma"}.get(
-            path, path
-        ).split("."):
+        for word in _SHORT.get(path, path).split("."):
             require(
                 isinstance(node, dict) and word in node, "factor", path, f"a field of condition {self.name}"
             )
             node = node[word]
         return node
+
+    def has(self, path: str) -> bool:
+        """Whether there is a value at a dotted path of `config`."""
+        try:
+            self.value(path)
+        except BadInputError:
+            return False
+        return True
 
 
 def snake_case(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from degen.condition import Condition
 from degen.errors import require
+from degen.training import Unregularized
 from launch.cli import compose, grid
 
 
@@ -17,46 +18,97 @@ class Experiment:
 
     Attributes:
         name: the name of its file.
-        factor: dotted path of the swept value within a condition.
+        factor: dotted paths of the swept value within a condition; each condition has one of them.
         label: the factor in words, for figures.
-        conditions: in the order of the file.
+        shared: conditions that stand at the start of the axis and are another experiment's own.
+        swept: its own conditions, in the order of the file.
         seeds: of each condition.
+        scale: the name of the scale (`conf/scale/`).
+        trajectories: whether single networks' trajectories are to be drawn.
     """
 
     name: str
-    factor: str
+    factor: list[str]
     label: str
-    conditions: list[Condition]
+    shared: list[Condition]
+    swept: list[Condition]
     seeds: list[int]
+    scale: str
+    trajectories: bool
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """All of them, shared ones first."""
+        return [*self.shared, *self.swept]
+
+    def value(self, condition: Condition) -> Any:
+        """The swept value of a condition; the strength of no penalty is 0.
+
+        Raises:
+            BadInputError: it has none.
+        """
+        if self.factor == ["regularizer.strength"] and isinstance(condition.regularizer, Unregularized):
+            return 0.0
+        held = [path for path in self.factor if condition.has(path)]
+        return condition.value((held or self.factor)[0])
 
 
-def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
-    """All conditions of `conf/experiment/<name>.yaml`, each built and checked.
+def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
+    """The experiments of `conf/experiment/<name>.yaml`: itself, or those that it lists.
 
     Args:
         overrides: further overrides of every condition, as on the command line of `launch.train`.
 
     Raises:
-        BadInputError: a condition is not allowed, or two are the same.
+        BadInputError: a condition is not allowed, or two of an experiment are the same.
+    """
+    settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
+    return [experiment(each, overrides) for each in settings.get("of", [name])]
+
+
+def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment of a file that lists no others. Arguments and errors as for `experiments`.
+
+    Conditions of tasks that the scale leaves out are left out.
     """
     base = compose("train", [f"experiment={name}", *overrides])
-    settings = base["experiment"]
-    conditions = []
-    for line in settings["grids"]:
-        for combination in grid(line):
-            # The user's own overrides come last: they win.
-            config = compose("train", [f"experiment={name}", *combination, *overrides])
-            conditions.append(Condition.from_config(config))
-    signatures = [condition.signature for condition in conditions]
+    settings, scale = base["experiment"], base["scale"]
+    require("of" not in settings, "experiment", name, "a single one, not a list of them")
+    factor = settings["factor"]
+
+    def expanded(grids: list[list[str]]) -> list[Condition]:
+        # The user's own overrides come last: they win.
+        combinations = [combination for line in grids for combination in grid(line)]
+        given = [[f"experiment={name}", *combination, *overrides] for combination in combinations]
+        conditions = [Condition.from_config(compose("train", each)) for each in given]
+        return [condition for condition in conditions if condition.task_name not in scale["without"]]
+
+    chosen = Experiment(
+        name=name,
+        factor=[factor] if isinstance(factor, str) else factor,
+        label=settings["label"],
+        shared=expanded(settings.get("shared", [])),
+        swept=expanded(settings["grids"]),
+        seeds=parse_seeds(base["seeds"]),
+        scale=scale["name"],
+        trajectories=settings.get("trajectories", False),
+    )
+    require(chosen.conditions != [], "experiment", name, f"one that the scale {chosen.scale} keeps")
+    signatures = [condition.signature for condition in chosen.conditions]
     require(
         len(set(signatures)) == len(signatures),
         "experiment.grids",
-        [condition.label for condition in conditions],
+        [condition.label for condition in chosen.conditions],
         "conditions that differ",
     )
-    for condition in conditions:
-        condition.value(settings["factor"])
-    return Experiment(name, settings["factor"], settings["label"], conditions, parse_seeds(base["seeds"]))
+    for condition in chosen.conditions:
+        chosen.value(condition)
+    return chosen
+
+
+def distinct(chosen: Sequence[Experiment]) -> list[Condition]:
+    """The conditions of several experiments, each once: what there is to train."""
+    return list({condition.signature: condition for one in chosen for condition in one.conditions}.values())
 
 
 def parse_seeds(seeds: Any) -> list[int]:

@@ -24,7 +24,7 @@ from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
 from launch.cli import compose, entrypoint, grid, one_sentence_ends, require_folder, resolved
-from launch.conditions import experiment, parse_seeds
+from launch.conditions import distinct, experiments, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
 
@@ -59,7 +59,7 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
     else:
         chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
         given = [text for text in overrides if not text.startswith("experiment=")]
-        conditions = experiment(chosen[-1], given).conditions
+        conditions = distinct(experiments(chosen[-1], given))
     folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
     for folder in folders:
         folder.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,19 @@ from degen.condition import Condition, snake_case
 from degen.errors import BadInputError
 from degen.training import Regularizer
 from launch.cli import CONF, compose
-from launch.conditions import experiment
+from launch.conditions import Experiment, distinct, experiment, experiments
 from tests.conftest import build
 
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
+
+
+@functools.cache
+def all_of(name: str, scale: str = "full") -> list[Experiment]:
+    """The experiments of a file, composed once."""
+    if name in ("paper", "appendix"):
+        listed = compose("train", [f"experiment={name}"])["experiment"]["of"]
+        return [one for each in listed for one in all_of(each, scale)]
+    return experiments(name, [f"scale={scale}"])
 
 
 def files(group: str) -> list[str]:
@@ -221,7 +231,7 @@ def test_the_tables_of_the_specification_are_in_the_files():
         "sine_wave": (0.0005, "Constant", 500, 32, 1.0, 0.05, 100),
         "path_integration": (0.001, "ReduceOnPlateau", 1000, 64, 0.1, 0.05, 100),
     }
-    assert sorted(table) == files("task")
+    assert sorted([*table, "lorenz96"]) == files("task")  # not one of the paper's four
     for task, row in table.items():
         condition = build(f"task={task}", "parameterization=mup")
         training = condition.training
@@ -239,15 +249,54 @@ def test_the_tables_of_the_specification_are_in_the_files():
     assert (plateau.decay, plateau.patience) == (0.5, 40)
 
 
+@pytest.mark.parametrize("scale", files("scale"))
 @pytest.mark.parametrize("name", files("experiment"))
-def test_every_experiment_builds_conditions_that_differ_in_its_factor(name):
-    swept = experiment(name)
-    assert len(swept.conditions) > 1
-    assert len({condition.signature for condition in swept.conditions}) == len(swept.conditions)
-    values = [condition.value(swept.factor) for condition in swept.conditions]
-    assert len(set(map(str, values))) > 1
+def test_every_experiment_builds_conditions_that_differ_in_its_factor(name, scale):
+    if (name, scale) == ("path_integration_pilot", "reduced"):
+        with pytest.raises(BadInputError, match="experiment must be one that the scale reduced keeps"):
+            experiments(name, ["scale=reduced"])
+        return
+    for swept in all_of(name, scale):
+        assert len({condition.signature for condition in swept.conditions}) == len(swept.conditions)
+        assert len({str(swept.value(condition)) for condition in swept.conditions}) > 1
+        assert (swept.scale, swept.name in (name, *files("experiment"))) == (scale, True)
     lines = (Path(CONF) / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert len(lines) <= 25
+
+
+def test_the_paper_has_68_conditions_and_3400_networks_and_shared_ones_are_trained_once():
+    paper = all_of("paper")
+    counts = {one.name: len(one.swept) for one in paper}
+    assert counts == {  # 15 + 15 + 12 + 26 (SPEC, section 5)
+        "task_complexity": 12,
+        "memory_demand": 2,
+        "auxiliary_loss": 1,
+        "feature_learning": 15,
+        "network_size": 12,
+        "low_rank": 13,
+        "sparsity": 13,
+    }
+    assert sum(len(one.swept) * len(one.seeds) for one in paper) == 3400
+    # gamma 1 at 128 units is both of feature_learning and of network_size, for four tasks; the conditions
+    # that other experiments share are all own ones of task_complexity.
+    assert len(distinct(paper)) == 68 - 4
+    own = {condition.signature for condition in paper[0].swept}
+    assert all(condition.signature in own for one in paper for condition in one.shared)
+
+
+def test_an_axis_of_penalties_starts_at_none():
+    (swept,) = all_of("low_rank")
+    assert {swept.value(condition) for condition in swept.shared} == {0.0}
+    assert all(swept.value(condition) > 0 for condition in swept.swept)
+
+
+def test_a_scale_changes_no_condition_of_another():
+    full = {condition.signature for condition in distinct(all_of("paper"))}
+    assert not full & {condition.signature for condition in distinct(all_of("paper", "reduced"))}
+    for task in files("task"):
+        assert build(f"task={task}").signature == build(f"task={task}", "scale=full").signature
+    # A width that is asked for wins over that of the scale.
+    assert build("task=sine_wave", "scale=reduced", "width=100").model.width == 100
 
 
 def test_overrides_of_an_experiment_reach_every_condition_and_win():
@@ -256,6 +305,11 @@ def test_overrides_of_an_experiment_reach_every_condition_and_win():
     assert swept.seeds == [3, 4]
     with pytest.raises(BadInputError, match=r"experiment.grids must be conditions that differ"):
         experiment("demo", ["task.channels=1"])
+
+
+def test_a_list_of_experiments_is_no_experiment():
+    with pytest.raises(BadInputError, match="experiment must be a single one, not a list of them"):
+        experiment("paper")
 
 
 @pytest.mark.parametrize("group", ["width", "gamma"])
@@ -274,10 +328,10 @@ def test_width_and_gamma_take_any_number_that_has_no_file(width, gamma):
 
 def test_no_file_of_a_group_is_left_out_of_these_tests():
     groups = {folder.name for folder in Path(CONF).iterdir() if folder.is_dir()}
-    own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma"}
+    own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma", "scale"}
     assert own <= groups
     # Those of the analysis and of launchers are tested there.
-    assert groups - own <= {"metric", "hydra"}
+    assert groups - own <= {"metric", "hydra", "scaled"}
 
 
 def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():

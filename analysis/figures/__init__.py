@@ -13,7 +13,7 @@ from launch.conditions import Experiment
 def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     """Draw the figures of an experiment; nothing where they are there, made from the same files."""
     titles = {
-        c.signature: f"{c.task_name}, {experiment.label} = {c.value(experiment.factor)}"
+        c.signature: f"{c.task_name}, {experiment.label} = {experiment.value(c)}"
         for c in experiment.conditions
     }
     thresholds = {condition.signature: condition.training.threshold for condition in experiment.conditions}

@@ -16,11 +16,14 @@ _WORDS = {
     "pif_unaligned": "PIF, unaligned",
     "pif_initial": "PIF at initialization",
     "svcca": "1 - SVCCA",
+    "sigma_test": "s.d. of test loss",
     "sigma_ood": "s.d. of OOD loss",
     "mean_ood": "mean OOD loss",
     "weight_change": "weight change",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation alignment",
+    "participation": "participation of singular values",
+    "sparsity": "share of weights near 0",
 }
 
 

@@ -3,7 +3,8 @@
 from degen.tasks.base import Task, Trials
 from degen.tasks.delayed_discrimination import DelayedDiscrimination
 from degen.tasks.flip_flop import FlipFlop
+from degen.tasks.lorenz96 import Lorenz96
 from degen.tasks.path_integration import PathIntegration
 from degen.tasks.sine_wave import SineWave
 
-__all__ = ["DelayedDiscrimination", "FlipFlop", "PathIntegration", "SineWave", "Task", "Trials"]
+__all__ = ["DelayedDiscrimination", "FlipFlop", "Lorenz96", "PathIntegration", "SineWave", "Task", "Trials"]

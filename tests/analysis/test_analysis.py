@@ -27,8 +27,10 @@ METRICS = {
 }
 LEVELS = METRICS | {
     "dsa_null": "dynamics",
+    "sigma_test": "behaviour",
     **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
+    **dict.fromkeys(("participation", "sparsity"), "structure"),
 }
 
 
@@ -62,7 +64,7 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 30
+    assert len(found) == len(pairs) == 36
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
@@ -179,7 +181,7 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
         "feature learning: 8 networks, 0 of them new",
     ]
     assert lines[3:8] == [f"matrices: {name} of 2 conditions, 0 of 1 tasks new" for name in METRICS]
-    assert "degeneracy: 30 values, unchanged" in lines
+    assert "degeneracy: 36 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
 
 
@@ -210,6 +212,15 @@ def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analys
     assert "gather: 13 networks, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
+
+
+def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_measured(place, analyse):
+    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
+        path.unlink()
+    lines = analyse().stdout.splitlines()
+    name = run_folders(place)[0].name
+    assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
+    assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}
 
 
 def test_an_interrupted_stage_is_made_up_for(place, analyse):

@@ -180,6 +180,13 @@ def test_choice_on_linear_data_has_no_error_and_names_the_candidates():
     assert set(choice.curve["lag"]) == {1, 2}
 
 
+def test_wide_networks_beside_a_narrow_one_get_as_many_components_as_that_has_units():
+    noise = torch.randn(2, 20, 40, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wide, narrow = noise[0], noise[1, ..., :4]
+    assert dsa.choose([wide, wide], lags=(1,), ranks=(2,)).settings.n_components == 12
+    assert dsa.choose([wide, narrow], lags=(1,), ranks=(2,)).settings.n_components == 4
+
+
 def driven_system(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hidden states and inputs (trials, time, ...) of h' = A h + D u', and A."""
     generator = torch.Generator().manual_seed(seed)

@@ -18,6 +18,7 @@ VARIANTS = [
     ("task=delayed_discrimination", "task.channels=1"),
     ("task=delayed_discrimination", "task.channels=3", "task.auxiliary_loss=true"),
     ("task=delayed_discrimination", "task.longest_delay=40", "task.n_steps=70"),
+    ("task=lorenz96", "task.channels=5"),
     *(
         ("task=path_integration", f"task.dimensions={d}", f"task.heading={heading}", f"task.start={start}")
         for d in (2, 3)
@@ -92,7 +93,7 @@ def test_the_out_of_distribution_version_takes_the_same_network(overrides):
     there.generate(2, Stream.named([0], "test"))
 
 
-@pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration"])
+@pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration", "lorenz96"])
 def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs(name):
     here = task(f"task={name}")
     there = here.ood()
@@ -128,6 +129,12 @@ def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs
         ("delayed_discrimination", "response_steps", 0),
         ("delayed_discrimination", "auxiliary_loss", "yes"),
         ("delayed_discrimination", "auxiliary_scale", 0.0),
+        ("lorenz96", "channels", 3),
+        ("lorenz96", "n_steps", 0),
+        ("lorenz96", "forcing", 0.0),
+        ("lorenz96", "time_step", 0.2),
+        ("lorenz96", "settling_steps", -1),
+        ("lorenz96", "noise_std", 0.0),
         ("path_integration", "dimensions", 4),
         ("path_integration", "n_steps", 0),
         ("path_integration", "heading", "compass"),

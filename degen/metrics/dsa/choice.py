@@ -42,9 +42,10 @@ def choose(
 ) -> Choice:
     """Components, lag and rank for all networks of a task, on the reconstruction of held-out trials.
 
-    The number of components is the most that any network needs for `variance`. Every pair of lag and rank is
-    then fitted on the first trials and predicts, on the others, the principal coordinates one step ahead; all
-    lags predict the same steps. App. D.1 of the paper minimizes this error over the lag, at full rank.
+    The number of components is the most that any network needs for `variance`, but no more than the narrowest
+    network has units: operators of one size are what can be compared. Every pair of lag and rank is then
+    fitted on the first trials and predicts, on the others, the principal coordinates one step ahead; all lags
+    predict the same steps. App. D.1 of the paper minimizes this error over the lag, at full rank.
 
     Args:
         activations: (networks, trials, time, units), or a list of (trials, time, units).
@@ -61,7 +62,8 @@ def choose(
     networks = to_networks("activations", activations, 3)
     for index, states in enumerate(networks):
         require(states.shape[0] >= 2, f"trials of network {index}", states.shape[0], "at least 2")
-    k = max(n_components(states, variance=variance) for states in networks)
+    needed = max(n_components(states, variance=variance) for states in networks)
+    k = min(needed, *(states.shape[2] for states in networks))
     candidates = _candidates(k, lags, ranks)
     scores = spread(lambda states: _errors(states, k, candidates, held_out), networks, networks[0].device)
     rows = [

@@ -1,0 +1,179 @@
+"""Trends of degeneracy along a factor: effect sizes, intervals and permutation tests (SPEC, section 7).
+
+The networks of a condition are what is drawn, not its pairs. A degeneracy, whether a mean over pairs or a
+deviation, becomes one number a network, its jackknife pseudo-value (Efron & Tibshirani 1993, chapter 11):
+
+.. math:: v_i = n U - (n - 1) U_{-i}
+
+whose mean is (nearly) U and whose scatter is that of U. A network's plain mean distance to the others has the
+right mean, too, but half the scatter: tests on it would find trends that are not there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.statistics import Bootstrap
+from degen.errors import require, require_integer
+
+Array = NDArray[np.float64]
+
+
+def distance_pseudo_values(distances: Array) -> Array:
+    """Pseudo-values (networks,) of the mean over pairs of a distance matrix (networks, networks).
+
+    Raises:
+        BadInputError: fewer than three networks.
+    """
+    n = len(distances)
+    require_integer("networks of a condition", n, 3)
+    rows = distances.sum(axis=1)
+    total = rows.sum()
+    return total / (n - 1) - (total - 2 * rows) / (n - 2)
+
+
+def deviation_pseudo_values(values: Array) -> Array:
+    """Pseudo-values (networks,) of the population standard deviation of one value a network.
+
+    Raises:
+        BadInputError: fewer than three networks.
+    """
+    n = len(values)
+    require_integer("networks of a condition", n, 3)
+    without = np.array([np.delete(values, i).std() for i in range(n)])
+    return n * values.std() - (n - 1) * without
+
+
+@dataclasses.dataclass(frozen=True)
+class Trend:
+    """A degeneracy along a factor, from the lowest to the highest condition.
+
+    Attributes:
+        effect: natural logarithm of the ratio of the ends of the line that is fitted to the logarithms of
+            the conditions' degeneracies, conditions evenly spaced in their order; above 0 it rises.
+        low, high: its interval, by bootstrap over the networks of each condition.
+        p: two-sided, of the permutation test of no trend.
+        spearman: rank correlation of factor and degeneracy over the conditions.
+        networks: in all conditions together.
+    """
+
+    effect: float
+    low: float
+    high: float
+    p: float
+    spearman: float
+    networks: int
+
+    @property
+    def change(self) -> float:
+        """The effect as a relative change over the whole axis: 0.5 is half as much again."""
+        return float(np.expm1(self.effect))
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One task's conditions along a factor, lowest first.
+
+    Attributes:
+        values: the degeneracy of each condition.
+        draws: (conditions, samples), what the bootstrap made of it.
+        pseudo_values: of each condition, (networks,).
+    """
+
+    values: Array
+    draws: Array
+    pseudo_values: list[Array]
+
+    def __post_init__(self) -> None:
+        require(len(self.values) >= 2, "conditions of an axis", len(self.values), "at least 2")
+
+
+def distance_axis(matrices: Sequence[Array], bootstrap: Bootstrap) -> Axis:
+    """The axis of mean distances: a matrix (networks, networks) for each condition."""
+    values = np.array([matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in matrices])
+    draws = np.stack([bootstrap.mean_distance_draws(matrix) for matrix in matrices])
+    return Axis(values, draws, [distance_pseudo_values(matrix) for matrix in matrices])
+
+
+def deviation_axis(groups: Sequence[Array], bootstrap: Bootstrap) -> Axis:
+    """The axis of population standard deviations: values (networks,) for each condition."""
+    draws = np.stack([bootstrap.deviation_draws(values) for values in groups])
+    return Axis(
+        np.array([values.std() for values in groups]), draws, [deviation_pseudo_values(v) for v in groups]
+    )
+
+
+def mean_axis(groups: Sequence[Array], bootstrap: Bootstrap) -> Axis:
+    """The axis of means: values (networks,) for each condition."""
+    draws = np.stack([bootstrap.mean_draws(values) for values in groups])
+    return Axis(np.array([values.mean() for values in groups]), draws, list(groups))
+
+
+def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Trend:
+    """The trend of one axis, or the mean trend of several (tasks), each with the same weight.
+
+    The test permutes networks between the conditions of an axis and compares studentized slopes of the mean
+    pseudo-values, so that conditions may differ in their scatter (Janssen 1997, Statistics & Probability
+    Letters 36); it is one for all axes together.
+    """
+    effects = np.array([_slope(np.log(axis.values)) for axis in axes])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = np.mean([_slope(np.log(axis.draws)) for axis in axes], axis=0)
+    low, high = bootstrap.interval(drawn[np.isfinite(drawn)])
+    generator = np.random.default_rng(bootstrap.seed)
+    observed = sum(float(_studentized(*_flat(axis))[0]) for axis in axes)
+    permuted = sum(_permuted(axis, generator, n_permutations) for axis in axes)
+    extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
+    ranks = [_spearman(axis.values) for axis in axes]
+    return Trend(
+        effect=float(effects.mean()),
+        low=low,
+        high=high,
+        p=float((1 + extreme) / (1 + n_permutations)),
+        spearman=float(np.mean(ranks)),
+        networks=sum(len(values) for axis in axes for values in axis.pseudo_values),
+    )
+
+
+def _positions(conditions: int) -> Array:
+    """Evenly spaced over one unit, centred."""
+    return np.linspace(-0.5, 0.5, conditions)
+
+
+def _slope(values: Array) -> Array:
+    """Of a line through the conditions (conditions, ...), which stand on one unit of length."""
+    positions = _positions(len(values))
+    return np.tensordot(positions, values, axes=(0, 0)) / (positions**2).sum()
+
+
+def _flat(axis: Axis) -> tuple[Array, NDArray[np.intp]]:
+    """All pseudo-values (1, networks) and the condition (networks,) each belongs to."""
+    labels = np.repeat(np.arange(len(axis.values)), [len(values) for values in axis.pseudo_values])
+    return np.concatenate(axis.pseudo_values)[None], labels
+
+
+def _studentized(values: Array, labels: NDArray[np.intp]) -> Array:
+    """Slope over its standard error, of each row of values (rows, networks)."""
+    positions = _positions(labels.max() + 1)
+    members = [values[:, labels == condition] for condition in range(labels.max() + 1)]
+    slope = sum(place * group.mean(axis=1) for place, group in zip(positions, members, strict=True))
+    variance = sum(
+        place**2 * group.var(axis=1, ddof=1) / group.shape[1]
+        for place, group in zip(positions, members, strict=True)
+    )
+    return slope / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
+
+
+def _permuted(axis: Axis, generator: np.random.Generator, n_permutations: int) -> Array:
+    values, labels = _flat(axis)
+    rows = np.repeat(values, n_permutations, axis=0)
+    return _studentized(generator.permuted(rows, axis=1), labels)
+
+
+def _spearman(values: Array) -> float:
+    ranks = values.argsort().argsort()
+    return float(np.corrcoef(np.arange(len(values)), ranks)[0, 1])

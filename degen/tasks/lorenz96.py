@@ -1,0 +1,89 @@
+"""Next-step prediction of the Lorenz-96 system (beyond the paper's four tasks; App. E of its version 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from degen.errors import require_integer, require_number
+from degen.streams import Stream
+from degen.tasks.base import Task, Trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lorenz96(Task):
+    r"""The input is the state of the system, the target its state a step later.
+
+    .. math:: \dot x_i = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F
+
+    on a ring of sites (Lorenz 1996), integrated by the classical Runge-Kutta method of fourth order. States
+    are divided by F, which makes them of size 1.
+
+    Args:
+        channels: sites; as many inputs and outputs.
+        n_steps: time steps of a trial.
+        forcing: F; chaotic at 8 for most numbers of sites from 5 on.
+        time_step: between the steps of a trial.
+        settling_steps: steps before a trial starts, from the fixed point x_i = F with noise on it.
+        noise_std: of that noise.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+    """
+
+    channels: int
+    n_steps: int
+    forcing: float
+    time_step: float
+    settling_steps: int
+    noise_std: float
+
+    def __post_init__(self) -> None:
+        require_integer("task.channels", self.channels, 4)
+        require_integer("task.n_steps", self.n_steps, 1)
+        require_number("task.forcing", self.forcing, above=0.0)
+        # Above this the integration is not stable at F = 8.
+        require_number("task.time_step", self.time_step, above=0.0, maximum=0.1)
+        require_integer("task.settling_steps", self.settling_steps, 0)
+        require_number("task.noise_std", self.noise_std, above=0.0)
+
+    @property
+    def n_inputs(self) -> int:
+        return self.channels
+
+    @property
+    def n_outputs(self) -> int:
+        return self.channels
+
+    @property
+    def variant(self) -> str:
+        return f"{self.channels}sites"
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        state = self.forcing + self.noise_std * stream.normal(n_trials, self.channels)
+        for _ in range(self.settling_steps):
+            state = self._advance(state)
+        states = [state]
+        for _ in range(self.n_steps):
+            states.append(self._advance(states[-1]))
+        scaled = torch.stack(states, dim=-2) / self.forcing
+        return Trials(scaled[..., :-1, :].contiguous(), scaled[..., 1:, :].contiguous())
+
+    def _advance(self, state: Tensor) -> Tensor:
+        """One Runge-Kutta step of states (..., sites)."""
+        half = self.time_step / 2
+        first = self._velocity(state)
+        second = self._velocity(state + half * first)
+        third = self._velocity(state + half * second)
+        fourth = self._velocity(state + self.time_step * third)
+        return state + self.time_step / 6 * (first + 2 * second + 2 * third + fourth)
+
+    def _velocity(self, state: Tensor) -> Tensor:
+        after, before, two_before = (state.roll(shift, dims=-1) for shift in (-1, 1, 2))
+        return (after - two_before) * before - state + self.forcing
+
+    def ood(self) -> Lorenz96:
+        """Twice the trial."""
+        return dataclasses.replace(self, n_steps=2 * self.n_steps)

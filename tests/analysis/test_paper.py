@@ -1,0 +1,265 @@
+"""From tiny networks of real experiments to Table 1, the numbered figures and the report."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figures.paper import FIGURES, NUMBERS
+from analysis.verdict import LEVELS, MEASURES
+from degen.storage import RunFolder
+from launch.conditions import experiment
+from tests.analysis.conftest import SMALL, store
+from tests.conftest import Launched, refusal
+
+TINY = (
+    "scale=reduced",
+    "scale.width=8",
+    'scale.widths="6,8,10"',
+    "training.batch=8",
+    "training.steps_per_epoch=2",
+    "training.max_epochs=3",
+    "training.threshold=10",  # solved from the start
+    "training.extra_epochs=1",
+    "seeds=4",
+)
+OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"
+EXPERIMENTS = ("auxiliary_loss", "network_size")
+PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutations.n_permutations=99", SMALL[2])
+
+
+def run(place: Path, module: str, *arguments: str) -> Launched:
+    launched = Launched(arguments, place, module=module)
+    assert launched.wait() == 0, launched.stderr
+    return launched
+
+
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs, results and report of two experiments; one condition has an unconverged network."""
+    place = tmp_path_factory.mktemp("paper")
+    for name in EXPERIMENTS:
+        run(place, "launch.train", f"experiment={name}", *TINY)
+    widest = experiment("network_size", TINY).conditions[2]
+    folder = RunFolder.of(place / "runs", widest)
+    (folder.path / "networks" / "00003.safetensors").unlink()
+    store(folder, 3, [20.0] * 3)
+    for name in EXPERIMENTS:
+        run(place, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
+    (place / "printed").write_text(run(place, "analysis.paper", *PAPER).stdout)
+    return place
+
+
+@pytest.fixture(scope="session")
+def verdict(paper: Path) -> pd.DataFrame:
+    return pd.read_csv(paper / "results" / "verdict.csv")
+
+
+def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
+    measures = {(level, measure) for level, named in MEASURES.items() for measure in named}
+    for name, tasks in (
+        ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
+        ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "pooled"}),
+    ):
+        rows = verdict[verdict["experiment"] == name]
+        assert set(rows["task"]) == tasks
+        for _, group in rows.groupby("task"):
+            assert set(zip(group["level"], group["measure"], strict=True)) == measures
+    assert np.isfinite(verdict[["effect", "low", "high", "p", "spearman"]]).all(axis=None)
+    assert (verdict["low"] <= verdict["high"]).all()
+
+
+def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
+    rows = verdict[verdict["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
+    assert rows["networks"].to_dict() == {
+        "flip_flop": 11,
+        "delayed_discrimination": 12,
+        "sine_wave": 12,
+        "pooled": 35,
+    }
+    assert rows["left_out"].to_dict() == {
+        "flip_flop": 1,
+        "delayed_discrimination": 0,
+        "sine_wave": 0,
+        "pooled": 1,
+    }
+
+
+def test_normalizations_change_the_trend_by_what_they_divide_by(verdict):
+    rows = verdict[(verdict["experiment"] == "network_size") & (verdict["task"] == "sine_wave")]
+    effects = rows.set_index("measure")["effect"]
+    # Along 6, 8 and 10 units, the fitted line of log n^2 rises by 2 log (10 / 6).
+    assert 1 + effects["PIF / n^2"] == pytest.approx((1 + effects["PIF"]) * (6 / 10) ** 2)
+    assert (verdict[verdict["measure"] == "PIF / n^2"]["is_paper_measure"]).equals(
+        verdict[verdict["measure"] == "PIF / n^2"]["experiment"] == "network_size"
+    )
+
+
+def test_an_agreement_is_that_of_the_arrows_and_undecided_without_one(verdict):
+    assert (verdict.loc[verdict["level"] == "representation", "agreement"].isna()).all()
+    judged = verdict[verdict["level"].isin(LEVELS)]
+    expected = np.where(
+        judged["direction"] == "-",
+        "undecided",
+        np.where(judged["direction"] == judged["paper"], "yes", "no"),
+    )
+    assert judged["agreement"].tolist() == expected.tolist()
+    undecided = (judged["p"] >= 0.05) | ((judged["low"] <= 0) & (judged["high"] >= 0))
+    assert (undecided == (judged["direction"] == "-")).all()
+
+
+def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_the_reason(paper):
+    printed = (paper / "printed").read_text()
+    drawn = {path.stem for path in (paper / "results" / "figures").glob("*.pdf")}
+    for figure in FIGURES:
+        if figure.stem not in drawn:
+            assert f"not drawn: {figure.stem}: no results of " in printed
+    assert {
+        "figure-04-memory-demand-and-auxiliary-loss",
+        "figure-04-auxiliary-loss-attractors",
+        "figure-07-network-size",
+        "figure-10-representation-network-size",
+        "figure-13-behaviour-network-size",
+        "figure-20-kernel-alignment-by-width-flip-flop",
+        "figure-21-kernel-alignment-by-width-delayed-discrimination",
+        "figure-22-kernel-alignment-by-width-sine-wave",
+    } == drawn
+    for stem in drawn - {stem for stem in drawn if "kernel-alignment" in stem}:
+        png = paper / "results" / "figures" / f"{stem}.png"
+        assert matplotlib.image.imread(png)[..., :3].std() > 0.02
+
+
+def test_the_numbers_are_the_papers():
+    # 1 and 2 are schematic; 9 is that of `analysis.memory_demand`.
+    assert [*range(3, 9), *range(10, 30)] == NUMBERS
+
+
+def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    conf = place / "settings" / "experiment"
+    conf.mkdir(parents=True)
+    listed = "[auxiliary_loss, low_rank]"
+    (conf / "both.yaml").write_text(f"# @package _global_\nexperiment:\n  of: {listed}\n")
+    arguments = ("--config-dir", "settings", "experiment=both", OVERRIDES, *SMALL)
+    lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
+    assert lines[:2] == [
+        "left out: low_rank, no condition has two finished networks",
+        "gather: 8 networks, 0 of them new",
+    ]
+
+
+def test_one_figure_is_drawn_alone(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(place / "results" / "figures")
+    before = (place / "results" / "report.html").stat().st_mtime_ns
+    run(place, "analysis.paper", *PAPER, "figures=[7]", "report=false")
+    assert {path.name for path in (place / "results" / "figures").iterdir()} == {
+        "figure-07-network-size.pdf",
+        "figure-07-network-size.png",
+    }
+    assert (place / "results" / "report.html").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "allowed"),
+    [
+        (["figures=[2]"], "figures", "all or a list of numbers among 3, 4"),
+        (["figures=some"], "figures", "all or a list of numbers"),
+        (["results=nowhere"], "results", "a folder with the results of an experiment"),
+        (["permutations.n_permutations=3"], "permutations.n_permutations", "an integer of at least 19"),
+        (["experiments=[nothing]"], "experiment", "task_complexity"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
+    sentence = refusal(Launched((*PAPER, *arguments), paper, module="analysis.paper"))
+    assert sentence.startswith(f"{field} must be ")
+    assert allowed in sentence
+
+
+def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    next(place.glob("results/network_size/matrices/pif/*")).unlink()
+    launched = Launched(PAPER, place, module="analysis.paper")
+    assert launched.wait() == 2
+    assert re.search(
+        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", launched.stderr
+    )
+
+
+def test_trajectories_are_those_of_a_network_and_its_slow_points(paper):
+    table = pd.read_parquet(paper / "results" / "auxiliary_loss" / "trajectories.parquet")
+    for _, rows in table.groupby("condition"):
+        trials = rows[rows["trial"] >= 0]
+        assert len(trials) == 8 * 60
+        assert set(trials["value"].round(6)) <= {-1.0, 1.0}
+        slow = rows[rows["trial"] < 0]
+        # A network with small weights rests somewhere without input.
+        assert len(slow) >= 1
+        assert (slow["speed"] <= 1e-5).all()
+
+
+def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
+    table = pd.read_csv(paper / "results" / "pilot.csv")
+    assert table["experiment"].value_counts().to_dict() == {"network_size": 9, "auxiliary_loss": 2}
+    assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 4).all()
+    assert table["unconverged"].sum() == 1
+    assert (table["epochs"] == 1).all()
+
+
+# The report -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def report(paper: Path) -> str:
+    return (paper / "results" / "report.html").read_text()
+
+
+def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
+    assert report.index("Table 1, recomputed") < report.index("<h2>Figures</h2>")
+    assert report.count('src="data:image/png;base64,') == 8
+    assert not re.search(r"""(src|href)=["'](?!data:)""", report)
+    assert "@import" not in report
+    assert "url(" not in report
+    for words in ("Scale: <b>reduced</b>", "68,000 GPU-hours", "torch 2", "1 unconverged", "_target_"):
+        assert words in report
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium here: apt-get install chromium (.ci/run does)")
+    return found
+
+
+@pytest.mark.parametrize("width", [360, 1200], ids=["phone", "desk"])
+def test_a_browser_shows_the_report_within_the_width_of_the_screen(report, browser, tmp_path, width):
+    # In a frame of that width: a window of Chromium's cannot be as narrow as a phone. The script writes down
+    # what the browser made of the page.
+    script = """<script>onload = () => {
+        const page = document.querySelector("iframe").contentDocument, images = [...page.images];
+        document.title = JSON.stringify([page.documentElement.scrollWidth, page.documentElement.clientWidth,
+            images.filter(image => image.complete && image.naturalWidth > 0).length,
+            page.getElementById("verdict").rows.length]) }</script>"""
+    frame = f'<iframe style="border:0;width:{width}px;height:700px" srcdoc="{html.escape(report)}"></iframe>'
+    page = tmp_path / "page.html"
+    page.write_text(f'<!doctype html><meta charset="utf-8"><title></title>{script}{frame}')
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [browser, *options, "--window-size=1300,900", "--virtual-time-budget=9000", "--dump-dom"]
+    ended = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120)
+    title = re.search(r"<title>(\[.*?\])</title>", ended.stdout)
+    assert title, ended.stderr
+    needed, there, images, rows = json.loads(title[1])
+    assert width - 20 <= there <= width  # a scroll bar
+    assert needed <= there  # nothing sticks out
+    assert (images, rows) == (8, 1 + len(EXPERIMENTS))

@@ -1,0 +1,138 @@
+"""Trends along a factor (SPEC, section 7), on simulated networks whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from analysis.statistics import Bootstrap
+from analysis.trends import (
+    Axis,
+    deviation_axis,
+    deviation_pseudo_values,
+    distance_axis,
+    distance_pseudo_values,
+    mean_axis,
+    trend,
+)
+from degen.errors import BadInputError
+
+BOOTSTRAP = Bootstrap(n_samples=400, level=0.9, seed=0)
+NETWORKS, CONDITIONS, EXPERIMENTS = 15, 3, 250
+
+
+def distances(generator: np.random.Generator, scale: float = 1.0, networks: int = NETWORKS) -> np.ndarray:
+    """Between points on a line, normally scattered: 2 scale / sqrt(pi) apart on average."""
+    points = scale * generator.standard_normal(networks)
+    return np.abs(points[:, None] - points[None, :])
+
+
+def naive(matrices: Sequence[np.ndarray]) -> Axis:
+    """Each network's mean distance to the others in place of its pseudo-value."""
+    axis = distance_axis(matrices, BOOTSTRAP)
+    return Axis(axis.values, axis.draws, [matrix.sum(axis=1) / (len(matrix) - 1) for matrix in matrices])
+
+
+def test_pseudo_values_average_to_the_mean_over_pairs_and_come_from_leaving_one_out():
+    matrix = distances(np.random.default_rng(0))
+    n = len(matrix)
+
+    def mean(kept: np.ndarray) -> float:
+        return float(matrix[np.ix_(kept, kept)].sum() / (len(kept) * (len(kept) - 1)))
+
+    everyone = np.arange(n)
+    expected = [n * mean(everyone) - (n - 1) * mean(np.delete(everyone, i)) for i in everyone]
+    assert distance_pseudo_values(matrix) == pytest.approx(expected)
+    assert distance_pseudo_values(matrix).mean() == pytest.approx(mean(everyone))
+
+
+def test_pseudo_values_scatter_like_the_degeneracy_itself():
+    generator = np.random.default_rng(1)
+    drawn = [distances(generator, networks=40) for _ in range(400)]
+    of_the_mean = np.std([matrix.sum() / (40 * 39) for matrix in drawn])
+    of_pseudo_values = np.mean([distance_pseudo_values(matrix).std(ddof=1) for matrix in drawn]) / 40**0.5
+    assert of_pseudo_values == pytest.approx(of_the_mean, rel=0.1)
+    values = generator.standard_normal((400, 40))
+    of_deviations = np.mean([deviation_pseudo_values(row).std(ddof=1) for row in values]) / 40**0.5
+    assert of_deviations == pytest.approx(values.std(axis=1).std(), rel=0.1)
+
+
+def test_without_a_trend_five_percent_are_called_one_and_far_more_where_pairs_count_as_independent():
+    generator = np.random.default_rng(2)
+    called = {"pseudo-values": 0, "mean distances": 0}
+    for _ in range(EXPERIMENTS):
+        matrices = [distances(generator) for _ in range(CONDITIONS)]
+        called["pseudo-values"] += trend([distance_axis(matrices, BOOTSTRAP)], BOOTSTRAP, 99).p <= 0.05
+        called["mean distances"] += trend([naive(matrices)], BOOTSTRAP, 99).p <= 0.05
+    assert 0.02 <= called["pseudo-values"] / EXPERIMENTS <= 0.09
+    assert called["mean distances"] / EXPERIMENTS > 0.2
+
+
+def test_without_a_trend_conditions_of_unequal_scatter_and_size_are_no_trend():
+    generator = np.random.default_rng(3)
+    called = 0
+    for _ in range(EXPERIMENTS):
+        groups = [generator.normal(0, scale, networks) for scale, networks in ((1, 25), (2, 12), (4, 12))]
+        called += trend([mean_axis([10 + group for group in groups], BOOTSTRAP)], BOOTSTRAP, 99).p <= 0.05
+    assert called / EXPERIMENTS <= 0.09
+
+
+def test_a_planted_trend_is_found_with_its_size_and_its_sign():
+    generator = np.random.default_rng(4)
+    held = 0
+    for _ in range(100):
+        found = trend(
+            [distance_axis([distances(generator, scale, 30) for scale in (1, 2, 4)], BOOTSTRAP)],
+            BOOTSTRAP,
+            99,
+        )
+        assert found.p <= 0.05
+        assert found.spearman == 1
+        held += found.low <= math.log(4) <= found.high
+    # 90 % but for chance and for what percentile intervals of 30 lack.
+    assert 0.78 <= held / 100 <= 0.97
+    assert found.change == pytest.approx(3, abs=1.5)
+    falling = trend(
+        [deviation_axis([np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])], BOOTSTRAP)], BOOTSTRAP, 99
+    )
+    assert falling.effect < 0
+
+
+def test_several_tasks_together_show_what_one_alone_does_not():
+    generator = np.random.default_rng(5)
+    axes = [
+        distance_axis([distances(generator, scale, 12) for scale in (1.0, 1.3)], BOOTSTRAP) for _ in range(6)
+    ]
+    alone = [trend([axis], BOOTSTRAP, 999) for axis in axes]
+    together = trend(axes, BOOTSTRAP, 999)
+    assert together.effect == pytest.approx(np.mean([one.effect for one in alone]))
+    assert together.p < np.median([one.p for one in alone])
+    assert together.high - together.low < min(one.high - one.low for one in alone)
+    assert together.networks == 6 * 2 * 12
+
+
+def test_opposite_trends_of_two_tasks_cancel():
+    generator = np.random.default_rng(6)
+    rising = [distances(generator, scale, 20) for scale in (1, 3)]
+    both = trend([distance_axis(rising, BOOTSTRAP), distance_axis(rising[::-1], BOOTSTRAP)], BOOTSTRAP, 199)
+    assert both.effect == pytest.approx(0)
+    assert both.p > 0.5
+
+
+def test_the_networks_needed_for_ten_percent_give_an_interval_of_ten_percent():
+    generator = np.random.default_rng(7)
+    bootstrap = Bootstrap(n_samples=2000, level=0.95, seed=0)
+    needed = bootstrap.networks_for(*bootstrap.mean_distance(distances(generator, networks=60)), 60)
+    assert needed > 60
+    assert math.isnan(bootstrap.networks_for(0, 0, 0, 60))
+    value, low, high = bootstrap.mean_distance(distances(generator, networks=needed))
+    assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
+
+
+@pytest.mark.parametrize("pseudo_values", [distance_pseudo_values, deviation_pseudo_values])
+def test_two_networks_are_too_few_for_a_trend(pseudo_values):
+    with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 3"):
+        pseudo_values(np.zeros((2, 2)) if pseudo_values is distance_pseudo_values else np.zeros(2))
