@@ -146,7 +146,7 @@ class PathIntegration(Task):
         azimuth = torch.where(hit[..., 1], -angle[..., 0], angle[..., 0])
         # pi - azimuth, kept within [-pi, pi]
         azimuth = torch.where(
-            hit[..., 0], torch.copysign(azimuth.new_tensor(math.pi), azimuth) - azimuth, azimuth
+            hit[..., 0], torch.copysign(azimuth.new_full((), math.pi), azimuth) - azimuth, azimuth
         )
         if self.dimensions == 2:
             return azimuth.unsqueeze(-1)
