@@ -9,30 +9,23 @@ import torch
 from torch import Tensor
 
 from degen.tasks import Trials
-from degen.training.step import Run, Step
+from degen.training.step import Step
 
 
-class Replay:
-    """A `Step` that was recorded: called with new arguments, it copies them to where the recorded ones were.
+class Recorded:
+    """A `Step` whose arguments have places of their own: new ones are copied there, then the step is made.
 
-    To record a step, it is made a few times, so the members are other ones afterwards.
+    On CUDA it is recorded as a graph and replayed. To record it, it is made a few times: members are other
+    ones afterwards.
 
     Args:
         trials, size, correction: of the shapes of every later call.
     """
 
     def __init__(self, step: Step, trials: Trials, size: Tensor, correction: Tensor):
+        self.step = step
         self.trials, self.size, self.correction = trials.map(torch.clone), size.clone(), correction.clone()
-        stream, graph = torch.cuda.Stream(size.device), torch.cuda.CUDAGraph()
-        stream.wait_stream(torch.cuda.current_stream(size.device))
-        with torch.cuda.stream(stream):
-            # Libraries set themselves up in their first calls, which cannot be recorded.
-            for _ in range(3):
-                step(self.trials, self.size, self.correction)
-        with torch.cuda.graph(graph, stream=stream):
-            step(self.trials, self.size, self.correction)
-        torch.cuda.current_stream(size.device).wait_stream(stream)
-        self.graph = graph
+        self.graph = self._record() if size.device.type == "cuda" else None
 
     def __call__(self, trials: Trials, size: Tensor, correction: Tensor) -> None:
         self.size.copy_(size)
@@ -41,20 +34,32 @@ class Replay:
             place = getattr(self.trials, field.name)
             if place is not None:
                 place.copy_(getattr(trials, field.name))
-        self.graph.replay()
+        if self.graph is None:
+            self._make()
+        else:
+            self.graph.replay()
 
+    def _make(self) -> None:
+        self.step(self.trials, self.size, self.correction)
 
-def recorded(step: Step, trials: Trials, size: Tensor, correction: Tensor) -> Run:
-    """`step` as a CUDA graph where that is possible, else as it is.
-
-    A user's own model or regularizer may do what cannot be recorded, such as asking for a value.
-    """
-    if size.device.type != "cuda":
-        return step
-    try:
-        return Replay(step, trials, size, correction)
-    except RuntimeError as error:
-        torch.cuda.synchronize(size.device)
-        reason = str(error).partition("\n")[0]
-        warnings.warn(f"a training step is not recorded as a CUDA graph ({reason})", stacklevel=2)
-        return step
+    def _record(self) -> torch.cuda.CUDAGraph | None:
+        """The graph; None for what cannot be recorded: a user's own model may ask for a value, say."""
+        current, stream = torch.cuda.current_stream(self.size.device), torch.cuda.Stream(self.size.device)
+        graph = torch.cuda.CUDAGraph()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            # Libraries set themselves up in their first calls, which cannot be recorded.
+            for _ in range(3):
+                self._make()
+        current.wait_stream(stream)
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                self._make()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            torch.cuda.synchronize(self.size.device)
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"training steps are not recorded as a CUDA graph ({reason})", stacklevel=2)
+            return None
+        return graph

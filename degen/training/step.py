@@ -19,10 +19,10 @@ from degen.training.regularizers import Regularizer
 
 # Trials of a member that are drawn at once on a CPU; the numbers do not depend on it, sequential generators
 # are faster with more.
-TRIALS_PER_DRAW = 1024
+TRIALS_PER_DRAW = 4096
 
 Run = Callable[[Trials, Tensor, Tensor], None]
-"""What makes a step of its trials, step sizes and corrections: a `Step`, or one captured."""
+"""What makes a step of its trials, step sizes and corrections: a `Step`, or one recorded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def epoch_trials(
     like: Tensor,
     steps_per_draw: int = 0,
 ) -> Iterator[Trials]:
-    """Yield the trials of each step (seeds, trials, ...), drawn several steps at a time on `like`'s device."""
+    """Yield the trials of each step (seeds, trials, ...), on `like`'s device, drawn several at a time."""
     block = steps_per_draw or max(1, TRIALS_PER_DRAW // training.batch)
     used = epochs if training.fresh_trials else [0] * len(epochs)
     rows = [

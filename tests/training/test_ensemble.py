@@ -13,8 +13,8 @@ from degen.condition import Condition
 from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training import CosineWarmRestarts, Ensemble, NuclearNorm, Training, train
-from degen.training.step import epoch_trials
 from degen.training.gradients import loss_and_gradients, task_loss
+from degen.training.step import epoch_trials
 from tests.conftest import TINY, build
 
 SMALL = (
