@@ -58,19 +58,19 @@ def step_bytes(task: Task, model: Model, batch: int, dtype: torch.dtype) -> int:
     history = (time + 1) * (2 * model.width + n_inputs + n_outputs)
     if type(model).__call__ is Model.__call__:
         history += time * _ARRAYS_OF_A_LOOP * model.width
-    # Inputs, and inputs with a one; targets, outputs, errors, their squares and gradients of these.
-    beside = time * (2 * n_inputs + 7 * n_outputs) + 8 * model.width
+    # Inputs, and inputs with a one; targets, outputs, errors, gradients of both.
+    beside = time * (2 * n_inputs + 5 * n_outputs) + 8 * model.width
     # Weights now and at the start, two moments, gradients; concatenations, transposes, Adam's temporaries.
     n_weights = sum(array.numel() for array in weights)
-    return dtype.itemsize * (batch * (history + beside) + 16 * n_weights)
+    return dtype.itemsize * (batch * (history + beside) + 12 * n_weights)
 
 
 def draw_bytes(task: Task, batch: int, dtype: torch.dtype) -> int:
     """Bytes that drawing one step's trials of one member takes, the trials included."""
     time = task.generate(1, Stream.named([0], "shapes")).inputs.shape[-2]
     n_inputs, n_outputs = task.n_inputs, task.n_outputs
-    # Random bits are mixed in integers of eight bytes, three arrays at a time.
-    return batch * time * (2 * dtype.itemsize * (n_inputs + n_outputs) + 3 * 8 * max(n_inputs, n_outputs))
+    # Random bits are mixed in integers of eight bytes, and walks keep the steps they are made of.
+    return batch * time * (2 * dtype.itemsize * (n_inputs + n_outputs) + 4 * 8 * max(n_inputs, n_outputs))
 
 
 def free_memory(device: torch.device) -> int:
