@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand bench-training bench-metrics clean
+.PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand \
+	bench-training bench-metrics gpu clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -70,6 +71,16 @@ bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where i
 bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.metrics
+
+# The Python that is there, with the torch that is there: no environment is made, nothing is fetched.
+EXPERIMENTS ?= demo
+MINUTES ?= 25
+EXPORT ?= export
+RUNS ?= runs
+RESULTS ?= results
+gpu: ## with a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; what is to be kept goes to EXPORT
+	$(PYTHON) -m launch.gpu --experiments "$(EXPERIMENTS)" --overrides "$(OVERRIDES)" --minutes $(MINUTES) \
+	    --export $(EXPORT) --runs $(RUNS) --results $(RESULTS) $(if $(WHEELS),--wheels $(WHEELS))
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

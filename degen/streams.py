@@ -29,11 +29,12 @@ def _signed(value: int) -> int:
 
 def _mix(z: Tensor) -> Tensor:
     """SplitMix64's finalizer, in place on an int64 tensor (products wrap modulo 2**64)."""
-    z ^= (z >> 30) & ((1 << 34) - 1)
-    z *= _signed(_MIX_1)
-    z ^= (z >> 27) & ((1 << 37) - 1)
-    z *= _signed(_MIX_2)
-    z ^= (z >> 31) & ((1 << 33) - 1)
+    # Fresh memory costs more than the arithmetic: one array for all that is in between.
+    shifted = torch.empty_like(z)
+    for shift, factor in ((30, _MIX_1), (27, _MIX_2), (31, 1)):
+        torch.bitwise_right_shift(z, shift, out=shifted)
+        z ^= shifted.bitwise_and_((1 << (64 - shift)) - 1)
+        z *= _signed(factor)
     return z
 
 
@@ -84,19 +85,20 @@ class Stream:
         # The counter is mixed first: adding it to the key raw would make two streams shifted copies.
         counter = _mix(counter.mul_(_signed(_GOLDEN)))
         bits = _mix(self.keys.unsqueeze(-1) + counter)
-        return ((bits >> 41) & ((1 << 23) - 1)).reshape(*self.keys.shape, *shape)
+        bits = bits.bitwise_right_shift_(41).bitwise_and_((1 << 23) - 1)
+        return bits.reshape(*self.keys.shape, *shape)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform on (low, high), open at both ends: (*keys, *shape)."""
-        unit = (self._bits(shape).to(self.dtype) + 0.5) * 2.0**-23
+        unit = self._bits(shape).to(self.dtype).add_(0.5).mul_(2.0**-23)
         return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, by the inverse distribution function: (*keys, *shape)."""
         # In float64, so that the tails do not depend on the dtype.
-        unit = (self._bits(shape).to(torch.float64) + 0.5) * 2.0**-23
-        return torch.special.ndtri(unit).to(self.dtype)
+        unit = self._bits(shape).to(torch.float64).add_(0.5).mul_(2.0**-23)
+        return torch.special.ndtri(unit, out=unit).to(self.dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
         """Integers low..high, both included, int64 (*keys, *shape). Bias below (high - low) / 2**23."""
-        return low + ((self._bits(shape) * (high - low + 1)) >> 23)
+        return (self._bits(shape) * (high - low + 1)).bitwise_right_shift_(23).add_(low)

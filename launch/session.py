@@ -21,7 +21,7 @@ class Session:
     """One process training in a folder; stored at each checkpoint, so a killed session counts too."""
 
     def __init__(self, folder: RunFolder, ensemble: Ensemble):
-        device = next(iter(ensemble.parameters.values())).device
+        device = ensemble.like.device
         self.folder = folder
         self.earlier = folder.read_manifest()
         self.clock = time.monotonic()
@@ -30,6 +30,7 @@ class Session:
             "seconds": 0.0,
             "seeds": list(ensemble.seeds),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "tf32": device.type == "cuda" and torch.get_float32_matmul_precision() != "highest",
             "host": socket.gethostname(),
             "versions": {
                 "degen": degen.__version__,

@@ -34,6 +34,8 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     folders = checked(settings, HydraConfig.get().overrides.task)
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
     for folder in folders:
         folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
@@ -51,6 +53,7 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
         BadInputError: a setting is not allowed, or a folder is damaged.
     """
     resolve_device(settings["device"])
+    require(isinstance(settings["tf32"], bool), "tf32", settings["tf32"], "true or false")
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
     parse_seeds(settings["seeds"])
     require_folder("runs", settings["runs"])

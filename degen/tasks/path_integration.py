@@ -91,6 +91,7 @@ class PathIntegration(Task):
         angles, position = self._walk(origin, speed, stream)
         inputs = self._told(angles, speed)
         inputs = inputs + self.noise_std * stream.normal(*inputs.shape[-3:])
+        position = _units_last(position)
         where = origin.unsqueeze(-2).expand(position.shape)
         if self.start == "displacement":
             return Trials(inputs, position - where)
@@ -103,64 +104,87 @@ class PathIntegration(Task):
     def _speeds(self, n_trials: int, stream: Stream) -> Tensor:
         """Speed at each step, 0 while standing: (..., trials, time)."""
         switch = stream.uniform(n_trials, self.n_steps)
-        increments = self.speed_std * stream.normal(n_trials, self.n_steps)
+        increments = _steps(self.speed_std * stream.normal(n_trials, self.n_steps))
         pace = stream.uniform(n_trials, high=self.highest_speed)
         going = stream.uniform(n_trials) < self.mean_go / (self.mean_go + self.mean_stop)
-        speed = torch.empty_like(increments)
+        goes_on = _steps(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
+        starts = _steps(switch < torch.full((), 1 / self.mean_stop, device=stream.device))
+        paces, goings = [], []
         for t in range(self.n_steps):
-            speed[..., t] = pace * going
-            pace = (pace + increments[..., t]).clamp_(0.0, self.highest_speed)
-            going = going ^ (switch[..., t] < torch.where(going, 1 / self.mean_go, 1 / self.mean_stop))
-        return speed
+            paces.append(pace)
+            goings.append(going)
+            pace = (pace + increments[t]).clamp_(0.0, self.highest_speed)
+            going = torch.where(going, goes_on[t], starts[t])
+        return torch.stack(paces, dim=-1) * torch.stack(goings, dim=-1)
 
     def _walk(self, origin: Tensor, speed: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
-        """Angles (..., trials, time, dimensions - 1) and positions (..., trials, time, dimensions)."""
+        """Angles (dimensions - 1, ..., trials, time) and positions (dimensions, ..., trials, time)."""
         n_trials = origin.shape[-2]
         turns = self.heading_std * stream.normal(n_trials, self.n_steps, self.dimensions - 1)
         angle = stream.uniform(n_trials, self.dimensions - 1, low=-math.pi, high=math.pi)
         angle[..., 1:] /= 2  # the elevation, between -pi/2 and pi/2
-        angles = torch.empty_like(turns)
-        position = torch.empty(*turns.shape[:-1], self.dimensions, dtype=turns.dtype, device=turns.device)
-        here = origin
+        angle, here = _units_first(angle), _units_first(origin)
+        turn, pace = _steps(_units_first(turns)), _steps(speed)
+        angles, positions = [], []
         for t in range(self.n_steps):
-            ahead = here + speed[..., t, None] * self._direction(angle)
-            angle = self._mirrored(angle, ahead.abs() > self.box_size / 2)
-            here = here + speed[..., t, None] * self._direction(angle)
-            angles[..., t, :], position[..., t, :] = angle, here
-            angle = angle + turns[..., t, :]
-            # Past a pole the elevation comes back down; the azimuth is wrapped.
-            angle[..., 1:] = angle[..., 1:].clamp(-math.pi / 2, math.pi / 2)
-            angle[..., 0] = torch.remainder(angle[..., 0] + math.pi, 2 * math.pi) - math.pi
-        return angles, position
+            ahead = here + pace[t] * self._direction(angle)
+            angle = self._mirrored(angle, ahead.abs_() > self.box_size / 2)
+            here = here + pace[t] * self._direction(angle)
+            angles.append(angle)
+            positions.append(here)
+            angle = self._within(angle + turn[t])
+        return torch.stack(angles, dim=-1), torch.stack(positions, dim=-1)
 
     def _direction(self, angle: Tensor) -> Tensor:
-        """The unit vector (..., dimensions) of an azimuth and, in 3D, an elevation (..., dimensions - 1)."""
-        azimuth = angle[..., 0]
+        """The unit vector (dimensions, ...) of an azimuth and, in 3D, an elevation (dimensions - 1, ...)."""
+        azimuth = angle[0]
         if self.dimensions == 2:
-            return torch.stack((azimuth.cos(), azimuth.sin()), dim=-1)
-        level, elevation = angle[..., 1].cos(), angle[..., 1]
-        return torch.stack((level * azimuth.cos(), level * azimuth.sin(), elevation.sin()), dim=-1)
+            return torch.stack((azimuth.cos(), azimuth.sin()))
+        level, elevation = angle[1].cos(), angle[1]
+        return torch.stack((level * azimuth.cos(), level * azimuth.sin(), elevation.sin()))
 
     def _mirrored(self, angle: Tensor, hit: Tensor) -> Tensor:
-        """The angles after reflection at the walls that are hit, (..., dimensions) of bool."""
-        azimuth = torch.where(hit[..., 1], -angle[..., 0], angle[..., 0])
+        """The angles after reflection at the walls that are hit, (dimensions, ...) of bool."""
+        azimuth = torch.where(hit[1], -angle[0], angle[0])
         # pi - azimuth, kept within [-pi, pi]
-        azimuth = torch.where(
-            hit[..., 0], torch.copysign(azimuth.new_tensor(math.pi), azimuth) - azimuth, azimuth
-        )
+        opposite = torch.copysign(azimuth.new_full((), math.pi), azimuth).sub_(azimuth)
+        azimuth = torch.where(hit[0], opposite, azimuth)
         if self.dimensions == 2:
-            return azimuth.unsqueeze(-1)
-        return torch.stack((azimuth, torch.where(hit[..., 2], -angle[..., 1], angle[..., 1])), dim=-1)
+            return azimuth.unsqueeze(0)
+        return torch.stack((azimuth, torch.where(hit[2], -angle[1], angle[1])))
+
+    def _within(self, angle: Tensor) -> Tensor:
+        """The angles in their ranges: the azimuth is wrapped; past a pole the elevation comes back down."""
+        azimuth = torch.remainder(angle[:1] + math.pi, 2 * math.pi).sub_(math.pi)
+        if self.dimensions == 2:
+            return azimuth
+        return torch.cat((azimuth, angle[1:].clamp(-math.pi / 2, math.pi / 2)))
 
     def _told(self, angles: Tensor, speed: Tensor) -> Tensor:
         """The inputs that tell heading and speed: (..., trials, time, units)."""
-        speed = speed.unsqueeze(-1)
         if self.heading == "angle":
-            return torch.cat((angles, speed), dim=-1)
-        if self.heading == "unit_vector":
-            return torch.cat((self._direction(angles), speed), dim=-1)
-        return speed * self._direction(angles)
+            told = torch.cat((angles, speed.unsqueeze(0)))
+        elif self.heading == "unit_vector":
+            told = torch.cat((self._direction(angles), speed.unsqueeze(0)))
+        else:
+            told = speed * self._direction(angles)
+        return _units_last(told)
 
     def ood(self) -> PathIntegration:
         """Twice the trial."""
         return dataclasses.replace(self, n_steps=2 * self.n_steps)
+
+
+def _units_first(array: Tensor) -> Tensor:
+    """(..., units) as (units, ...): each unit's numbers lie together."""
+    return array.movedim(-1, 0).contiguous()
+
+
+def _units_last(array: Tensor) -> Tensor:
+    """The reverse."""
+    return array.movedim(0, -1).contiguous()
+
+
+def _steps(array: Tensor) -> tuple[Tensor, ...]:
+    """Each time step (...) of (..., time), its numbers together."""
+    return array.movedim(-1, 0).contiguous().unbind(0)

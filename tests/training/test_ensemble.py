@@ -13,8 +13,8 @@ from degen.condition import Condition
 from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training import CosineWarmRestarts, Ensemble, NuclearNorm, Training, train
-from degen.training.ensemble import _epoch_trials
 from degen.training.gradients import loss_and_gradients, task_loss
+from degen.training.step import epoch_trials
 from tests.conftest import TINY, build
 
 SMALL = (
@@ -263,7 +263,7 @@ def test_trials_are_fresh_in_every_epoch_or_those_of_the_first_again(fresh, dist
     seen = [
         trials.inputs[0]
         for epoch in (0, 1)
-        for trials in _epoch_trials([3], [epoch], condition.task, condition.training, like)
+        for trials in epoch_trials([3], [epoch], condition.task, condition.training, like)
     ]
     assert len(seen) == 6
     assert len({tuple(inputs.flatten().tolist()) for inputs in seen}) == distinct
@@ -276,13 +276,13 @@ def test_trials_do_not_depend_on_how_many_steps_are_drawn_at_once(monkeypatch):
     training: Training = dataclasses.replace(condition.training, steps_per_epoch=7)
 
     def drawn() -> list[torch.Tensor]:
-        epoch = _epoch_trials([0, 1], [2, 5], condition.task, training, torch.zeros(()))
+        epoch = epoch_trials([0, 1], [2, 5], condition.task, training, torch.zeros(()))
         return [trials.inputs for trials in epoch]
 
     at_once = drawn()
     assert len(at_once) == 7
     for block in (1, 10, 20):
-        monkeypatch.setattr("degen.training.ensemble._TRIALS_PER_DRAW", block)
+        monkeypatch.setattr("degen.training.step.TRIALS_PER_DRAW", block)
         assert all(torch.equal(one, other) for one, other in zip(drawn(), at_once, strict=True))
 
 

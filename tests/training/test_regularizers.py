@@ -9,6 +9,7 @@ from degen.errors import BadInputError
 from degen.streams import Stream
 from degen.training import L1, NuclearNorm, Unregularized
 from degen.training.gradients import loss_and_gradients
+from degen.training.regularizers import polar_factor
 from tests.conftest import build
 
 
@@ -69,3 +70,38 @@ def test_the_penalty_is_added_to_the_gradient_of_the_effective_matrix_but_not_to
     for name, gradient in without.items():
         added = 0.1 * scale * parameters["recurrent"].sign() if name == "recurrent" else 0
         assert torch.allclose(with_it[name], gradient + added, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 5, 128])
+def test_the_polar_factor_is_that_of_the_decomposition(n):
+    matrices = Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(n, n)
+    left, _, right = torch.linalg.svd(matrices)
+    assert torch.allclose(polar_factor(matrices), left @ right, rtol=0, atol=1e-9)
+
+
+def test_the_polar_factor_of_a_matrix_of_low_rank_is_a_subgradient():
+    # Norm at most 1, and tr(Q^T W) the nuclear norm: the two make Q a subgradient (Watson 1992).
+    thin = Stream.named([0, 1], "thin", dtype=torch.float64).normal(40, 3)
+    matrices = thin @ Stream.named([2, 3], "thin", dtype=torch.float64).normal(40, 3).mT
+    factor = polar_factor(matrices)
+    assert torch.linalg.matrix_norm(factor, 2).max() < 1 + 1e-12
+    norm = torch.linalg.svdvals(matrices).sum(-1)
+    assert torch.allclose((factor * matrices).sum((-2, -1)), norm, rtol=1e-12)
+
+
+def test_the_polar_factor_in_single_precision_loses_rounding_only():
+    matrices = Stream.named([0], "matrices").normal(128, 128) / 128**0.5
+    exact = polar_factor(matrices.double())
+    assert (polar_factor(matrices) - exact).norm() < 1e-4 * exact.norm()
+    norm = torch.linalg.svdvals(matrices.double()).sum()
+    assert (polar_factor(matrices) * matrices).sum().item() == pytest.approx(norm.item(), rel=1e-5)
+
+
+def test_the_polar_factor_of_zero_is_zero_and_no_member_spoils_another():
+    matrices = Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(6, 6)
+    exact = polar_factor(matrices)
+    matrices[1], matrices[2] = 0, torch.nan
+    found = polar_factor(matrices)
+    assert torch.equal(found[0], exact[0])
+    assert not found[1].any()
+    assert found[2].isnan().all()

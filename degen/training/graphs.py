@@ -1,0 +1,65 @@
+"""A training step recorded as a CUDA graph: one launch instead of some hundreds."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import torch
+from torch import Tensor
+
+from degen.tasks import Trials
+from degen.training.step import Step
+
+
+class Recorded:
+    """A `Step` whose arguments have places of their own: new ones are copied there, then the step is made.
+
+    On CUDA it is recorded as a graph and replayed. To record it, it is made a few times: members are other
+    ones afterwards.
+
+    Args:
+        trials, size, correction: of the shapes of every later call.
+    """
+
+    def __init__(self, step: Step, trials: Trials, size: Tensor, correction: Tensor):
+        self.step = step
+        self.trials, self.size, self.correction = trials.map(torch.clone), size.clone(), correction.clone()
+        self.graph = self._record() if size.device.type == "cuda" else None
+
+    def __call__(self, trials: Trials, size: Tensor, correction: Tensor) -> None:
+        self.size.copy_(size)
+        self.correction.copy_(correction)
+        for field in dataclasses.fields(Trials):
+            place = getattr(self.trials, field.name)
+            if place is not None:
+                place.copy_(getattr(trials, field.name))
+        if self.graph is None:
+            self._make()
+        else:
+            self.graph.replay()
+
+    def _make(self) -> None:
+        self.step(self.trials, self.size, self.correction)
+
+    def _record(self) -> torch.cuda.CUDAGraph | None:
+        """The graph; None for what cannot be recorded: a user's own model may ask for a value, say."""
+        current, stream = torch.cuda.current_stream(self.size.device), torch.cuda.Stream(self.size.device)
+        graph = torch.cuda.CUDAGraph()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            # Libraries set themselves up in their first calls, which cannot be recorded.
+            for _ in range(3):
+                self._make()
+        current.wait_stream(stream)
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                self._make()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            torch.cuda.synchronize(self.size.device)
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"training steps are not recorded as a CUDA graph ({reason})", stacklevel=2)
+            return None
+        return graph

@@ -1,0 +1,58 @@
+"""The training loop: epochs until every member has ended, each on its own terms.
+
+Members may stand at different epochs (some resumed, some new); those that are done leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from degen.models import Model
+from degen.tasks import Task
+from degen.training.batches import Batches
+from degen.training.ensemble import Ensemble
+from degen.training.memory import free_memory
+from degen.training.processes import spread
+from degen.training.recipe import Training, status
+from degen.training.regularizers import Regularizer
+from degen.training.step import Step, train_epoch
+
+
+def train(
+    ensemble: Ensemble,
+    task: Task,
+    model: Model,
+    training: Training,
+    regularizer: Regularizer,
+    *,
+    on_wait: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[Ensemble, Ensemble], None] = lambda running, done: None,
+) -> None:
+    """Train every member to its end.
+
+    On a CPU each member is computed by itself, so its numbers are bit for bit those it has when trained
+    alone, and the members are spread over the cores. On a GPU all are one batch, or as many as fit its
+    memory; members agree with those trained alone to rounding.
+
+    Args:
+        on_wait: called at least every tenth of a second or before each Adam step; may raise to interrupt.
+        on_epoch: called after each epoch with the members still in training and those done in it.
+    """
+    on_cpu = ensemble.like.device.type == "cpu"
+    free_bytes = 0 if on_cpu else free_memory(ensemble.like.device)
+    batches = Batches(task, model, training, regularizer, free_bytes)
+
+    def alone(member: Ensemble, on_wait: Callable[[], None]) -> Ensemble:
+        train_epoch(Step.of(member, model, training, regularizer), task, on_wait)
+        return member
+
+    while len(ensemble):
+        if on_cpu:
+            first, *rest = spread(alone, [ensemble.select([i]) for i in range(len(ensemble))], on_wait)
+            ensemble = first.join(*rest)
+        else:
+            ensemble = batches.epoch(ensemble, on_wait)
+        running = [status(history.loss, training) == "running" for history in ensemble.histories]
+        done = ensemble.select([i for i, still in enumerate(running) if not still])
+        ensemble = ensemble.select([i for i, still in enumerate(running) if still])
+        on_epoch(ensemble, done)

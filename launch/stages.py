@@ -1,0 +1,118 @@
+"""Stages of a session with little time: processes with deadlines, and a record of what became of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_SECONDS_TO_STORE = 30
+
+
+class Stages:
+    """The stages of a session and what became of them, also of earlier sessions' in the same export folder.
+
+    Args:
+        export: where logs and the record go.
+        minutes: until the session must end.
+        environment: of every stage's process.
+    """
+
+    def __init__(self, export: Path, minutes: float, environment: dict[str, str]):
+        self.export, self.environment = export, environment
+        self.end = time.monotonic() + 60 * minutes
+        self.record = export / "stages.json"
+        self.states: dict[str, dict] = json.loads(self.record.read_text()) if self.record.exists() else {}
+        self.planned: dict[str, None] = {}
+
+    def done_before(self, name: str, key: str) -> bool:
+        """Whether a session with the same key did that stage; it is then part of this one's summary."""
+        known = self.states.get(name, {})
+        if known.get("state") != "done" or known["key"] != key:
+            return False
+        self.planned[name] = None
+        print(f"== {name}: done before", flush=True)
+        return True
+
+    def run(self, name: str, key: str, share: float, *arguments: str) -> bool:
+        """`python ARGUMENTS`, its output in the export folder too; whether it is done.
+
+        Args:
+            key: what another session's stage must share to count as the same.
+            share: of the time that is left, until it is interrupted.
+        """
+        seconds = share * (self.end - time.monotonic())
+        if seconds < 1:
+            self.note(name, key, "left", "no time was left")
+            return False
+        self.note(name, key, "left", "interrupted")
+        print(f"== {name}: {' '.join(arguments)} (at most {seconds / 60:.1f} min)", flush=True)
+        started = time.monotonic()
+        code, in_time, last = self._process(name, seconds, arguments)
+        state = "left" if not in_time else "failed" if code else "done"
+        detail = last if in_time else f"out of time; {last}"
+        self.note(name, key, state, f"{time.monotonic() - started:.0f} s; {detail}")
+        return state == "done"
+
+    def _process(self, name: str, seconds: float, arguments: tuple[str, ...]) -> tuple[int, bool, str]:
+        """Exit code, whether it ended by itself, and the last line that it printed."""
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ended_by_us = threading.Event()
+
+        def interrupt() -> None:
+            ended_by_us.set()
+            process.send_signal(signal.SIGINT)  # training stores what it has
+
+        timers = (
+            threading.Timer(seconds, interrupt),
+            threading.Timer(seconds + _SECONDS_TO_STORE, process.kill),
+        )
+        for timer in timers:
+            timer.start()
+        last = ""
+        try:
+            assert process.stdout is not None
+            with open(self.export / f"{name.replace(' ', '-')}.log", "w") as log:
+                for line in process.stdout:
+                    print(line, end="", flush=True)
+                    log.write(line)
+                    log.flush()
+                    last = line.strip() or last
+            return process.wait(), not ended_by_us.is_set(), last
+        except KeyboardInterrupt:
+            process.wait(_SECONDS_TO_STORE)  # a terminal interrupts both
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def note(self, name: str, key: str, state: str, detail: str) -> None:
+        """Record what became of a stage: done, failed or left."""
+        self.planned[name] = None
+        self.states[name] = {"state": state, "key": key, "detail": detail}
+        self.record.write_text(json.dumps(self.states, indent=2) + "\n")
+
+    def summary(self) -> str:
+        """A line for each stage of this session."""
+        lines = ["", "what is done, what is left:"]
+        for name in self.planned:
+            state = self.states[name]
+            lines.append(f"  {state['state']:7} {name:35} {state['detail']}"[:160])
+        return "\n".join(lines)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing failed and nothing is left."""
+        return all(self.states[name]["state"] == "done" for name in self.planned)

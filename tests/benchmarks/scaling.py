@@ -1,0 +1,153 @@
+"""python -m tests.benchmarks.scaling: time and memory of training against seeds, width, batch and time steps.
+
+Flip-flop networks, one factor changed at a time from a base that is measured beside it. Each measurement is a
+process of its own, so that its memory is its own. Prints a table, writes scaling.csv and scaling.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import torch
+
+from degen.condition import Condition
+from degen.training import Ensemble, train
+from launch.cli import compose
+
+BASE = {"seeds": 8, "width": 128, "batch": 64, "time": 100}
+AXES = {
+    "seeds": [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    "width": [32, 64, 128, 256, 512, 1024],
+    "batch": [16, 32, 64, 128, 256, 512],
+    "time": [25, 50, 100, 200, 400],
+}
+_EPOCHS = 4
+# Floating-point operations of an epoch's products, at most: some seconds on one core.
+_OPERATIONS = {"cpu": 3e10, "cuda": 1e13}
+
+
+def measure(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
+    """Milliseconds and megabytes of a training step: medians over epochs, the first left out."""
+    operations = 6 * sizes["seeds"] * sizes["width"] ** 2 * sizes["batch"] * sizes["time"]
+    steps = 1 if tiny else max(1, min(64, int(_OPERATIONS[device] // operations)))
+    overrides = [f"width={sizes['width']}", f"training.batch={sizes['batch']}"]
+    overrides += [f"task.n_steps={sizes['time']}", f"training.steps_per_epoch={steps}"]
+    overrides += [f"training.max_epochs={_EPOCHS}", "training.threshold=1e-9"]
+    condition = Condition.from_config(compose("train", overrides))
+    ensemble = Ensemble.new(range(sizes["seeds"]), condition.task, condition.model, device=device)
+    marks = [time.perf_counter()]
+    parts = condition.task, condition.model, condition.training, condition.regularizer
+    train(ensemble, *parts, on_epoch=lambda running, done: marks.append(time.perf_counter()))
+    epochs = [1e3 * (end - start) / steps for start, end in itertools.pairwise(marks[1:])]
+    return {"milliseconds": statistics.median(epochs), "megabytes": _megabytes(device, sizes["seeds"])}
+
+
+def _megabytes(device: str, seeds: int) -> float:
+    """The most that was taken: on a GPU by arrays, on a CPU by this process and those that it forked."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    own, child = (
+        resource.getrusage(who).ru_maxrss / 2**10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own + child * min(seeds, len(os.sched_getaffinity(0)))
+
+
+def _prepare() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def measured(device: str, tiny: bool) -> pd.DataFrame:
+    """One row a measurement: axis, value, milliseconds a step, megabytes, time a network, ratio to base."""
+    rows = []
+    context = multiprocessing.get_context("spawn")
+    for axis, values in AXES.items():
+        for value in values[:1] if tiny else values:
+            sizes = BASE | {axis: value}
+            if tiny:
+                sizes |= {"time": min(sizes["time"], 5), "batch": min(sizes["batch"], 8)}
+            with ProcessPoolExecutor(1, context, initializer=_prepare) as process:
+                found = process.submit(measure, sizes, device, tiny).result()
+            rows.append({"axis": axis, "value": value, "seeds": sizes["seeds"]} | found)
+            print(
+                f"{axis:6} {value:5} {found['milliseconds']:10.2f} ms {found['megabytes']:9.0f} MB",
+                flush=True,
+            )
+    table = pd.DataFrame(rows)
+    table["per_network"] = table["milliseconds"] / table["seeds"]
+    for axis, group in table.groupby("axis"):
+        base = group[group["value"] == BASE[str(axis)]]
+        reference = base.iloc[0] if len(base) else group.iloc[0]
+        table.loc[group.index, "ratio"] = group["per_network"] / reference["per_network"]
+    return table
+
+
+def draw(table: pd.DataFrame, path: Path, title: str) -> None:
+    """A column an axis; time of a network's step above, memory below."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(2, len(AXES), figsize=(11, 5), sharey="row", squeeze=False)
+    for column, (axis, group) in enumerate(table.groupby("axis", sort=False)):
+        for panel, quantity, label in (
+            (panels[0][column], "per_network", "ms a step and network"),
+            (panels[1][column], "megabytes", "memory (MB)"),
+        ):
+            panel.plot(group["value"], group[quantity], marker="o", markersize=4)
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            panel.grid(alpha=0.3)
+            if column == 0:
+                panel.set_ylabel(label)
+        panels[1][column].set_xlabel(
+            {"time": "time steps", "batch": "trials a step"}.get(str(axis), str(axis))
+        )
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scaling")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--export", type=Path, default=Path("results/benchmarks"), help="folder to write to")
+    parser.add_argument("--tiny", action="store_true", help="a test of the benchmark itself")
+    given = parser.parse_args()
+    given.export.mkdir(parents=True, exist_ok=True)
+    table = measured(given.device, given.tiny)
+    table.to_csv(given.export / "scaling.csv", index=False, float_format="%.4g")
+    name = (
+        torch.cuda.get_device_name()
+        if given.device == "cuda"
+        else f"CPU, {len(os.sched_getaffinity(0))} cores"
+    )
+    base = ", ".join(f"{value} {axis}" for axis, value in BASE.items())
+    draw(table, given.export / "scaling.png", f"{name}; base: {base} steps")
+    print(f"\n{name}\n{as_markdown(table)}", file=sys.stdout, flush=True)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """The table of docs/training.md."""
+    head = ["| | | ms a step | ms a step and network | times base | MB |", "|---|---|---|---|---|---|"]
+    rows = (
+        f"| {row.axis} | {row.value} | {row.milliseconds:.3g} | {row.per_network:.3g} "
+        f"| {row.ratio:.2f} | {row.megabytes:.0f} |"
+        for row in table.itertuples()
+    )
+    return "\n".join([*head, *rows])
+
+
+if __name__ == "__main__":
+    main()

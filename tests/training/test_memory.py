@@ -1,0 +1,105 @@
+"""The formula of memory against what a training step and a draw of trials really take."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from degen.streams import Stream
+from degen.training import Ensemble
+from degen.training.memory import draw_bytes, plan, step_bytes
+from degen.training.processes import spread
+from degen.training.step import Step
+from tests.conftest import build, task
+
+
+def resident(kind: str) -> int:
+    """Bytes of this process in memory: VmRSS now, VmHWM at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(kind))
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Bytes that `work` takes at most, beyond what was taken before."""
+
+    def measured(_: int, on_wait: object) -> int:
+        # Every array that counts comes from the system and goes back there, none from what was freed before.
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 2**17)
+        work()  # libraries set themselves up
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts from now
+        before = resident("VmRSS")
+        work()
+        return resident("VmHWM") - before
+
+    return max(spread(measured, [0, 1], lambda: None))  # in processes of their own
+
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="needs Linux to measure memory"
+)
+
+_MMAP_THRESHOLD = -3  # malloc.h
+
+SIZES = [
+    ("task=flip_flop", "width=128", "training.batch=64"),
+    ("task=flip_flop", "width=64", "training.batch=128", "parameterization=mup", "dtype=float64"),
+    ("task=flip_flop", "task.channels=20", "width=32", "training.batch=64"),
+    ("task=path_integration", "parameterization=mup", "width=256", "training.batch=32"),
+    ("task=delayed_discrimination", "width=1024", "training.batch=16"),
+]
+
+
+@pytest.mark.parametrize("overrides", SIZES, ids=" ".join)
+def test_a_step_takes_what_the_formula_says(overrides):
+    condition, seeds = build(*overrides), 8
+    batch, dtype = condition.training.batch, condition.dtype
+    members = Ensemble.new(range(seeds), condition.task, condition.model, dtype=dtype)
+    trials = condition.task.generate(batch, Stream.named(range(seeds), "trials", dtype=dtype))
+
+    def work() -> None:
+        ensemble, own = members.select(range(seeds)), trials.map(torch.clone)
+        step = Step.of(ensemble, condition.model, condition.training, condition.regularizer)
+        step(own, step.loss_sum + 1, step.loss_sum + 1)
+
+    said = seeds * step_bytes(condition.task, condition.model, batch, dtype)
+    assert said > 50e6  # far above what the allocator rounds
+    taken = peak_of(work)
+    assert 0.4 * said < taken < said
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("task=flip_flop",),
+        ("task=sine_wave", "task.channels=3"),
+        ("task=delayed_discrimination", "task.channels=3"),
+        ("task=path_integration", "task.dimensions=3"),
+    ],
+    ids=" ".join,
+)
+def test_a_draw_takes_no_more_than_the_formula_says(overrides):
+    chosen = task(*overrides)
+    said = 8 * draw_bytes(chosen, 2048, torch.float32)
+    assert said > 30e6
+    taken = peak_of(lambda: chosen.generate(2048, Stream.named(range(8), "trials")))
+    assert 0.1 * said < taken < said  # tasks that draw a few numbers a trial take far less
+
+
+def test_a_plan_fills_the_memory_and_no_more():
+    condition = build()
+    parts = condition.task, condition.model, condition.training, condition.dtype
+    step = step_bytes(condition.task, condition.model, 256, torch.float32)
+    draw = draw_bytes(condition.task, 256, torch.float32)
+    for free in (1e8, 1e9, 1e10, 1e11):
+        planned = plan(10**6, *parts, int(free))
+        used = planned.members * (step + draw)
+        assert used <= 0.8 * free < used + step + draw
+        assert planned.steps_per_draw == max(1, min(128, int(0.2 * free // (planned.members * draw))))
+    assert plan(50, *parts, int(1e11)).members == 50
+    assert plan(50, *parts, 0).members == plan(50, *parts, 0).steps_per_draw == 1
