@@ -50,9 +50,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path) -> None:
-    """Delete what interrupted writes left in a folder that only the caller writes to."""
-    for part in folder.glob(".*.part"):
+def remove_parts(folder: Path, name: str = "") -> None:
+    """Delete what interrupted writes left of files, so beginning, that only the caller writes."""
+    for part in folder.glob(f".{name}*.part"):
         part.unlink(missing_ok=True)
 
 

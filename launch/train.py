@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,11 @@ def train_condition(
                 _train(folder, ensemble, set_aside, checkpoint_seconds, title)
     except ClaimedError as claimed:
         print(f"{place}{claimed}: nothing is done here", flush=True)
-    except Interrupted:
+    except Interrupted as interrupted:
         print(f"{title}: interrupted and stored; the same command goes on", flush=True)
+        if interrupted.code == 128 + signal.SIGUSR2:
+            # To whom it is meant for, now that all is stored: submitit's handler requeues the job.
+            signal.raise_signal(signal.SIGUSR2)
         raise
 
 
@@ -129,19 +132,20 @@ def _train(
 
     def checkpoint() -> None:
         folder.write_checkpoint(latest if set_aside is None else latest.to("cpu").join(set_aside))
-        session.store()
+        session.store(latest)
 
     def on_epoch(running: Ensemble, done: Ensemble) -> None:
         nonlocal latest, saved_at
         for member in range(len(done)):
             folder.write_network(done, member)
         latest = running.select(range(len(running)))
+        session.count_epoch()
         if len(done) or time.monotonic() - saved_at >= checkpoint_seconds:
             checkpoint()
             saved_at = time.monotonic()
         progress.epoch(running, done)
 
-    with _interruptible() as on_wait, progress:
+    with _interruptible(checkpoint) as on_wait, progress:
         try:
             train(
                 ensemble,
@@ -163,11 +167,18 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Turn the first SIGINT or SIGTERM into `Interrupted`, raised where training waits."""
+def _interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`, raised where training waits.
+
+    In a job of SLURM, SIGTERM only stores: SLURM sends it some time before it kills, and requeues a preempted
+    job only if that has not ended by itself.
+    """
     received: list[int] = []
 
     def on_wait() -> None:
+        if signal.SIGTERM in received and "SLURM_JOB_ID" in os.environ:
+            received.remove(signal.SIGTERM)
+            checkpoint()
         if received:
             raise Interrupted(128 + received[0])
 
@@ -175,7 +186,7 @@ def _interruptible() -> Iterator[Any]:
         received.append(number)
         signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
     for number in previous:
         signal.signal(number, handle)
     try:
