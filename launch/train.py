@@ -5,6 +5,7 @@ python -m launch.train task=delayed_discrimination task.channels=2 parameterizat
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -24,18 +26,19 @@ from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
 from launch.cli import compose, entrypoint, grid, one_sentence_ends, require_folder, resolved
-from launch.conditions import experiment, parse_seeds
+from launch.conditions import conditions, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
 
 
 def job(config: DictConfig) -> None:
     """What Hydra calls: one condition, or every condition of an experiment in turn."""
+    prepare_torch()
     settings = resolved(config)
     folders = checked(settings, HydraConfig.get().overrides.task)
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
     for folder in folders:
-        folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
+        folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
@@ -54,13 +57,8 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
     parse_seeds(settings["seeds"])
     require_folder("runs", settings["runs"])
-    if settings.get("experiment") is None:
-        conditions = [Condition.from_config(settings)]
-    else:
-        chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
-        given = [text for text in overrides if not text.startswith("experiment=")]
-        conditions = experiment(chosen[-1], given).conditions
-    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
+    found = conditions(settings, overrides)
+    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in found]
     for folder in folders:
         folder.check()
     return folders
@@ -74,6 +72,14 @@ class CheckedSweep(Callback):
         with one_sentence_ends():
             for overrides in grid(list(config.hydra.overrides.task)):
                 checked(compose("train", overrides), overrides)
+
+
+class FailedJob(Callback):
+    """A job of a launcher that failed ends with code 1, once its result is stored: SLURM then says so, too."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if job_return.status == JobStatus.FAILED and "SUBMITIT_EXECUTOR" in os.environ:
+            atexit.register(os._exit, 1)
 
 
 def train_condition(
@@ -208,19 +214,23 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _bytes_needed(condition: Condition, seeds: int) -> int:
+def bytes_needed(condition: Condition, seeds: int) -> int:
     """Space of a run folder: weights twice in each network's file, four times in two checkpoints."""
     one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
     return seeds * (10 * size + 3 * 8 * condition.training.max_epochs) + 2**20
 
 
-def main() -> None:
-    """The command line."""
+def prepare_torch() -> None:
+    """Settings of the process that trains, on which its numbers depend."""
     # One thread an operation: members are spread over the cores instead (degen/training/processes.py).
     torch.set_num_threads(1)
     # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
     torch.set_flush_denormal(True)
+
+
+def main() -> None:
+    """The command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     entrypoint("train", job)()
 
