@@ -178,11 +178,15 @@ class RunFolder:
             # Others may be writing the files of other seeds.
             for name in [""] if self.seeds is None else [f"{seed:05d}." for seed in self.seeds]:
                 remove_parts(self.path / "networks", name)
-            if not (self.path / "condition.yaml").exists():
-                stored = {"signature": self.condition.signature, **self.condition.config}
-                content = yaml.safe_dump(stored, sort_keys=False).encode()
-                write_atomically(self.path / "condition.yaml", content)
+            self.describe()
             yield
+
+    def describe(self) -> None:
+        """Write what is trained here, unless that is there."""
+        if not (self.path / "condition.yaml").exists():
+            stored = {"signature": self.condition.signature, **self.condition.config}
+            content = yaml.safe_dump(stored, sort_keys=False).encode()
+            write_atomically(self.path / "condition.yaml", content)
 
     @contextmanager
     def _locked(self, folder: Path, kind: int) -> Iterator[None]:
@@ -221,7 +225,8 @@ class RunFolder:
 
     # Networks ---------------------------------------------------------------------------------------------
 
-    def _network_file(self, seed: int) -> Path:
+    def network_file(self, seed: int) -> Path:
+        """Where the finished network of a seed is, or will be."""
         return self.path / "networks" / f"{seed:05d}.safetensors"
 
     def finished(self) -> list[int]:
@@ -241,7 +246,7 @@ class RunFolder:
             "seed": seed,
             "status": status(history.loss, self.condition.training),
         }
-        write_tensors(self._network_file(seed), tensors, metadata)
+        write_tensors(self.network_file(seed), tensors, metadata)
 
     def read_network(self, seed: int) -> Network:
         """A finished network.
@@ -249,7 +254,7 @@ class RunFolder:
         Raises:
             BadInputError: the file is damaged, altered, or of another condition or seed.
         """
-        file = self._network_file(seed)
+        file = self.network_file(seed)
         tensors, metadata = self._read(file)
         require(metadata.get("seed") == seed, str(file), metadata.get("seed"), f"the network of seed {seed}")
         return Network(

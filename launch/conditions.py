@@ -90,6 +90,11 @@ class Sweep:
     wanted: dict[str, tuple[Condition, list[int]]]
 
 
+def compose_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of overrides, with the first of several values."""
+    return compose("train", grid(list(overrides))[0])
+
+
 def sweep(overrides: Sequence[str]) -> Sweep:
     """All conditions of overrides, each of which may have several values.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -81,19 +83,19 @@ def plan(sweep: Sweep, tasks: Iterable[Task], launcher: dict[str, Any], max_arra
     for piece in [piece for task in tasks if task.is_active for piece in task.pieces]:
         under_way.setdefault(piece.signature, set()).update(piece.seeds)
     pieces, finished, active, hours = [], 0, 0, 0.0
-    known = _seconds_per_network(runs, [condition for condition, _ in sweep.wanted.values()])
+    known = _seconds_per_network(runs, (condition for condition, _ in sweep.wanted.values()))
     for condition, seeds in sweep.wanted.values():
         there = set(seeds) & set(RunFolder.of(runs, condition).finished())
         busy = set(seeds) & under_way.get(condition.signature, set()) - there
         missing = sorted(set(seeds) - there - busy)
         finished, active = finished + len(there), active + len(busy)
-        hours += len(missing) * known.get(condition.task_name, float("nan")) / 3600
+        hours += len(missing) * known.get(_kind(condition), float("nan")) / 3600
         pieces += [
             Piece(condition.signature, share) for share in _batches(missing, cut["seeds_per_job"] or len(seeds))
         ]
     arrays = _batches(_batches(pieces, cut["conditions_per_job"]), max_array_size)
     return Plan(
-        sweep, finished, active, arrays, hours if hours == hours else None, launcher["array_parallelism"]
+        sweep, finished, active, arrays, None if math.isnan(hours) else hours, launcher["array_parallelism"]
     )
 
 
@@ -112,17 +114,19 @@ def _batches(items: list, size: int) -> list[list]:
     return [items[first : first + size] for first in range(0, len(items), size)]
 
 
-def _seconds_per_network(runs: Path, conditions: list[Condition]) -> dict[str, float]:
-    """By task: the median over its earlier conditions of seconds of training, over finished networks."""
-    found = {}
+def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[str, float]:
+    """By how a task is trained: the median over earlier conditions of seconds over finished networks."""
+    seconds: dict[str, list[float]] = {}
     for task in {condition.task_name for condition in conditions}:
-        seconds = []
-        for path in (runs / task).glob("*/condition.yaml"):
+        for path in sorted((runs / task).glob("*/condition.yaml")):
             folder = RunFolder.open(path.parent)
-            finished = folder.finished()
+            finished = len(folder.finished())
             if finished:
                 spent = sum(session["seconds"] for session in folder.read_manifest())
-                seconds.append(spent / len(finished))
-        if seconds:
-            found[task] = statistics.median(seconds)
-    return found
+                seconds.setdefault(_kind(folder.condition), []).append(spent / finished)
+    return {kind: statistics.median(values) for kind, values in seconds.items()}
+
+
+def _kind(condition: Condition) -> str:
+    """Task and training, in all their settings: networks of one kind take about as long."""
+    return json.dumps([condition.config[part] for part in ("task", "training")], sort_keys=True)

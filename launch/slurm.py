@@ -106,7 +106,7 @@ def submit_array(
     Raises:
         BadInputError: SLURM refuses.
     """
-    setup = [*(launcher["setup"] or []), f"cd {quote(str(code))}", f"export PYTHONPATH={quote(str(code))}"]
+    setup = [*(launcher["setup"] or []), f"cd {quote(str(code))}", f"export PYTHONPATH={quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"]
     settings = launcher | {"name": name, "setup": setup, "dependency": after}
     executor = _executor(settings, folder, python)
     try:
@@ -118,17 +118,24 @@ def submit_array(
 
 
 def jobs_named(names: Sequence[str]) -> dict[str, dict[int, Job]]:
-    """What SLURM knows of arrays, by name and task: from the controller, and the accounts where it has any."""
+    """What SLURM knows of arrays, by name and task: from the controller, and the accounts where it has any.
+
+    Raises:
+        BadInputError: SLURM is there and does not answer; to guess would submit or report something twice.
+    """
     known: dict[str, dict[int, Job]] = {name: {} for name in names}
-    if not names:
+    if not names or shutil.which("squeue") is None:
         return known
     chosen = f"--name={','.join(names)}"
     table = _ask("sacct", "-X", "-n", "-P", "-S", "now-365days", "-o", "JobID,JobName,State", chosen)
     lines = [[*line.split("|"), "0"] for line in table.splitlines()]
     queue = ["squeue", "--array", "--noheader", "--states=all", chosen]
-    table = _ask(*queue, "--Format=JobArrayID:40,Name:120,State:20,RestartCnt:10")
+    queue.append("--Format=JobArrayID:40,Name:120,State:20,RestartCnt:10")
+    answer = subprocess.run(queue, capture_output=True, text=True)
+    if answer.returncode != 0:
+        raise BadInputError(f"SLURM must answer, got {_short(answer.stderr)!r} from squeue; try again.")
     # The controller has the last word.
-    lines += [line.split() for line in table.splitlines()]
+    lines += [line.split() for line in answer.stdout.splitlines()]
     for identity, name, state, restarts in lines:
         if re.fullmatch(r"\d+(_\d+)?", identity) and name in known:
             job = Job(identity, state.split()[0], int(restarts) if restarts.isdigit() else 0)

@@ -111,6 +111,10 @@ class Submission:
         raise AssertionError("a thousand submissions in a second")
 
     @property
+    def pieces(self) -> list[Piece]:
+        return [piece for array in self.arrays for task in array for piece in task]
+
+    @property
     def code(self) -> Path:
         return self.path / "code"
 
