@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from launch.slurm import Job
+from launch.submissions import read_submissions, read_tasks
 from tests.cluster import Cluster, why_not
 from tests.conftest import ROOT
 
@@ -66,6 +68,7 @@ class Login:
     def __init__(self, cluster: Cluster, place: Path, code: Path = ROOT):
         self.cluster = cluster
         self.place = place
+        place.mkdir(exist_ok=True)
         (place / "slow.py").write_text(MODULE)
         (place / "conf" / "task").mkdir(parents=True)
         (place / "conf" / "task" / "slow.yaml").write_text(TASK)
@@ -105,6 +108,22 @@ class Login:
         """What `launch.status --json` says, by condition."""
         rows = json.loads(self.run("launch.status", "--json", *overrides))
         return {row["condition"].partition("/")[2]: row for row in rows}
+
+    def job(self, gamma: float) -> Job | None:
+        """The latest job for a condition of that gamma."""
+        submissions = read_submissions(self.place / "runs")
+        wanted = {
+            signature
+            for submission in submissions
+            for signature, name in submission.names.items()
+            if f"gamma{gamma:g}-" in name
+        }
+        tasks = [
+            task
+            for task in read_tasks(submissions)
+            if any(piece.signature in wanted for piece in task.pieces)
+        ]
+        return tasks[-1].job
 
     def slurm(self, *command: str) -> str:
         return self.cluster.slurm(*command)
@@ -146,7 +165,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def login(cluster: Cluster, tmp_path: Path) -> Iterator[Login]:
-    """A user of it; their jobs end with the test."""
+def login(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Login]:
+    """A user of it, as is the test itself; their jobs end with the test."""
+    monkeypatch.setenv("SLURM_CONF", cluster.variables["SLURM_CONF"])
+    monkeypatch.syspath_prepend(str(tmp_path))
     yield Login(cluster, tmp_path)
     cluster.slurm("scancel", "--user=root")

@@ -6,66 +6,83 @@ import os
 import signal
 from pathlib import Path
 
-import degen
+from degen.storage import RunFolder
 from tests.conftest import assert_same_networks
 from tests.launch.conftest import Login
 
+KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
+"""Conditions are told apart by gamma."""
+
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
+COMMON = ("task=slow", "seeds=2", "training.max_epochs=40")
+SLOW = {"SECONDS_PER_EPOCH": "0.5"}
 
 
-def folder(login: Login, gamma: float) -> Path:
-    (found,) = login.place.glob(f"runs/slow_flip_flop/*gamma{gamma:g}-*")
-    return found
-
-
-def process(login: Login, gamma: float) -> int:
-    """The process that trains it."""
-    (claim,) = folder(login, gamma).glob("shares/*/claim")
-    return int(claim.read_text().split()[1])
+def folder(login: Login, gamma: float) -> RunFolder:
+    (found,) = login.place.glob(f"runs/slow_flip_flop/*gamma{gamma}-*")
+    return RunFolder.open(found)
 
 
 def epoch(login: Login, gamma: float) -> int:
     """The epoch of the latest checkpoint."""
-    sessions = [
-        session
-        for path in login.place.glob(f"runs/slow_flip_flop/*gamma{gamma:g}-*/condition.yaml")
-        for session in degen.storage.RunFolder.open(path.parent).read_manifest()
-    ]
-    return sessions[-1]["epoch"] or 0 if sessions else 0
+    sessions = folder(login, gamma).read_manifest()
+    return (sessions[-1]["epoch"] or 0) if sessions else 0
 
 
-def test_disturbed_jobs_end_as_they_should(login, monkeypatch):
-    monkeypatch.syspath_prepend(str(login.place))
-    common = ("task=slow", "seeds=2", *CPU)
-    killed, requeued, preempted, timed_out, broken, diverging = 1, 2, 3, 4, 5, 6
-    long = ("training.max_epochs=60",)
-    slow = {"SECONDS_PER_EPOCH": "0.5"}
-    sweep = (*common, *long, f"gamma={killed},{requeued}")
-    login.run("launch.submit", *sweep, **slow)
+def wait_for_training(login: Login, gamma: float) -> None:
+    login.wait(f"gamma {gamma} trains", lambda: epoch(login, gamma) > 2)
+
+
+def test_disturbed_jobs_end_as_they_should(login, tmp_path):
+    # SLURM looks every half minute whether a job is near its limit.
+    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5", "training.max_epochs=70")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={TIMED_OUT}", *limit, SECONDS_PER_EPOCH="1")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}", **SLOW)
+    wait_for_training(login, KILLED)
+    (claim,) = folder(login, KILLED).path.glob("shares/*/claim")
+    os.kill(int(claim.read_text().split()[1]), signal.SIGKILL)
+    wait_for_training(login, REQUEUED)
+    login.slurm("scontrol", "requeue", login.job(REQUEUED).identity)
+    rows = login.rows("task=slow", "training.max_epochs=40", "seeds=2", f"gamma={REQUEUED}")
+    assert [row["state"] for row in rows.values()] == ["preempted"]
+
     gpus = ("hydra.launcher.gres=gpu:4", "device=cpu")
-    login.run("launch.submit", *common, *long, f"gamma={preempted}", *gpus, **slow)
-    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5")
-    login.run("launch.submit", *common, "training.max_epochs=120", f"gamma={timed_out}", *limit, **slow)
-    login.run("launch.submit", *common, *long, "task.breaks=true", f"gamma={broken}")
-    login.run("launch.submit", *common, "training.learning_rate=1e30", f"gamma={diverging}")
-
-    login.wait("two train", lambda: epoch(login, killed) > 2 and epoch(login, requeued) > 2)
-    os.kill(process(login, killed), signal.SIGKILL)
-    ((job, _),) = [item for item in login.rows(*sweep).items() if f"gamma{requeued}-" in item[0]]
-    (identity,) = login.rows(*sweep)[job]["jobs"]
-    login.slurm("scontrol", "requeue", identity)
-    login.wait("it is preempted", lambda: login.rows(*sweep)[job]["state"] == "preempted")
-
-    login.wait("one trains on GPUs", lambda: epoch(login, preempted) > 2)
-    login.slurm("sbatch", "--partition=high", "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 5")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={PREEMPTED}", *gpus, **SLOW)
+    wait_for_training(login, PREEMPTED)
+    login.slurm("sbatch", "--partition=high", "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 2")
+    login.wait("it is preempted", lambda: login.job(PREEMPTED).restarts)
+    login.run("launch.submit", *COMMON, *CPU, "task.breaks=true", f"gamma={BROKEN}")
+    login.run("launch.submit", *COMMON, *CPU, "training.learning_rate=1e30", f"gamma={DIVERGING}")
     login.wait_for_end()
 
-    states = {name.split("-")[-2]: row["state"] for name, row in login.rows().items()}
-    assert states == {
-        f"gamma{killed}": "failed",
-        f"gamma{requeued}": "done",
-        f"gamma{preempted}": "done",
-        f"gamma{timed_out}": "done",
-        f"gamma{broken}": "failed",
-        f"gamma{diverging}": "diverged",
+    rows = {int(name.split("gamma")[1][0]): row for name, row in login.rows().items()}
+    assert {gamma: row["state"] for gamma, row in rows.items()} == {
+        KILLED: "failed",
+        REQUEUED: "done",
+        PREEMPTED: "done",
+        TIMED_OUT: "done",
+        BROKEN: "failed",
+        DIVERGING: "diverged",
     }
+    ends = {gamma: login.job(gamma).state for gamma in rows}
+    failed = {KILLED, BROKEN}
+    assert ends == {gamma: "FAILED" if gamma in failed else "COMPLETED" for gamma in rows}
+    assert "something broke on this node" in rows[BROKEN]["error"]
+    assert rows[KILLED]["error"].count("Killed") > 0
+
+    # What is missing is sent again, and only that.
+    again = login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
+    assert "2 finished, 0 with a job, 2 to train" in again
+    login.wait_for_end()
+    assert "nothing to submit" in login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
+
+    undisturbed = Login(login.cluster, tmp_path / "undisturbed")
+    gammas = f"gamma={KILLED},{REQUEUED},{PREEMPTED}"
+    undisturbed.run("launch.train", "-m", *COMMON, gammas)
+    undisturbed.run("launch.train", *COMMON, f"gamma={TIMED_OUT}", "training.max_epochs=70")
+    for gamma in (KILLED, REQUEUED, PREEMPTED, TIMED_OUT):
+        sessions = folder(login, gamma).read_manifest()
+        assert len(sessions) > 1, "it was not disturbed"
+        epochs = 70 if gamma == TIMED_OUT else 40
+        assert sum(session["epochs"] for session in sessions) == epochs, "an epoch was lost"
+        assert_same_networks(folder(login, gamma).path, folder(undisturbed, gamma).path)
