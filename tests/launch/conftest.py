@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,9 @@ class Login:
         self.wait("all jobs have ended", lambda: not self.jobs())
 
 
-def _started(cluster: Cluster) -> Iterator[Cluster]:
+@contextmanager
+def started(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster that runs; where there can be none the test is skipped, or fails if that is not allowed."""
     reason = why_not()
     if reason is not None:
         assert "DEGEN_CLUSTER_REQUIRED" not in os.environ, f"no SLURM can be started: {reason}"
@@ -161,7 +164,8 @@ def _started(cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A SLURM with accounting."""
-    yield from _started(Cluster(tmp_path_factory.mktemp("slurm"), max_array_size=MAX_ARRAY_SIZE))
+    with started(Cluster(tmp_path_factory.mktemp("slurm"), max_array_size=MAX_ARRAY_SIZE)) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -42,9 +42,12 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
     (claim,) = folder(login, KILLED).path.glob("shares/*/claim")
     os.kill(int(claim.read_text().split()[1]), signal.SIGKILL)
     wait_for_training(login, REQUEUED)
-    login.slurm("scontrol", "requeue", login.job(REQUEUED).identity)
+    identity = login.job(REQUEUED).identity
+    login.slurm("scontrol", "requeue", identity)
+    login.slurm("scontrol", "hold", identity)  # so that there is time to look
     rows = login.rows("task=slow", "training.max_epochs=40", "seeds=2", f"gamma={REQUEUED}")
     assert [row["state"] for row in rows.values()] == ["preempted"]
+    login.slurm("scontrol", "release", identity)
 
     gpus = ("hydra.launcher.gres=gpu:4", "device=cpu")
     login.run("launch.submit", *COMMON, *CPU, f"gamma={PREEMPTED}", *gpus, **SLOW)
