@@ -63,18 +63,21 @@ class Login:
     Args:
         cluster: where their jobs run.
         place: their folder.
-        code: where the packages are.
     """
 
-    def __init__(self, cluster: Cluster, place: Path, code: Path = ROOT):
+    def __init__(self, cluster: Cluster, place: Path):
         self.cluster = cluster
         self.place = place
         place.mkdir(exist_ok=True)
         (place / "slow.py").write_text(MODULE)
         (place / "conf" / "task").mkdir(parents=True)
         (place / "conf" / "task" / "slow.yaml").write_text(TASK)
-        path = os.pathsep.join((str(code), str(place)))
-        self.environment = os.environ | cluster.variables | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        self.environment = os.environ | cluster.variables | {"OMP_NUM_THREADS": "1"}
+        self.use(ROOT)
+
+    def use(self, code: Path) -> None:
+        """Use the packages there."""
+        self.environment["PYTHONPATH"] = os.pathsep.join((str(code), str(self.place)))
 
     def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start `python -m module` with the user's own configurations, the slow task chosen."""

@@ -13,7 +13,7 @@ import pytest
 import degen
 from tests.cluster import Cluster
 from tests.conftest import ROOT, assert_same_networks
-from tests.launch.conftest import MAX_ARRAY_SIZE, Login, started
+from tests.launch.conftest import MAX_ARRAY_SIZE, MODULE, Login, started
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
 
@@ -30,14 +30,14 @@ def assert_as_trained_here(login: Login, *arguments: str) -> None:
         assert not list(mine.rglob("*.part")) + list(mine.rglob("checkpoint*"))
 
 
-def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_lost(cluster, login, tmp_path):
+def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_lost(login, tmp_path):
     code = tmp_path / "code"
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(ROOT / name, code / name)
-    (user := Login(cluster, tmp_path, code)).place.mkdir(exist_ok=True)
+    login.use(code)
     sweep = ("task=slow", "gamma=0.5,1,2,4", "task.channels=1,2,3", "seeds=2")
     cap = 3
-    two = [user.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}") for _ in range(2)]
+    two = [login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}") for _ in range(2)]
     # The end of the submitting processes is not waited for; they are killed once they have submitted.
     records = lambda: list(tmp_path.glob("runs/.submissions/*/submission.json"))  # noqa: E731
     login.wait("one has submitted", lambda: records() and len(login.jobs()) == 12)
@@ -54,6 +54,8 @@ def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_l
         at_once.append(sum(state == "RUNNING" for state in jobs.values()))
         time.sleep(0.5)
     assert 1 < max(at_once) <= cap
+    login.use(ROOT)
+    (tmp_path / "slow.py").write_text(MODULE)
     assert_as_trained_here(login, *sweep)
     sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
     assert [len(each) for each in sessions] == [1] * 12
