@@ -7,21 +7,13 @@ matrices, degeneracy, figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis import figures
-from analysis.activations import activations, require_pairs
-from analysis.degeneracy import as_text, degeneracy
-from analysis.gather import Trialset, gather
-from analysis.matrices import Metric, matrices
-from analysis.results import Results
-from analysis.statistics import Bootstrap
-from degen.condition import build
+from analysis.stages import Analysis
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
 from launch.conditions import experiment
@@ -33,28 +25,13 @@ FIELDS = ("experiment", "overrides", "runs", "results", "metric", "metrics", "pr
 def job(config: DictConfig) -> None:
     """What Hydra calls."""
     settings = resolved(config)
-    name = checked(settings, HydraConfig.get().overrides.task)
-    probe, trials = _built(settings, "probe", Trialset), _built(settings, "ood", Trialset)
-    bootstrap = _built(settings, "bootstrap", Bootstrap)
-    metrics = {
-        name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
-    }
-    chosen = experiment(name, settings["overrides"])
-    results = Results(Path(settings["results"]) / chosen.name)
-    runs = Path(settings["runs"])
-
-    table = gather(chosen, runs, results, trials)
-    require_pairs(chosen, table)
-    activations(chosen, runs, results, table, probe)
-    matrices(chosen, results, metrics)
-    found = degeneracy(chosen, results, table, list(metrics), bootstrap)
-    print(f"\n{as_text(found, bootstrap.level)}\n", flush=True)
-    for path in figures.draw_all(chosen, results):
-        print(f"figure: {path}", flush=True)
+    checked(settings, HydraConfig.get().overrides.task)
+    name = HydraConfig.get().runtime.choices["experiment"]
+    Analysis(experiment(name, settings["overrides"]), settings).run()
 
 
-def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
-    """The name of the experiment, once folders and overrides are seen to be what they must be.
+def checked(settings: dict[str, Any], given: Sequence[str]) -> None:
+    """See that folders and overrides are what they must be.
 
     Raises:
         BadInputError: they are not, or an override is of training and would change nothing here.
@@ -68,11 +45,6 @@ def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
         field = text.lstrip("+~").partition("=")[0]
         # Hydra takes these, too: the file of an experiment brings fields of training with it.
         require(field.partition(".")[0] in FIELDS, field, text, f"given as 'overrides=[\"{text}\"]' here")
-    return HydraConfig.get().runtime.choices["experiment"]
-
-
-def _built(settings: dict[str, Any], name: str, kind: type) -> Any:
-    return build(settings[name], kind, name)[1]
 
 
 def main() -> None:

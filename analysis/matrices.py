@@ -33,8 +33,15 @@ class Metric(ABC):
         """dynamics, weights or representation."""
 
     @abstractmethod
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
-        """Matrices (networks, networks) of all conditions of a task, and what the settings were chosen on."""
+    def distances(
+        self, states: States, which: Sequence[int]
+    ) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        """Matrices (networks, networks) of some conditions of a task, and what the settings were chosen on.
+
+        Args:
+            states: of all conditions of the task: settings are chosen on all.
+            which: positions of those whose matrices are computed.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,9 @@ class DSA(Metric):
     def level(self) -> str:
         return "dynamics"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+    def distances(
+        self, states: States, which: Sequence[int]
+    ) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
         networks = [network for condition in states for network in condition["hidden"]]
         choice = dsa.choose(
             networks,
@@ -83,7 +92,7 @@ class DSA(Metric):
             variance=self.variance,
             held_out=self.held_out,
         )
-        operators = [dsa.operators(condition["hidden"], choice.settings) for condition in states]
+        operators = [dsa.operators(states[i]["hidden"], choice.settings) for i in which]
         matrices = [dsa.distance_matrix(group, score=self.score, seed=self.seed) for group in operators]
         chosen = dataclasses.asdict(choice.settings)
         curve = choice.curve.assign(
@@ -119,8 +128,10 @@ class PIF(Metric):
     def level(self) -> str:
         return "weights"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
-        groups = [condition[self.weights] for condition in states]
+    def distances(
+        self, states: States, which: Sequence[int]
+    ) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        groups = [states[i][self.weights] for i in which]
         if self.aligned:
             matrices = [
                 pif.distance_matrix(group, seed=self.seed, normalization=self.normalization)
@@ -150,22 +161,30 @@ class SVCCA(Metric):
     def level(self) -> str:
         return "representation"
 
-    def distances(self, states: States) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
-        samples = [condition["hidden"].flatten(1, 2) for condition in states]
+    def distances(
+        self, states: States, which: Sequence[int]
+    ) -> tuple[list[NDArray[np.float64]], pd.DataFrame | None]:
+        samples = [states[i]["hidden"].flatten(1, 2) for i in which]
         return [representation.svcca(group, variance=self.variance) for group in samples], None
 
 
-def matrices(experiment: Experiment, results: Results, metrics: dict[str, tuple[dict, Metric]]) -> None:
+def matrices(
+    experiment: Experiment,
+    results: Results,
+    metrics: dict[str, tuple[dict, Metric]],
+    only: str | None = None,
+) -> None:
     """Store the distance matrices of every condition, task by task, for each metric.
 
     Args:
         metrics: name to completed configuration and metric.
+        only: the signature of the one condition whose matrices are wanted.
     """
     by_task = groupby(sorted(experiment.conditions, key=_task), key=_task)
     groups = {task: list(conditions) for task, conditions in by_task}
     for name, (config, metric) in metrics.items():
         fresh = [
-            task for task, conditions in groups.items() if _compute(results, name, config, metric, conditions)
+            task for task, conditions in groups.items() if _compute(results, name, config, metric, conditions, only)
         ]
         print(
             f"matrices: {name} of {len(experiment.conditions)} conditions, "
@@ -179,22 +198,31 @@ def _task(condition: Condition) -> str:
 
 
 def _compute(
-    results: Results, name: str, config: dict, metric: Metric, conditions: Sequence[Condition]
+    results: Results,
+    name: str,
+    config: dict,
+    metric: Metric,
+    conditions: Sequence[Condition],
+    only: str | None,
 ) -> bool:
     """Compute and store one metric of one task's conditions; False where that is there already."""
     sources = [results.activations(condition.signature) for condition in conditions]
     made_from = fingerprint(config, [read_metadata(source)["sha256"] for source in sources])
     targets = [results.matrix(name, condition.signature) for condition in conditions]
-    if all(is_made_from(target, made_from) for target in targets):
+    which = [
+        i
+        for i, condition in enumerate(conditions)
+        if only in (None, condition.signature) and not is_made_from(targets[i], made_from)
+    ]
+    if not which:
         return False
     stored = [read_tensors(source) for source in sources]
-    found, curve = metric.distances([arrays for arrays, _ in stored])
+    found, curve = metric.distances([arrays for arrays, _ in stored], which)
     if curve is not None:
         targets[0].parent.mkdir(parents=True, exist_ok=True)
         write_table(results.choice(name, conditions[0].task_name), curve, made_from)
-    for target, (_, metadata), distances in zip(targets, stored, found, strict=True):
+    for i, distances in zip(which, found, strict=True):
         arrays = {"distances": torch.from_numpy(distances)}
-        write_arrays(
-            target, arrays, {"seeds": metadata["seeds"], "metric": config, "level": metric.level}, made_from
-        )
+        metadata = {"seeds": stored[i][1]["seeds"], "metric": config, "level": metric.level}
+        write_arrays(targets[i], arrays, metadata, made_from)
     return True

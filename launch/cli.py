@@ -179,14 +179,18 @@ class Arguments:
             yield given, overrides
 
 
-def compose_launcher(overrides: list[str]) -> tuple[str, dict[str, Any]]:
+def compose_launcher(config_name: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
     """The name of the launcher chosen by overrides, which may have several values, and its settings.
 
     Raises:
         BadInputError: it lacks a value that it says it needs.
     """
-    config = hydra.compose("train", grid(overrides)[0], return_hydra_config=True).hydra
-    name, launcher = config.runtime.choices["hydra/launcher"], config.launcher
+    return launcher_of(hydra.compose(config_name, grid(overrides)[0], return_hydra_config=True))
+
+
+def launcher_of(config: DictConfig) -> tuple[str, dict[str, Any]]:
+    """The same of a configuration that has Hydra's own part."""
+    name, launcher = config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher
     for field in OmegaConf.missing_keys(launcher):
         raise BadInputError(f"{field} is missing: the launcher {name} needs a value for it.")
     # These name files and jobs of Hydra's own; whoever submits names them.

@@ -55,6 +55,11 @@ def require_slurm() -> None:
         )
 
 
+def is_for_slurm(launcher: dict[str, Any]) -> bool:
+    """Whether a launcher's settings are for SLURM, and not for this machine."""
+    return str(launcher.get("_target_")).endswith(".SlurmLauncher")
+
+
 def require_accepted(name: str, launcher: dict[str, Any]) -> None:
     """See that SLURM would take a job with these settings; nothing is submitted.
 
@@ -65,8 +70,7 @@ def require_accepted(name: str, launcher: dict[str, Any]) -> None:
     Raises:
         BadInputError: they are not for SLURM, one is missing, or SLURM refuses them, in its own words.
     """
-    is_slurm = str(launcher.get("_target_")).endswith(".SlurmLauncher")
-    require(is_slurm, "hydra/launcher", name, "one for SLURM, such as slurm_gpu or slurm_cpu")
+    require(is_for_slurm(launcher), "hydra/launcher", name, "one for SLURM, such as slurm_gpu or slurm_cpu")
     for field, minimum in (("timeout_min", 1), ("array_parallelism", 1), ("max_num_timeout", 0)):
         require_integer(f"hydra.launcher.{field}", launcher.get(field), minimum)
     require_slurm()

@@ -35,7 +35,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         BadInputError: something is not allowed, or SLURM refuses; then nothing is submitted.
     """
     asked = sweep(overrides)
-    name, launcher = compose_launcher(list(overrides))
+    name, launcher = compose_launcher("train", list(overrides))
     _check(asked)
     slurm.require_accepted(name, launcher)
     runs = Path(asked.settings["runs"])

@@ -25,7 +25,16 @@ from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import ClaimedError, RunFolder
 from degen.training import Ensemble, train
-from launch.cli import compose, entrypoint, grid, one_sentence_ends, require_folder, resolved
+from launch import slurm
+from launch.cli import (
+    compose,
+    entrypoint,
+    grid,
+    launcher_of,
+    one_sentence_ends,
+    require_folder,
+    resolved,
+)
 from launch.conditions import conditions, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
@@ -70,8 +79,14 @@ class CheckedSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         # Hydra takes what a callback raises for a warning, but for the end of the process.
         with one_sentence_ends():
-            for overrides in grid(list(config.hydra.overrides.task)):
+            jobs = grid(list(config.hydra.overrides.task))
+            for overrides in jobs:
                 checked(compose("train", overrides), overrides)
+            name, launcher = launcher_of(config)
+            if slurm.is_for_slurm(launcher):
+                slurm.require_accepted(name, launcher)
+                limit, allowed = slurm.max_array_size(), "of as many jobs as this cluster puts in an array"
+                require(len(jobs) <= limit, "a sweep", f"{len(jobs)} jobs", f"{allowed} ({limit}; launch.submit makes several)")
 
 
 class FailedJob(Callback):

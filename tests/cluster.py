@@ -24,7 +24,8 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
 DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
 """In the order in which they are stopped."""
 
-PLACE = Path(__file__).resolve().parent.parent / "build" / "cluster"
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "build" / "cluster"
 
 SLURM = """\
 ClusterName=degen

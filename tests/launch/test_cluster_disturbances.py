@@ -8,7 +8,7 @@ from pathlib import Path
 
 from degen.storage import RunFolder
 from tests.conftest import assert_same_networks
-from tests.launch.conftest import Login
+from tests.login import Login
 
 KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
 """Conditions are told apart by gamma."""

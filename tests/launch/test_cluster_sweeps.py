@@ -11,9 +11,9 @@ import time
 import pytest
 
 import degen
-from tests.cluster import Cluster
-from tests.conftest import ROOT, assert_same_networks
-from tests.launch.conftest import MAX_ARRAY_SIZE, MODULE, Login, started
+from tests.cluster import ROOT, Cluster
+from tests.conftest import assert_same_networks
+from tests.login import MAX_ARRAY_SIZE, MODULE, Login, started
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
 

@@ -16,8 +16,7 @@ import pytest
 
 from launch.slurm import Job
 from launch.submissions import read_submissions, read_tasks
-from tests.cluster import Cluster, why_not
-from tests.conftest import ROOT
+from tests.cluster import ROOT, Cluster, why_not
 
 MAX_ARRAY_SIZE = 8
 
