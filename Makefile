@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format convergence coordinate-check bench-training bench-metrics clean
+.PHONY: help install demo test lint format convergence coordinate-check bench-training bench-metrics cluster-up \
+	cluster-down clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -20,8 +21,9 @@ demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their
 	$(BIN)/python -m launch.train experiment=demo
 	$(BIN)/python -m analysis experiment=demo
 
-test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
+	$(BIN)/python -m tests.cluster install
+	$(BIN)/python -m pytest -r s
 
 lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/ruff check .
@@ -46,6 +48,13 @@ bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where i
 bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.metrics
+
+cluster-up: $(INSTALLED) ## start a private SLURM on this machine, to try the commands on (root in a Debian container)
+	$(BIN)/python -m tests.cluster install
+	$(BIN)/python -m tests.cluster up
+
+cluster-down: $(INSTALLED) ## stop it, and the jobs on it
+	$(BIN)/python -m tests.cluster down
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

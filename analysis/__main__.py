@@ -25,17 +25,22 @@ FIELDS = ("experiment", "overrides", "runs", "results", "metric", "metrics", "pr
 def job(config: DictConfig) -> None:
     """What Hydra calls."""
     settings = resolved(config)
-    checked(settings, HydraConfig.get().overrides.task)
-    name = HydraConfig.get().runtime.choices["experiment"]
+    name = checked(settings, HydraConfig.get().overrides.task)
     Analysis(experiment(name, settings["overrides"]), settings).run()
 
 
-def checked(settings: dict[str, Any], given: Sequence[str]) -> None:
-    """See that folders and overrides are what they must be.
+def checked(settings: dict[str, Any], given: Sequence[str]) -> str:
+    """The name of the experiment, once folders and overrides are seen to be what they must be.
 
     Raises:
         BadInputError: they are not, or an override is of training and would change nothing here.
     """
+    check(settings, given)
+    return HydraConfig.get().runtime.choices["experiment"]
+
+
+def check(settings: dict[str, Any], given: Sequence[str]) -> None:
+    """The same check without Hydra's own entry point."""
     require_folder("runs", settings["runs"])
     require_folder("results", settings["results"])
     overrides = settings["overrides"]

@@ -184,7 +184,9 @@ def matrices(
     groups = {task: list(conditions) for task, conditions in by_task}
     for name, (config, metric) in metrics.items():
         fresh = [
-            task for task, conditions in groups.items() if _compute(results, name, config, metric, conditions, only)
+            task
+            for task, conditions in groups.items()
+            if _compute(results, name, config, metric, conditions, only)
         ]
         print(
             f"matrices: {name} of {len(experiment.conditions)} conditions, "

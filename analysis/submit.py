@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from submitit.core.utils import DelayedSubmission
 
-from analysis.__main__ import checked
+from analysis.__main__ import check
 from analysis.stages import Analysis
 from degen.condition import Condition
 from degen.errors import BadInputError
@@ -66,7 +66,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         BadInputError: something is not allowed, or SLURM refuses; then nothing is submitted.
     """
     settings = compose("analyze", list(overrides))
-    checked(settings, [text for text in overrides if not text.startswith("hydra")])
+    check(settings, [text for text in overrides if not text.startswith("hydra")])
     name = next(text for text in overrides if text.startswith("experiment=")).partition("=")[2]
     settings |= {field: str(Path(settings[field]).resolve()) for field in ("runs", "results")}
     own = [text for text in overrides if text.startswith("hydra.searchpath=")]
@@ -75,8 +75,9 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
     launcher_name, launcher = compose_launcher("analyze", list(overrides))
     slurm.require_accepted(launcher_name, launcher)
     print(
-        f"{name}: {len(chosen.conditions)} conditions by {', '.join(analysis.metrics)}; a job that prepares, "
-        f"{len(chosen.conditions)} for the matrices, {launcher['array_parallelism']} at once, one for the table"
+        f"{name}: {len(chosen.conditions)} conditions by {', '.join(analysis.metrics)}; a job that "
+        f"prepares, {len(chosen.conditions)} for the matrices ({launcher['array_parallelism']} at once), "
+        f"one for the table"
     )
     if dry_run:
         print("nothing is submitted (--dry-run)")

@@ -14,42 +14,32 @@ A network is finished when its file is there. Nothing is unpickled.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 import yaml
 
+from degen.claims import ClaimedError, claimed, is_held_here
 from degen.condition import Condition
 from degen.errors import BadInputError, require
-from degen.files import read_metadata, read_tensors, remove_parts, write_atomically, write_tensors
+from degen.files import (
+    read_metadata,
+    read_tensors,
+    remove_parts,
+    require_atomic_renames,
+    write_atomically,
+    write_tensors,
+)
 from degen.models import Parameters
 from degen.training import Ensemble, History, status
-
-_claims: set[TextIO] = set()
-"""Files of the claims that this process holds."""
-
-
-def _close_claims() -> None:
-    """A forked child would keep its dead parent's claim alive for as long as it has the file open."""
-    for file in _claims:
-        file.close()
-
-
-os.register_at_fork(after_in_child=_close_claims)
-
-
-class ClaimedError(Exception):
-    """Another process trains in this run folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +123,9 @@ class RunFolder:
         """Make the folder where it is missing, and see that it can be written to.
 
         Raises:
-            BadInputError: no space (then nothing is made) or no permission.
+            BadInputError: no space or no atomic renames (then nothing is made), or no permission.
         """
+        require_atomic_renames("runs", self.path)
         networks = self.path / "networks"
         there = next(folder for folder in (self.path, *self.path.parents) if os.path.isdir(folder))
         try:
@@ -171,9 +162,12 @@ class RunFolder:
             ClaimedError: another process holds it; the message says which.
         """
         with ExitStack() as held:
-            if self.seeds is not None:
-                held.enter_context(self._locked(self.path, fcntl.LOCK_SH))
-            held.enter_context(self._locked(self.own, fcntl.LOCK_EX))
+            try:
+                if self.seeds is not None:
+                    held.enter_context(claimed(self.path / "claim", shared=True))
+                held.enter_context(claimed(self.own / "claim", shared=False))
+            except ClaimedError as error:
+                raise ClaimedError(f"{self.path} is being trained by {error}") from None
             remove_parts(self.own)
             # Others may be writing the files of other seeds.
             for name in [""] if self.seeds is None else [f"{seed:05d}." for seed in self.seeds]:
@@ -188,36 +182,9 @@ class RunFolder:
             content = yaml.safe_dump(stored, sort_keys=False).encode()
             write_atomically(self.path / "condition.yaml", content)
 
-    @contextmanager
-    def _locked(self, folder: Path, kind: int) -> Iterator[None]:
-        """Hold the file `claim` in a folder, for this process alone (LOCK_EX) or with others (LOCK_SH)."""
-        with open(folder / "claim", "a+") as file:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise ClaimedError(f"{self.path} is being trained by {holder}") from None
-            file.seek(0)
-            file.truncate()
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
-            _claims.add(file)
-            try:
-                yield
-            finally:
-                _claims.discard(file)
-
     def is_claimed(self) -> bool:
-        """Whether a process of this machine trains here; of others, and outside Linux, nothing is known."""
-        for claim in self._every("claim"):
-            process, _, host = claim.read_text().strip().removeprefix("process ").partition(" on ")
-            opened = Path("/proc", process, "fd").glob("*") if host == socket.gethostname() else ()
-            # It is asked of the process, not of the lock: who tried the lock would hold it for a moment.
-            with suppress(OSError):
-                if any(os.path.samefile(descriptor, claim) for descriptor in opened):
-                    return True
-        return False
+        """Whether a process of this machine trains here; of others nothing is known."""
+        return any(is_held_here(claim) for claim in self._every("claim"))
 
     def _every(self, name: str) -> list[Path]:
         """The files of that name: of the whole folder, and of each share."""
@@ -297,7 +264,7 @@ class RunFolder:
         self._remove_outdated_checkpoints(file)
 
     def _remove_outdated_checkpoints(self, own: Path) -> None:
-        """Delete those that a process training alone has taken over, and those whose networks are finished."""
+        """Delete those that a process training alone has taken over, and those of finished networks."""
         finished = set(self.finished())
         for file in self._every("checkpoint.safetensors"):
             taken_over = self.seeds is None and file != own

@@ -29,12 +29,19 @@ def cancel(overrides: Sequence[str]) -> None:
             f"launch.cancel must be given either experiment= or submission=, and runs= where it is not runs, "
             f"got {' '.join(overrides) or 'nothing'}."
         )
-    runs = Path(compose_settings([text for text in overrides if text.startswith(("runs=", "hydra."))])["runs"])
+    runs = Path(
+        compose_settings([text for text in overrides if text.startswith(("runs=", "hydra."))])["runs"]
+    )
     ((field, value),) = chosen.items()
     slurm.require_slurm()
     submissions = read_submissions(runs)
     names = [each.experiment if field == "experiment" else each.path.name for each in submissions]
-    require(value in names, field, value, f"one of {', '.join(sorted(set(names))) or 'none: nothing was submitted'}")
+    require(
+        value in names,
+        field,
+        value,
+        f"one of {', '.join(sorted(set(names))) or 'none: nothing was submitted'}",
+    )
     with locked(runs):
         chosen_ones = [each for each, name in zip(submissions, names, strict=True) if name == value]
         known = slurm.jobs_named([name for each in chosen_ones for name in each.array_names])

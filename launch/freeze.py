@@ -1,4 +1,4 @@
-"""A copy of the code in use, from which jobs run: editing the working tree changes nothing for those that wait."""
+"""A copy of the code in use, from which jobs run: to edit the working tree changes nothing for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safeten
 
 
 def freeze(target: Path) -> None:
-    """Copy degen, launch, analysis, conf/, and every other module in use that is no installed distribution."""
+    """Copy degen, launch, analysis, conf/, and every other module in use that is not installed."""
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(HOME / name, target / name, ignore=_LEFT_OUT)
     (target / "git_commit").write_text(git_commit() or "")

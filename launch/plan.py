@@ -1,4 +1,4 @@
-"""What is to be submitted of a sweep: all that is neither finished nor under way, cut into jobs and arrays."""
+"""What is to be submitted of a sweep: all that is neither finished nor under way, cut into jobs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ class Plan:
         wanted = sum(len(seeds) for _, seeds in self.sweep.wanted.values())
         networks = sum(len(piece.seeds) for piece in self.pieces)
         tasks = sum(map(len, self.arrays))
-        hours = "no earlier run tells how long" if self.hours is None else f"about {self.hours:.2g} hours of a device"
+        hours = (
+            "no earlier run tells how long"
+            if self.hours is None
+            else f"about {self.hours:.2g} hours of a device"
+        )
         asked = f"{self.sweep.name}: {len(self.sweep.wanted)} conditions, {wanted} networks"
         lines = [f"{asked}; {self.finished} finished, {self.active} with a job, {networks} to train"]
         for piece in self.pieces if dry else []:
@@ -91,7 +95,8 @@ def plan(sweep: Sweep, tasks: Iterable[Task], launcher: dict[str, Any], max_arra
         finished, active = finished + len(there), active + len(busy)
         hours += len(missing) * known.get(_kind(condition), float("nan")) / 3600
         pieces += [
-            Piece(condition.signature, share) for share in _batches(missing, cut["seeds_per_job"] or len(seeds))
+            Piece(condition.signature, share)
+            for share in _batches(missing, cut["seeds_per_job"] or len(seeds))
         ]
     arrays = _batches(_batches(pieces, cut["conditions_per_job"]), max_array_size)
     return Plan(

@@ -9,6 +9,7 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -30,7 +31,7 @@ class Session:
         self.folder = folder
         self.earlier = folder.own_sessions()
         self.clock = time.monotonic()
-        self.record = {
+        self.record: dict[str, Any] = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
             "seeds": list(ensemble.seeds),

@@ -75,7 +75,8 @@ def require_accepted(name: str, launcher: dict[str, Any]) -> None:
         require_integer(f"hydra.launcher.{field}", launcher.get(field), minimum)
     require_slurm()
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
-        script.write(_executor(launcher, Path(tempfile.gettempdir()))._executor._make_submission_file_text("true", ""))
+        sbatch: Any = _executor(launcher, Path(tempfile.gettempdir()))._executor
+        script.write(sbatch._make_submission_file_text("true", ""))
         script.flush()
         answer = subprocess.run(["sbatch", "--test-only", script.name], capture_output=True, text=True)
     if answer.returncode != 0:
@@ -110,7 +111,11 @@ def submit_array(
     Raises:
         BadInputError: SLURM refuses.
     """
-    setup = [*(launcher["setup"] or []), f"cd {quote(str(code))}", f"export PYTHONPATH={quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"]
+    setup = [
+        *(launcher["setup"] or []),
+        f"cd {quote(str(code))}",
+        f"export PYTHONPATH={quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+    ]
     settings = launcher | {"name": name, "setup": setup, "dependency": after}
     executor = _executor(settings, folder, python)
     try:
@@ -154,9 +159,7 @@ def cancel(jobs: Sequence[Job]) -> None:
         BadInputError: SLURM refuses, because they are somebody else's, say.
     """
     if jobs:
-        answer = subprocess.run(
-            ["scancel", *(job.identity for job in jobs)], capture_output=True, text=True
-        )
+        answer = subprocess.run(["scancel", *(job.identity for job in jobs)], capture_output=True, text=True)
         if answer.returncode != 0:
             raise BadInputError(f"SLURM must let these jobs be cancelled, got {_short(answer.stderr)!r}.")
 
@@ -183,13 +186,18 @@ def _executor(launcher: dict[str, Any], folder: Path, python: str | None = None)
     try:
         executor.update_parameters(**settings)
     except (AssertionError, NameError) as error:
-        raise BadInputError(f"hydra.launcher must be what submitit takes, got {_short(str(error))}.") from error
+        raise BadInputError(
+            f"hydra.launcher must be what submitit takes, got {_short(str(error))}."
+        ) from error
     return executor
 
 
 def _refusal(launcher: dict[str, Any], message: str) -> str:
-    chosen = [f"{field}={launcher[field]}" for field in ("partition", "account", "qos", "constraint", "gres")
-              if launcher.get(field) is not None]
+    chosen = [
+        f"{field}={launcher[field]}"
+        for field in ("partition", "account", "qos", "constraint", "gres")
+        if launcher.get(field) is not None
+    ]
     return (
         f"hydra.launcher must be settings that this cluster takes, got {', '.join(chosen) or 'its defaults'} "
         f"(SLURM: {_short(message)})."
@@ -199,5 +207,9 @@ def _refusal(launcher: dict[str, Any], message: str) -> str:
 def _short(message: str) -> str:
     """The last thing that SLURM said, without its own names before it."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    errors = [line for line in lines if "error:" in line or "failure:" in line] or lines or ["no reason given"]
-    return re.sub(r"^.*?(Batch job submission failed|allocation failure|error):\s*", "", errors[-1]).rstrip(".")
+    errors = (
+        [line for line in lines if "error:" in line or "failure:" in line] or lines or ["no reason given"]
+    )
+    return re.sub(r"^.*?(Batch job submission failed|allocation failure|error):\s*", "", errors[-1]).rstrip(
+        "."
+    )

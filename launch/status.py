@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from degen.files import read_metadata
 from degen.storage import RunFolder
 from launch.cli import Arguments, one_sentence_ends
 from launch.conditions import compose_settings, sweep
-from launch.plan import ranges
 from launch.submissions import Submission, Task, read_submissions, read_tasks
 
 STATES = ("failed", "running", "preempted", "queued", "missing", "diverged", "done")
@@ -76,7 +74,9 @@ def status(overrides: Sequence[str]) -> list[Row]:
     submissions = read_submissions(runs)
     tasks = read_tasks(submissions)
     if any(not text.startswith(("runs=", "hydra.")) for text in overrides):
-        found = [(RunFolder.of(runs, condition), seeds) for condition, seeds in sweep(overrides).wanted.values()]
+        found = [
+            (RunFolder.of(runs, condition), seeds) for condition, seeds in sweep(overrides).wanted.values()
+        ]
     else:
         found = _everything(runs, submissions)
     return [_row(folder, seeds, tasks) for folder, seeds in found]
@@ -92,7 +92,9 @@ def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFold
     for path in sorted(runs.glob("*/*/condition.yaml")):
         folder = RunFolder.open(path.parent)
         trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
-        found.append((folder, sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained})))
+        found.append(
+            (folder, sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained}))
+        )
     return found
 
 
@@ -194,7 +196,9 @@ def main() -> None:
     """The command line."""
     arguments = Arguments(__doc__ or "")
     arguments.parser.add_argument("--json", action="store_true", help="for programs: a list of conditions")
-    arguments.parser.add_argument("--watch", action="store_true", help=f"again every {_SECONDS_BETWEEN_LOOKS} s")
+    arguments.parser.add_argument(
+        "--watch", action="store_true", help=f"again every {_SECONDS_BETWEEN_LOOKS} s"
+    )
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
         while True:
             rows = status(overrides)

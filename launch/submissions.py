@@ -68,7 +68,9 @@ class Task:
             return False
         if self.job is not None:
             return self.job.state != "COMPLETED"
-        return self.log is not None and "completed successfully" not in self.log.with_suffix(".out").read_text()
+        return (
+            self.log is not None and "completed successfully" not in self.log.with_suffix(".out").read_text()
+        )
 
     @property
     def last_words(self) -> str:
@@ -96,7 +98,9 @@ class Submission:
     names: dict[str, str]
 
     @classmethod
-    def new(cls, runs: Path, experiment: str, arrays: list[list[list[Piece]]], names: dict[str, str]) -> Submission:
+    def new(
+        cls, runs: Path, experiment: str, arrays: list[list[list[Piece]]], names: dict[str, str]
+    ) -> Submission:
         """One that starts now, with a folder of its own."""
         parent = runs.resolve() / ".submissions"
         word = re.sub(r"[^\w,-]", "_", experiment)
@@ -168,9 +172,7 @@ def read_submissions(runs: Path) -> list[Submission]:
     for file in sorted((runs.resolve() / ".submissions").glob("*/submission.json")):
         try:
             stored = json.loads(file.read_text())
-            arrays = [
-                [[Piece(**piece) for piece in task] for task in array] for array in stored["arrays"]
-            ]
+            arrays = [[[Piece(**piece) for piece in task] for task in array] for array in stored["arrays"]]
             found.append(Submission(file.parent, stored["experiment"], arrays, stored["names"]))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInputError(f"{file} must be as degen wrote it, got a damaged one ({error}).") from error

@@ -78,7 +78,9 @@ def _submit(planned: Plan, launcher: dict[str, Any], overrides: list[str]) -> tu
         folder = RunFolder.of(runs, condition).share(piece.seeds)
         folder.create(bytes_needed=bytes_needed(condition, len(piece.seeds)))
         folder.describe()
-    names = {signature: f"{condition.task_name}/{condition.name}" for signature, (condition, _) in wanted.items()}
+    names = {
+        signature: f"{condition.task_name}/{condition.name}" for signature, (condition, _) in wanted.items()
+    }
     submission = Submission.new(runs, planned.sweep.name, planned.arrays, names)
     numbers: list[str] = []
     try:

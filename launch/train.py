@@ -21,9 +21,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from degen.claims import ClaimedError
 from degen.condition import Condition
 from degen.errors import require, require_number
-from degen.storage import ClaimedError, RunFolder
+from degen.storage import RunFolder
 from degen.training import Ensemble, train
 from launch import slurm
 from launch.cli import (
@@ -86,11 +87,16 @@ class CheckedSweep(Callback):
             if slurm.is_for_slurm(launcher):
                 slurm.require_accepted(name, launcher)
                 limit, allowed = slurm.max_array_size(), "of as many jobs as this cluster puts in an array"
-                require(len(jobs) <= limit, "a sweep", f"{len(jobs)} jobs", f"{allowed} ({limit}; launch.submit makes several)")
+                require(
+                    len(jobs) <= limit,
+                    "a sweep",
+                    f"{len(jobs)} jobs",
+                    f"{allowed} ({limit}; launch.submit makes several)",
+                )
 
 
 class FailedJob(Callback):
-    """A job of a launcher that failed ends with code 1, once its result is stored: SLURM then says so, too."""
+    """A launcher's job that failed ends with code 1, once its result is stored: SLURM then says so, too."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if job_return.status == JobStatus.FAILED and "SUBMITIT_EXECUTOR" in os.environ:
@@ -207,7 +213,9 @@ def _interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None
         received.append(number)
         signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
+    previous = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    }
     for number in previous:
         signal.signal(number, handle)
     try:

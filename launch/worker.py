@@ -52,7 +52,7 @@ def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
     condition = Condition.from_config(piece["condition"])
     if condition.signature != piece["signature"]:
         raise RuntimeError(
-            f"this job was to train condition {piece['signature']}, its code makes {condition.signature} of it"
+            f"this job was to train condition {piece['signature']}, its code makes it {condition.signature}"
         )
     folder = RunFolder.of(Path(task["runs"]), condition).share(piece["seeds"])
     folder.create(bytes_needed=0)

@@ -1,4 +1,4 @@
-"""A private SLURM on this machine, for the tests and to try the commands on: `make cluster-up`, `make cluster-down`.
+"""A private SLURM on this machine, for the tests and to try the commands on: `make cluster-up`.
 
 One node of 16 pretended CPUs and 4 pretended GPUs; partitions `low` (default; its jobs are preempted and
 requeued) and `high`. As root in a Debian container, without systemd; every daemon listens on loopback only.
@@ -176,7 +176,14 @@ class Cluster:
         if not data.exists():
             install = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}"]
             self._run(*install, tmpdir, "--auth-root-authentication-method=socket")
-        server = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", tmpdir, "--skip-networking"]
+        server = [
+            "mariadbd",
+            "--no-defaults",
+            "--user=root",
+            f"--datadir={data}",
+            tmpdir,
+            "--skip-networking",
+        ]
         server += [f"--socket={run}/mysqld.sock", f"--pid-file={run}/mariadbd.pid"]
         server += ["--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900"]
         with open(self.root / "log" / "mariadbd.log", "ab") as log:
@@ -240,7 +247,9 @@ def install() -> None:
     if why_not() is None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print("the tests on a real SLURM will be skipped: its packages need root and apt-get", file=sys.stderr)
+        print(
+            "the tests on a real SLURM will be skipped: its packages need root and apt-get", file=sys.stderr
+        )
         return
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     get = ("apt-get", "-qq", "-o=Dpkg::Use-Pty=0")
@@ -257,7 +266,8 @@ def main() -> None:
     """The command line."""
     command, *options = sys.argv[1:] or [""]
     if command == "install":
-        return install()
+        install()
+        return
     reason = why_not()
     if reason is not None:
         sys.exit(f"no cluster can be started: {reason}")

@@ -22,8 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
-from tests.cluster import ROOT
-from tests.login import cluster, login  # noqa: F401 (fixtures)
+from tests.login import ROOT, cluster, login  # noqa: F401 (fixtures)
 
 TINY = (
     "task.n_steps=20",

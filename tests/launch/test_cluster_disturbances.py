@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 from degen.storage import RunFolder
 from tests.conftest import assert_same_networks
@@ -89,3 +88,17 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
         epochs = 70 if gamma == TIMED_OUT else 40
         assert sum(session["epochs"] for session in sessions) == epochs, "an epoch was lost"
         assert_same_networks(folder(login, gamma).path, folder(undisturbed, gamma).path)
+
+
+def test_jobs_of_a_node_that_dies_go_on_when_there_is_one_again(login, tmp_path):
+    login.run("launch.submit", *COMMON, *CPU, "gamma=1", **SLOW)
+    wait_for_training(login, 1)
+    login.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=test")
+    login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
+    login.slurm("scontrol", "update", "nodename=node1", "state=resume")
+    login.wait_for_end()
+    sessions = folder(login, 1).read_manifest()
+    assert len(sessions) == 2
+    undisturbed = Login(login.cluster, tmp_path / "undisturbed")
+    undisturbed.run("launch.train", *COMMON, "gamma=1")
+    assert_same_networks(folder(login, 1).path, folder(undisturbed, 1).path)

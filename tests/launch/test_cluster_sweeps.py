@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
 import time
 
+import hydra
 import pytest
 
 import degen
+from degen.errors import BadInputError
+from launch.cli import CONF
+from launch.submissions import read_submissions, read_tasks
+from launch.submit import submit
 from tests.cluster import ROOT, Cluster
 from tests.conftest import assert_same_networks
 from tests.login import MAX_ARRAY_SIZE, MODULE, Login, started
@@ -37,7 +40,10 @@ def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_l
     login.use(code)
     sweep = ("task=slow", "gamma=0.5,1,2,4", "task.channels=1,2,3", "seeds=2")
     cap = 3
-    two = [login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}") for _ in range(2)]
+    two = [
+        login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}")
+        for _ in range(2)
+    ]
     # The end of the submitting processes is not waited for; they are killed once they have submitted.
     records = lambda: list(tmp_path.glob("runs/.submissions/*/submission.json"))  # noqa: E731
     login.wait("one has submitted", lambda: records() and len(login.jobs()) == 12)
@@ -74,7 +80,9 @@ def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     assert "9 to train" in plan
     assert plan.count("seeds 2-3\n") == plan.count("seeds 4\n") == 3
     assert "jobs: 2 in 1 arrays" in login.run("launch.submit", *split, *CPU)
-    login.wait_for_end()
+    watched = login.run("launch.status", "--watch", "task=slow", "gamma=1,2,3", "seeds=5")
+    assert watched.splitlines()[-1] == "3 done"
+    assert login.jobs() == {}
     assert_as_trained_here(login, "task=slow", "gamma=1,2,3", "seeds=5")
     plan = login.run("launch.submit", *split, *CPU, "--dry-run", "seeds=6")
     assert "hours of a device" in plan
@@ -105,7 +113,9 @@ def test_hydras_own_launcher_trains_the_same_and_a_failure_is_one_in_slurm(login
     sweep = ("task=slow", "gamma=1,2", "seeds=2")
     login.run("launch.train", "-m", *sweep, *CPU)
     assert_as_trained_here(login, *sweep)
-    failing = login.start("launch.train", "-m", "task=slow", "task.breaks=true,false", "gamma=3", "seeds=1", *CPU)
+    failing = login.start(
+        "launch.train", "-m", "task=slow", "task.breaks=true,false", "gamma=3", "seeds=1", *CPU
+    )
     _, stderr = failing.communicate(timeout=300)
     assert failing.returncode != 0
     assert "something broke on this node" in stderr
@@ -123,37 +133,102 @@ def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monke
         sweep = ("task=slow", "gamma=1,2", "seeds=1", "task.breaks=false,true", *CPU)
         login.run("launch.submit", *sweep)
         login.wait_for_end()
-        assert sorted(row["state"] for row in login.rows(*sweep).values()) == ["done", "done", "failed", "failed"]
+        assert sorted(row["state"] for row in login.rows(*sweep).values()) == [
+            "done",
+            "done",
+            "failed",
+            "failed",
+        ]
         # After a while the controller forgets jobs that have ended.
         forgotten = "a name that no job has"
         monkeypatch.setattr("launch.submissions.Submission.array_name", lambda self, array: forgotten)
-        from launch.submissions import read_submissions, read_tasks
-
         tasks = read_tasks(read_submissions(tmp_path / "runs"))
         assert sorted(task.has_failed for task in tasks) == [False, False, True, True]
         assert "2 to train" in login.run("launch.submit", *sweep, "--dry-run")
 
 
+# What is refused --------------------------------------------------------------------------------------------
+
+
+def refusal(login: Login, *arguments: str) -> str:
+    """The sentence with which `launch.submit` refuses, in this process."""
+    own = f"hydra.searchpath=[number://,'file://{login.place}/conf']"
+    runs = f"runs={login.place}/runs"
+    with (
+        hydra.initialize_config_dir(CONF, version_base="1.3"),
+        pytest.raises(BadInputError) as refused,
+    ):
+        submit([own, "task=slow", runs, *CPU, *arguments], dry_run=False)
+    return str(refused.value)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("settings", "got", "words"),
     [
-        (["hydra.launcher.partition=nowhere"], "hydra.launcher must be settings that this cluster takes, got "
-         "partition=nowhere (SLURM: Invalid partition name specified)."),
-        (["hydra.launcher.account=nobody"], "hydra.launcher must be settings that this cluster takes, got "
-         "account=nobody (SLURM: Invalid account or account/partition combination specified)."),
-        (["hydra.launcher.gres=gpu:9"], "hydra.launcher must be settings that this cluster takes, got "
-         "gres=gpu:9 (SLURM: Requested node configuration is not available)."),
-        (["hydra.launcher.account=???"],
-         "hydra.launcher.account is missing: the launcher slurm_cpu needs a value for it."),
-        (["hydra/launcher=local"],
-         "hydra/launcher must be one for SLURM, such as slurm_gpu or slurm_cpu, got 'local'."),
-        (["hydra.launcher.timeout_min=0"], "hydra.launcher.timeout_min must be an integer of at least 1, got 0."),
-        (["submit.seeds_per_job=0"], "submit.seeds_per_job must be an integer of at least 1, got 0."),
-        (["submit.conditions_per_job=x"], "submit.conditions_per_job must be an integer of at least 1, got 'x'."),
-        (["device=tpu"], "device must be auto, cpu or cuda, got 'tpu'."),
+        ("partition=nowhere", "partition=nowhere", "Invalid partition name specified"),
+        ("account=nobody", "account=nobody", "Invalid account or account/partition combination specified"),
+        ("gres=gpu:9", "gres=gpu:9", "Requested node configuration is not available"),
     ],
 )
-def test_bad_settings_are_refused_before_anything_is_made(login, arguments, sentence):
-    assert login.refusal("launch.submit", "task=slow", *CPU, *arguments) == sentence
-    assert not (login.place / "runs").exists() or not list(login.place.glob("runs/.submissions/*-sweep"))
+def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words):
+    allowed = "hydra.launcher must be settings that this cluster takes"
+    assert refusal(login, f"hydra.launcher.{settings}") == f"{allowed}, got {got} (SLURM: {words})."
+    assert not (login.place / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        (
+            "hydra/launcher=local",
+            "hydra/launcher must be one for SLURM, such as slurm_gpu or slurm_cpu, got 'local'.",
+        ),
+        (
+            "hydra.launcher.timeout_min=0",
+            "hydra.launcher.timeout_min must be an integer of at least 1, got 0.",
+        ),
+        ("submit.seeds_per_job=0", "submit.seeds_per_job must be an integer of at least 1, got 0."),
+        (
+            "submit.conditions_per_job=x",
+            "submit.conditions_per_job must be an integer of at least 1, got 'x'.",
+        ),
+        ("device=tpu", "device must be auto, cpu or cuda, got 'tpu'."),
+        (
+            "runs=/proc/runs",
+            "runs must be a folder that can be written to, got /proc/runs (No such file or directory).",
+        ),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_submitted(login, argument, sentence):
+    assert refusal(login, argument) == sentence
+    assert not list(login.place.glob("runs/.submissions/*/*"))
     assert login.jobs() == {}
+
+
+def test_a_site_has_a_launcher_of_its_own_which_says_what_it_needs(login):
+    folder = login.place / "conf" / "hydra" / "launcher"
+    folder.mkdir(parents=True)
+    (folder / "site.yaml").write_text("defaults: [slurm_gpu, _self_]\npartition: high\naccount: ???\n")
+    sweep = ("task=slow", "hydra/launcher=site")
+    missing = "hydra.launcher.account is missing: the launcher site needs a value for it."
+    assert login.refusal("launch.submit", *sweep) == missing
+    assert login.refusal("launch.train", "-m", *sweep) == missing
+    plan = login.run("launch.submit", *sweep, "hydra.launcher.account=lab", "--dry-run")
+    assert (
+        "each: partition=high, account=lab, gres=gpu:1, cpus_per_task=4, mem_gb=16, timeout_min=240" in plan
+    )
+    allowed = "hydra.launcher must be settings that this cluster takes"
+    refused = login.refusal("launch.train", "-m", *sweep, "hydra.launcher.account=nobody")
+    assert refused.startswith(f"{allowed}, got partition=high, account=nobody, gres=gpu:1 (SLURM: ")
+
+
+def test_without_slurm_its_commands_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "conf").mkdir()
+    with hydra.initialize_config_dir(CONF, version_base="1.3"), pytest.raises(BadInputError) as refused:
+        submit(["hydra/launcher=slurm_gpu", f"runs={tmp_path}/runs"], dry_run=True)
+    assert str(refused.value) == (
+        "SLURM must be installed where this command runs, such as a cluster's login node, got no sbatch, "
+        "squeue, scancel, scontrol (python -m launch.train trains on this machine)."
+    )
+    assert not (tmp_path / "runs").exists()
