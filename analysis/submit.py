@@ -106,7 +106,7 @@ def _submit(
     }
     write_atomically(file, json.dumps({"settings": settings, "experiment": kept}, indent=1).encode())
     # A job whose predecessor failed would wait for ever.
-    options = {**launcher["additional_parameters"], "kill_on_invalid_dep": "yes"}
+    options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
     parts = [["prepare"], [condition.signature for condition in chosen.conditions], ["run"]]
     numbers: list[str] = []
     for array, names in enumerate(parts):

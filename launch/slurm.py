@@ -112,7 +112,7 @@ def submit_array(
         BadInputError: SLURM refuses.
     """
     setup = [
-        *(launcher["setup"] or []),
+        *(launcher.get("setup") or []),
         f"cd {quote(str(code))}",
         f"export PYTHONPATH={quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
     ]

@@ -63,7 +63,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=16000 Gres=gpu:4 State=UNKNOWN
+NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:4 State=UNKNOWN
 PartitionName=low Nodes=node1 Default=YES PriorityTier=1 PreemptMode=REQUEUE MaxTime=INFINITE DefaultTime=10
 PartitionName=high Nodes=node1 PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE DefaultTime=10
 """
@@ -133,8 +133,23 @@ class Cluster:
         if self.accounting:
             self.slurm("sacctmgr", "--immediate", "add", "account", "lab", "cluster=degen")
             self.slurm("sacctmgr", "--immediate", "add", "user", "root", "account=lab", "cluster=degen")
+        self.start_node()
+
+    def start_node(self) -> None:
+        """Start the node, and wait until it takes jobs."""
         self._run("slurmd", "-N", "node1")
         self._wait("slurmd", lambda: "idle" in self.slurm("sinfo", "--noheader", "--format=%T"))
+
+    def kill_node(self) -> None:
+        """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
+        kept = {*DAEMONS, "slurmscriptd"} - {"slurmd"}
+        mark = f"SLURM_CONF={self.variables['SLURM_CONF']}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                is_mine = mark in (process / "environ").read_bytes().split(b"\0")
+                if is_mine and (process / "comm").read_text().strip() not in kept:
+                    os.kill(int(process.name), signal.SIGKILL)
+        self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
 
     def stop(self) -> None:
         """Cancel every job and stop every daemon."""

@@ -93,9 +93,9 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
 def test_jobs_of_a_node_that_dies_go_on_when_there_is_one_again(login, tmp_path):
     login.run("launch.submit", *COMMON, *CPU, "gamma=1", **SLOW)
     wait_for_training(login, 1)
-    login.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=test")
+    login.cluster.kill_node()
     login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
-    login.slurm("scontrol", "update", "nodename=node1", "state=resume")
+    login.cluster.start_node()
     login.wait_for_end()
     sessions = folder(login, 1).read_manifest()
     assert len(sessions) == 2
