@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand \
-	bench-training bench-metrics gpu clean
+	bench-training bench-metrics gpu cluster-up cluster-down clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -24,26 +24,26 @@ demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their
 # SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one.
 SCALE ?= full
 EXPERIMENT ?= paper
-RESULTS := results/$(SCALE)
-OVERRIDES := 'overrides=["scale=$(SCALE)"]'
+PAPER := results=results/$(SCALE) 'overrides=["scale=$(SCALE)"]'
 
 paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
 	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
-	$(BIN)/python -m analysis experiment=$(EXPERIMENT) results=$(RESULTS) $(OVERRIDES)
-	$(MAKE) memory-demand
-	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis experiment=$(EXPERIMENT) $(PAPER)
+	$(BIN)/python -m analysis.memory_demand results=results/$(SCALE)/memory_demand_of_tasks
+	$(BIN)/python -m analysis.paper $(PAPER)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
-	$(BIN)/python -m analysis.paper report=false results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis.paper report=false $(PAPER)
 
 figure-%: $(INSTALLED)
-	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(PAPER)
 
 report: $(INSTALLED) ## Table 1, all figures and the report (results/<scale>/report.html) from the tables
-	$(BIN)/python -m analysis.paper results=$(RESULTS) $(OVERRIDES)
+	$(BIN)/python -m analysis.paper $(PAPER)
 
-test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
+	$(BIN)/python -m tests.cluster install
+	$(BIN)/python -m pytest -r s
 
 lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/ruff check .
@@ -81,6 +81,13 @@ RESULTS ?= results
 gpu: ## with a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; what is to be kept goes to EXPORT
 	$(PYTHON) -m launch.gpu --experiments "$(EXPERIMENTS)" --overrides "$(OVERRIDES)" --minutes $(MINUTES) \
 	    --export $(EXPORT) --runs $(RUNS) --results $(RESULTS) $(if $(WHEELS),--wheels $(WHEELS))
+
+cluster-up: $(INSTALLED) ## start a private SLURM on this machine, to try the commands on (root in a Debian container)
+	$(BIN)/python -m tests.cluster install
+	$(BIN)/python -m tests.cluster up
+
+cluster-down: $(INSTALLED) ## stop it, and the jobs on it
+	$(BIN)/python -m tests.cluster down
 
 clean: ## delete .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -26,11 +26,11 @@ States = list[dict[str, Tensor]]
 
 @dataclasses.dataclass(frozen=True)
 class Distances:
-    """What a metric finds for the conditions of a task.
+    """What a metric finds for conditions of a task.
 
     Attributes:
-        matrices: of each condition, (networks, networks).
-        null: of each condition, (networks,), the distance of each network from itself on other trials.
+        matrices: of each that was asked for, (networks, networks).
+        null: likewise, (networks,), the distance of each network from itself on other trials.
         curve: what the settings were chosen on.
     """
 
@@ -48,8 +48,13 @@ class Metric(ABC):
         """dynamics, weights or representation."""
 
     @abstractmethod
-    def distances(self, states: States) -> Distances:
-        """The matrices of all conditions of a task."""
+    def distances(self, states: States, which: Sequence[int]) -> Distances:
+        """The matrices of conditions of a task.
+
+        Args:
+            states: of all conditions of the task: settings are chosen on all.
+            which: positions of those whose matrices are computed.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,7 @@ class DSA(Metric):
     def level(self) -> str:
         return "dynamics"
 
-    def distances(self, states: States) -> Distances:
+    def distances(self, states: States, which: Sequence[int]) -> Distances:
         networks = [network for condition in states for network in condition["hidden"]]
         choice = dsa.choose(
             networks,
@@ -109,7 +114,8 @@ class DSA(Metric):
             n_components=chosen["n_components"],
             chosen=(choice.curve["lag"] == chosen["lag"]) & (choice.curve["rank"] == chosen["rank"]),
         )
-        matrices = [self._matrix(condition, choice.settings) for condition in states]
+        wanted = [states[i] for i in which]
+        matrices = [self._matrix(condition, choice.settings) for condition in wanted]
         null = [
             dsa.null_distances(
                 condition["hidden"],
@@ -118,7 +124,7 @@ class DSA(Metric):
                 seed=self.seed,
                 inputs=condition["inputs"] if self.controlled else None,
             )
-            for condition in states
+            for condition in wanted
         ]
         return Distances(matrices, null, curve)
 
@@ -156,8 +162,8 @@ class PIF(Metric):
     def level(self) -> str:
         return "weights"
 
-    def distances(self, states: States) -> Distances:
-        groups = [condition[self.weights] for condition in states]
+    def distances(self, states: States, which: Sequence[int]) -> Distances:
+        groups = [states[i][self.weights] for i in which]
         if self.aligned:
             matrices = [
                 pif.distance_matrix(group, seed=self.seed, normalization=self.normalization)
@@ -187,22 +193,30 @@ class SVCCA(Metric):
     def level(self) -> str:
         return "representation"
 
-    def distances(self, states: States) -> Distances:
-        samples = [condition["hidden"].flatten(1, 2) for condition in states]
+    def distances(self, states: States, which: Sequence[int]) -> Distances:
+        samples = [states[i]["hidden"].flatten(1, 2) for i in which]
         return Distances([representation.svcca(group, variance=self.variance) for group in samples])
 
 
-def matrices(experiment: Experiment, results: Results, metrics: dict[str, tuple[dict, Metric]]) -> None:
+def matrices(
+    experiment: Experiment,
+    results: Results,
+    metrics: dict[str, tuple[dict, Metric]],
+    only: str | None = None,
+) -> None:
     """Store the distance matrices of every condition, task by task, for each metric.
 
     Args:
         metrics: name to completed configuration and metric.
+        only: the signature of the one condition whose matrices are wanted.
     """
     by_task = groupby(sorted(experiment.conditions, key=_task), key=_task)
     groups = {task: list(conditions) for task, conditions in by_task}
     for name, (config, metric) in metrics.items():
         fresh = [
-            task for task, conditions in groups.items() if _compute(results, name, config, metric, conditions)
+            task
+            for task, conditions in groups.items()
+            if _compute(results, name, config, metric, conditions, only)
         ]
         print(
             f"matrices: {name} of {len(experiment.conditions)} conditions, "
@@ -216,24 +230,33 @@ def _task(condition: Condition) -> str:
 
 
 def _compute(
-    results: Results, name: str, config: dict, metric: Metric, conditions: Sequence[Condition]
+    results: Results,
+    name: str,
+    config: dict,
+    metric: Metric,
+    conditions: Sequence[Condition],
+    only: str | None,
 ) -> bool:
     """Compute and store one metric of one task's conditions; False where that is there already."""
     sources = [results.activations(condition.signature) for condition in conditions]
     made_from = fingerprint(config, [read_metadata(source)["sha256"] for source in sources])
     targets = [results.matrix(name, condition.signature) for condition in conditions]
-    if all(is_made_from(target, made_from) for target in targets):
+    which = [
+        i
+        for i, condition in enumerate(conditions)
+        if only in (None, condition.signature) and not is_made_from(targets[i], made_from)
+    ]
+    if not which:
         return False
     stored = [read_tensors(source) for source in sources]
-    found = metric.distances([arrays for arrays, _ in stored])
+    found = metric.distances([arrays for arrays, _ in stored], which)
     if found.curve is not None:
         targets[0].parent.mkdir(parents=True, exist_ok=True)
         write_table(results.choice(name, conditions[0].task_name), found.curve, made_from)
-    for index, (target, (_, metadata)) in enumerate(zip(targets, stored, strict=True)):
+    for index, i in enumerate(which):
         arrays = {"distances": torch.from_numpy(found.matrices[index])}
         if found.null is not None:
             arrays["null"] = torch.from_numpy(found.null[index])
-        write_arrays(
-            target, arrays, {"seeds": metadata["seeds"], "metric": config, "level": metric.level}, made_from
-        )
+        metadata = {"seeds": stored[i][1]["seeds"], "metric": config, "level": metric.level}
+        write_arrays(targets[i], arrays, metadata, made_from)
     return True

@@ -21,6 +21,31 @@ from degen.errors import BadInputError
 
 _LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 
+MOUNTS = Path("/proc/self/mounts")
+"""What is mounted, on Linux."""
+
+WITHOUT_ATOMIC_RENAMES = (
+    *("vfat", "msdos", "exfat", "cifs", "smb3"),
+    *("fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3", "fuse.mountpoint-s3"),
+)
+"""Kinds of filesystem on which a file that replaces another is not there at once and whole."""
+
+
+def require_atomic_renames(field: str, folder: Path) -> None:
+    """Raise `BadInputError` where a folder is known to lack what `write_atomically` relies on."""
+    folder = folder.resolve()
+    kind = ""
+    mounts = MOUNTS.read_text().splitlines() if MOUNTS.exists() else []
+    for line in sorted(mounts, key=lambda line: len(line.split()[1])):
+        _, place, type_, *_ = line.split()
+        if folder.is_relative_to(place.replace("\\040", " ")):
+            kind = type_
+    if kind in WITHOUT_ATOMIC_RENAMES:
+        raise BadInputError(
+            f"{field} must be on a filesystem whose renames are atomic, got {folder} on {kind}: a process "
+            f"that is killed while it writes there could leave half a file in the place of a whole one."
+        )
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` under a unique name, sync, then rename: a reader sees the old file or the new one.
@@ -50,9 +75,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path) -> None:
-    """Delete what interrupted writes left in a folder that only the caller writes to."""
-    for part in folder.glob(".*.part"):
+def remove_parts(folder: Path, name: str = "") -> None:
+    """Delete what interrupted writes left of files, so beginning, that only the caller writes."""
+    for part in folder.glob(f".{name}*.part"):
         part.unlink(missing_ok=True)
 
 

@@ -6,6 +6,7 @@
         checkpoint.safetensors      the networks in training, at the end of an epoch
         manifest.json               sessions: versions, git commit, device, costs
         claim                       locked by the process that trains here
+        shares/<first>-<last>/      checkpoint, manifest and claim of a process that trains some of the seeds
 
 A network is finished when its file is there. Nothing is unpickled.
 """
@@ -13,42 +14,32 @@ A network is finished when its file is there. Nothing is unpickled.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import re
 import shutil
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 import yaml
 
+from degen.claims import ClaimedError, claimed, is_held_here
 from degen.condition import Condition
 from degen.errors import BadInputError, require
-from degen.files import read_tensors, remove_parts, write_atomically, write_tensors
+from degen.files import (
+    read_metadata,
+    read_tensors,
+    remove_parts,
+    require_atomic_renames,
+    write_atomically,
+    write_tensors,
+)
 from degen.models import Parameters
 from degen.training import Ensemble, History, status
-
-_claims: set[TextIO] = set()
-"""Files of the claims that this process holds."""
-
-
-def _close_claims() -> None:
-    """A forked child would keep its dead parent's claim alive for as long as it has the file open."""
-    for file in _claims:
-        file.close()
-
-
-os.register_at_fork(after_in_child=_close_claims)
-
-
-class ClaimedError(Exception):
-    """Another process trains in this run folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +65,26 @@ class Network:
 class RunFolder:
     """The files of one condition.
 
+    Args:
+        path: of the folder.
+        share: the seeds of a process that trains beside others; None for one that trains alone.
+
     Raises:
         BadInputError: the folder belongs to another condition.
     """
 
-    def __init__(self, path: Path, condition: Condition):
+    def __init__(self, path: Path, condition: Condition, share: Sequence[int] | None = None):
         self.path = path
         self.condition = condition
+        self.seeds = share
+        self.own = path if share is None else path / "shares" / f"{min(share):05d}-{max(share):05d}"
+
+    def share(self, seeds: Sequence[int]) -> RunFolder:
+        """The same folder for a process that trains these seeds, beside others that train others.
+
+        It has a checkpoint, a manifest and a claim of its own, and goes on from the checkpoints of all.
+        """
+        return RunFolder(self.path, self.condition, seeds)
 
     @classmethod
     def of(cls, runs: Path, condition: Condition) -> RunFolder:
@@ -119,16 +123,18 @@ class RunFolder:
         """Make the folder where it is missing, and see that it can be written to.
 
         Raises:
-            BadInputError: no space (then nothing is made) or no permission.
+            BadInputError: no space or no atomic renames (then nothing is made), or no permission.
         """
+        require_atomic_renames("runs", self.path)
         networks = self.path / "networks"
         there = next(folder for folder in (self.path, *self.path.parents) if os.path.isdir(folder))
         try:
             free = shutil.disk_usage(there).free
             allowed = f"on a disk with {bytes_needed:,} bytes free (it has {free:,})"
             require(free >= bytes_needed, "runs", str(self.path), allowed)
-            networks.mkdir(parents=True, exist_ok=True)
-            for folder in (self.path, networks):
+            for folder in (networks, self.own):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, networks, self.own):
                 tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise BadInputError(
@@ -148,40 +154,46 @@ class RunFolder:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Hold the folder for training: who holds it is the only one to write there.
+        """Hold the folder, or a share of it, for training: who holds it is the only one to write there.
 
         The lock is the kernel's: it ends when its process does.
 
         Raises:
             ClaimedError: another process holds it; the message says which.
         """
-        with open(self.path / "claim", "a+") as file:
+        with ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise ClaimedError(
-                    f"{self.path} is being trained by {file.read().strip() or 'another process'}"
-                ) from None
-            file.seek(0)
-            file.truncate()
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
-            _claims.add(file)
-            try:
-                remove_parts(self.path)
-                remove_parts(self.path / "networks")
-                if not (self.path / "condition.yaml").exists():
-                    stored = {"signature": self.condition.signature, **self.condition.config}
-                    content = yaml.safe_dump(stored, sort_keys=False).encode()
-                    write_atomically(self.path / "condition.yaml", content)
-                yield
-            finally:
-                _claims.discard(file)
+                if self.seeds is not None:
+                    held.enter_context(claimed(self.path / "claim", shared=True))
+                held.enter_context(claimed(self.own / "claim", shared=False))
+            except ClaimedError as error:
+                raise ClaimedError(f"{self.path} is being trained by {error}") from None
+            remove_parts(self.own)
+            # Others may be writing the files of other seeds.
+            for name in [""] if self.seeds is None else [f"{seed:05d}." for seed in self.seeds]:
+                remove_parts(self.path / "networks", name)
+            self.describe()
+            yield
+
+    def describe(self) -> None:
+        """Write what is trained here, unless that is there."""
+        if not (self.path / "condition.yaml").exists():
+            stored = {"signature": self.condition.signature, **self.condition.config}
+            content = yaml.safe_dump(stored, sort_keys=False).encode()
+            write_atomically(self.path / "condition.yaml", content)
+
+    def is_claimed(self) -> bool:
+        """Whether a process of this machine trains here; of others nothing is known."""
+        return any(is_held_here(claim) for claim in self._every("claim"))
+
+    def _every(self, name: str) -> list[Path]:
+        """The files of that name: of the whole folder, and of each share."""
+        return [file for file in (self.path / name, *self.path.glob(f"shares/*/{name}")) if file.exists()]
 
     # Networks ---------------------------------------------------------------------------------------------
 
-    def _network_file(self, seed: int) -> Path:
+    def network_file(self, seed: int) -> Path:
+        """Where the finished network of a seed is, or will be."""
         return self.path / "networks" / f"{seed:05d}.safetensors"
 
     def finished(self) -> list[int]:
@@ -201,7 +213,7 @@ class RunFolder:
             "seed": seed,
             "status": status(history.loss, self.condition.training),
         }
-        write_tensors(self._network_file(seed), tensors, metadata)
+        write_tensors(self.network_file(seed), tensors, metadata)
 
     def read_network(self, seed: int) -> Network:
         """A finished network.
@@ -209,7 +221,7 @@ class RunFolder:
         Raises:
             BadInputError: the file is damaged, altered, or of another condition or seed.
         """
-        file = self._network_file(seed)
+        file = self.network_file(seed)
         tensors, metadata = self._read(file)
         require(metadata.get("seed") == seed, str(file), metadata.get("seed"), f"the network of seed {seed}")
         return Network(
@@ -234,39 +246,61 @@ class RunFolder:
 
     # Checkpoint -------------------------------------------------------------------------------------------
 
-    @property
-    def _checkpoint_file(self) -> Path:
-        return self.path / "checkpoint.safetensors"
-
     def write_checkpoint(self, ensemble: Ensemble) -> None:
         """Store the networks in training, or that there are none."""
-        if not len(ensemble):
-            self._checkpoint_file.unlink(missing_ok=True)
-            return
-        tensors = {
-            f"{kind}/{name}": weights
-            for kind, parameters in ensemble.tensors.items()
-            for name, weights in parameters.items()
-        }
-        for seed, history in zip(ensemble.seeds, ensemble.histories, strict=True):
-            tensors |= _history_tensors(history, prefix=f"{seed}/")
-        write_tensors(
-            self._checkpoint_file, tensors, {"signature": self.condition.signature, "seeds": ensemble.seeds}
-        )
+        file = self.own / "checkpoint.safetensors"
+        if len(ensemble):
+            tensors = {
+                f"{kind}/{name}": weights
+                for kind, parameters in ensemble.tensors.items()
+                for name, weights in parameters.items()
+            }
+            for seed, history in zip(ensemble.seeds, ensemble.histories, strict=True):
+                tensors |= _history_tensors(history, prefix=f"{seed}/")
+            metadata = {"signature": self.condition.signature, "seeds": ensemble.seeds}
+            write_tensors(file, tensors, metadata)
+        else:
+            file.unlink(missing_ok=True)
+        self._remove_outdated_checkpoints(file)
+
+    def _remove_outdated_checkpoints(self, own: Path) -> None:
+        """Delete those that a process training alone has taken over, and those of finished networks."""
+        finished = set(self.finished())
+        for file in self._every("checkpoint.safetensors"):
+            taken_over = self.seeds is None and file != own
+            with suppress(FileNotFoundError):
+                if taken_over or finished.issuperset(read_metadata(file).get("seeds", [None])):
+                    file.unlink()
 
     def read_checkpoint(self) -> Ensemble | None:
-        """The networks in training that have not been finished since, if any.
+        """The networks in training that have not been finished since, if any; of a share, its seeds alone.
+
+        Where checkpoints of several shares hold the same network, it is that with most epochs.
 
         Raises:
-            BadInputError: the file is damaged, altered or of another condition.
+            BadInputError: a file is damaged, altered or of another condition.
         """
-        try:
-            tensors, metadata = self._read(self._checkpoint_file)
-        except FileNotFoundError:
+        saved: Ensemble | None = None
+        for file in self._every("checkpoint.safetensors"):
+            with suppress(FileNotFoundError):
+                one = self._read_checkpoint(file)
+                saved = one if saved is None else saved.join(one)
+        if saved is None:
             return None
-        require("seeds" in metadata, str(self._checkpoint_file), metadata, "a checkpoint")
+        finished = set(self.finished())
+        wanted = [
+            i
+            for i, seed in enumerate(saved.seeds)
+            if seed not in finished and (self.seeds is None or seed in self.seeds)
+        ]
+        latest = {saved.seeds[i]: i for i in sorted(wanted, key=lambda i: len(saved.histories[i].loss))}
+        return saved.select([i for i in wanted if latest[saved.seeds[i]] == i])
+
+    def _read_checkpoint(self, file: Path) -> Ensemble:
+        tensors, metadata = self._read(file)
+        require("seeds" in metadata, str(file), metadata, "a checkpoint")
         seeds = metadata["seeds"]
-        ensemble = Ensemble(
+        return Ensemble(
             seeds=seeds,
             histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
             **{
@@ -274,29 +308,34 @@ class RunFolder:
                 for kind in ("initial", "parameters", "first_moment", "second_moment")
             },
         )
-        finished = set(self.finished())
-        return ensemble.select([i for i, seed in enumerate(seeds) if seed not in finished])
 
     # Manifest ---------------------------------------------------------------------------------------------
 
     def read_manifest(self) -> list[dict[str, Any]]:
-        """The sessions that trained here, oldest first.
+        """The sessions that trained here, whatever their share, oldest first.
 
         Raises:
-            BadInputError: the file is damaged.
+            BadInputError: a file is damaged.
         """
-        file = self.path / "manifest.json"
-        try:
-            return json.loads(file.read_text())["sessions"] if file.exists() else []
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInputError(
-                f"{file} must be as degen wrote it, got damaged contents ({error})."
-            ) from error
+        sessions = [session for file in self._every("manifest.json") for session in _sessions(file)]
+        return sorted(sessions, key=lambda session: session["started"])
+
+    def own_sessions(self) -> list[dict[str, Any]]:
+        """Those of this share."""
+        file = self.own / "manifest.json"
+        return _sessions(file) if file.exists() else []
 
     def write_manifest(self, sessions: list[dict[str, Any]]) -> None:
-        """Store the sessions."""
+        """Store the sessions of this share."""
         content = {"signature": self.condition.signature, "sessions": sessions}
-        write_atomically(self.path / "manifest.json", json.dumps(content, indent=2).encode())
+        write_atomically(self.own / "manifest.json", json.dumps(content, indent=2).encode())
+
+
+def _sessions(file: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(file.read_text())["sessions"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{file} must be as degen wrote it, got damaged contents ({error}).") from error
 
 
 def _history_tensors(history: History, prefix: str = "") -> dict[str, torch.Tensor]:

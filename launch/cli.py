@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import signal
@@ -91,13 +92,19 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
     Bad input and Ctrl-C end with one sentence on standard error.
     """
 
+    def job(config: DictConfig) -> None:
+        if "SUBMITIT_EXECUTOR" in os.environ:
+            task(config)  # what it raises goes to the launcher, which waits for it
+        else:
+            # Hydra prints a line of its own for what leaves the task: nothing may.
+            with one_sentence_ends():
+                task(config)
+
     def main() -> None:
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv[1:] = quote_numbers(sys.argv[1:])
         with one_sentence_ends():
-            # Hydra prints a line of its own for what leaves the task: nothing may.
-            job = one_sentence_ends()(task)
             hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
     return main
@@ -148,6 +155,47 @@ def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
         with hydra.initialize_config_dir(CONF, version_base="1.3"):
             config = hydra.compose(config_name, overrides)
     return resolved(config)
+
+
+class Arguments:
+    """The command line of an entry point that is no job of Hydra's: overrides, and options of its own."""
+
+    def __init__(self, description: str):
+        text = argparse.RawDescriptionHelpFormatter
+        self.parser = argparse.ArgumentParser(description=description, formatter_class=text)
+        self.parser.add_argument("overrides", nargs="*", help="as of launch.train, with several values too")
+        self.parser.add_argument("--config-dir", "-cd", metavar="FOLDER", help="configurations of your own")
+
+    @contextmanager
+    def parsed(self) -> Iterator[tuple[argparse.Namespace, list[str]]]:
+        """Yield the options and the overrides, with which `compose` may be called."""
+        given = self.parser.parse_intermixed_args()
+        overrides = list(given.overrides)
+        if given.config_dir is not None:
+            folder = Path(given.config_dir).resolve()
+            require(folder.is_dir(), "--config-dir", given.config_dir, "a folder")
+            overrides.append(f"hydra.searchpath=[number://,'file://{folder}']")
+        with hydra.initialize_config_dir(CONF, version_base="1.3"):
+            yield given, overrides
+
+
+def compose_launcher(config_name: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
+    """The name of the launcher chosen by overrides, which may have several values, and its settings.
+
+    Raises:
+        BadInputError: it lacks a value that it says it needs.
+    """
+    return launcher_of(hydra.compose(config_name, grid(overrides)[0], return_hydra_config=True))
+
+
+def launcher_of(config: DictConfig) -> tuple[str, dict[str, Any]]:
+    """The same of a configuration that has Hydra's own part."""
+    name, launcher = config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher
+    for field in OmegaConf.missing_keys(launcher):
+        raise BadInputError(f"{field} is missing: the launcher {name} needs a value for it.")
+    # These name files and jobs of Hydra's own; whoever submits names them.
+    plain = {field: launcher[field] for field in launcher if field not in ("name", "submitit_folder")}
+    return name, resolved(OmegaConf.create(plain))
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From configurations to conditions: one, or all of an experiment."""
+"""From configurations to conditions: one, all of an experiment, or those of a sweep over either."""
 
 from __future__ import annotations
 
@@ -109,6 +109,59 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
 def distinct(chosen: Sequence[Experiment]) -> list[Condition]:
     """The conditions of several experiments, each once: what there is to train."""
     return list({condition.signature: condition for one in chosen for condition in one.conditions}.values())
+
+
+def conditions(settings: dict[str, Any], overrides: Sequence[str]) -> list[Condition]:
+    """The condition of a configuration, or all of its experiment.
+
+    Args:
+        overrides: those that `settings` were composed with.
+
+    Raises:
+        BadInputError: a condition is not allowed.
+    """
+    if settings.get("experiment") is None:
+        return [Condition.from_config(settings)]
+    chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
+    given = [text for text in overrides if not text.startswith("experiment=")]
+    return distinct(experiments(chosen[-1], given))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a command line with several values asks for.
+
+    Attributes:
+        name: of its experiment, or `sweep`.
+        settings: composed with the first of the values.
+        wanted: conditions by signature, each once, and the seeds of each.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    wanted: dict[str, tuple[Condition, list[int]]]
+
+
+def compose_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of overrides, with the first of several values."""
+    return compose("train", grid(list(overrides))[0])
+
+
+def sweep(overrides: Sequence[str]) -> Sweep:
+    """All conditions of overrides, each of which may have several values.
+
+    Raises:
+        BadInputError: a condition is not allowed.
+    """
+    combinations = [(line, compose("train", line)) for line in grid(list(overrides))]
+    wanted: dict[str, tuple[Condition, list[int]]] = {}
+    for line, settings in combinations:
+        seeds = parse_seeds(settings["seeds"])
+        for condition in conditions(settings, line):
+            _, known = wanted.get(condition.signature, (condition, []))
+            wanted[condition.signature] = condition, sorted({*known, *seeds})
+    names = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
+    return Sweep(",".join(names) or "sweep", combinations[0][1], wanted)
 
 
 def parse_seeds(seeds: Any) -> list[int]:

@@ -5,39 +5,52 @@ python -m launch.train task=delayed_discrimination task.channels=2 parameterizat
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from degen.claims import ClaimedError
 from degen.condition import Condition
 from degen.errors import require, require_number
-from degen.storage import ClaimedError, RunFolder
+from degen.storage import RunFolder
 from degen.training import Ensemble, train
-from launch.cli import compose, entrypoint, grid, one_sentence_ends, require_folder, resolved
-from launch.conditions import distinct, experiments, parse_seeds
+from launch import slurm
+from launch.cli import (
+    compose,
+    entrypoint,
+    grid,
+    launcher_of,
+    one_sentence_ends,
+    require_folder,
+    resolved,
+)
+from launch.conditions import conditions, parse_seeds
 from launch.progress import Progress
 from launch.session import Session
 
 
 def job(config: DictConfig) -> None:
     """What Hydra calls: one condition, or every condition of an experiment in turn."""
+    prepare_torch()
     settings = resolved(config)
     folders = checked(settings, HydraConfig.get().overrides.task)
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
     for folder in folders:
-        folder.create(bytes_needed=_bytes_needed(folder.condition, len(seeds)))
+        folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
@@ -57,13 +70,8 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
     parse_seeds(settings["seeds"])
     require_folder("runs", settings["runs"])
-    if settings.get("experiment") is None:
-        conditions = [Condition.from_config(settings)]
-    else:
-        chosen = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
-        given = [text for text in overrides if not text.startswith("experiment=")]
-        conditions = distinct(experiments(chosen[-1], given))
-    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in conditions]
+    found = conditions(settings, overrides)
+    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in found]
     for folder in folders:
         folder.check()
     return folders
@@ -75,8 +83,27 @@ class CheckedSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         # Hydra takes what a callback raises for a warning, but for the end of the process.
         with one_sentence_ends():
-            for overrides in grid(list(config.hydra.overrides.task)):
+            jobs = grid(list(config.hydra.overrides.task))
+            for overrides in jobs:
                 checked(compose("train", overrides), overrides)
+            name, launcher = launcher_of(config)
+            if slurm.is_for_slurm(launcher):
+                slurm.require_accepted(name, launcher)
+                limit, allowed = slurm.max_array_size(), "of as many jobs as this cluster puts in an array"
+                require(
+                    len(jobs) <= limit,
+                    "a sweep",
+                    f"{len(jobs)} jobs",
+                    f"{allowed} ({limit}; launch.submit makes several)",
+                )
+
+
+class FailedJob(Callback):
+    """A launcher's job that failed ends with code 1, once its result is stored: SLURM then says so, too."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if job_return.status == JobStatus.FAILED and "SUBMITIT_EXECUTOR" in os.environ:
+            atexit.register(os._exit, 1)
 
 
 def train_condition(
@@ -98,8 +125,11 @@ def train_condition(
                 _train(folder, ensemble, set_aside, checkpoint_seconds, title)
     except ClaimedError as claimed:
         print(f"{place}{claimed}: nothing is done here", flush=True)
-    except Interrupted:
+    except Interrupted as interrupted:
         print(f"{title}: interrupted and stored; the same command goes on", flush=True)
+        if interrupted.code == 128 + signal.SIGUSR2:
+            # To whom it is meant for, now that all is stored: submitit's handler requeues the job.
+            signal.raise_signal(signal.SIGUSR2)
         raise
 
 
@@ -132,19 +162,20 @@ def _train(
 
     def checkpoint() -> None:
         folder.write_checkpoint(latest if set_aside is None else latest.to("cpu").join(set_aside))
-        session.store()
+        session.store(latest)
 
     def on_epoch(running: Ensemble, done: Ensemble) -> None:
         nonlocal latest, saved_at
         for member in range(len(done)):
             folder.write_network(done, member)
         latest = running.select(range(len(running)))
+        session.count_epoch()
         if len(done) or time.monotonic() - saved_at >= checkpoint_seconds:
             checkpoint()
             saved_at = time.monotonic()
         progress.epoch(running, done)
 
-    with _interruptible() as on_wait, progress:
+    with _interruptible(checkpoint) as on_wait, progress:
         try:
             train(
                 ensemble,
@@ -166,11 +197,18 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Turn the first SIGINT or SIGTERM into `Interrupted`, raised where training waits."""
+def _interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`, raised where training waits.
+
+    In a job of SLURM, SIGTERM only stores: SLURM sends it some time before it kills, and requeues a preempted
+    job only if that has not ended by itself.
+    """
     received: list[int] = []
 
     def on_wait() -> None:
+        if signal.SIGTERM in received and "SLURM_JOB_ID" in os.environ:
+            received.remove(signal.SIGTERM)
+            checkpoint()
         if received:
             raise Interrupted(128 + received[0])
 
@@ -178,7 +216,9 @@ def _interruptible() -> Iterator[Any]:
         received.append(number)
         signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    }
     for number in previous:
         signal.signal(number, handle)
     try:
@@ -200,19 +240,23 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _bytes_needed(condition: Condition, seeds: int) -> int:
+def bytes_needed(condition: Condition, seeds: int) -> int:
     """Space of a run folder: weights twice in each network's file, four times in two checkpoints."""
     one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
     return seeds * (10 * size + 3 * 8 * condition.training.max_epochs) + 2**20
 
 
-def main() -> None:
-    """The command line."""
+def prepare_torch() -> None:
+    """Settings of the process that trains, on which its numbers depend."""
     # One thread an operation: members are spread over the cores instead (degen/training/processes.py).
     torch.set_num_threads(1)
     # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
     torch.set_flush_denormal(True)
+
+
+def main() -> None:
+    """The command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     entrypoint("train", job)()
 

@@ -22,9 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
-
-ROOT = Path(__file__).resolve().parent.parent
-"""Where the packages are."""
+from tests.login import ROOT, cluster, login  # noqa: F401 (fixtures)
 
 TINY = (
     "task.n_steps=20",

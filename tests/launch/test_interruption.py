@@ -168,3 +168,30 @@ def test_an_interrupted_experiment_starts_no_further_condition(tmp_path, start):
     interrupted = start("experiment=demo", *TINY_OFTEN, before=last_write)
     assert interrupted.wait() == 143
     assert interrupted.stdout.count("training") == 1
+
+
+def _in_a_job() -> None:
+    os.environ["SLURM_JOB_ID"] = "1"
+
+
+def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(tmp_path, start, long_run):
+    never = [argument for argument in LONG if not argument.startswith("checkpoint")]
+    launched = start(*never, "checkpoint_seconds=1000", before=_in_a_job)
+    launched.wait_for("epoch")
+    launched.kill(signal.SIGTERM)
+    checkpoint = run_folder(tmp_path) / "checkpoint.safetensors"
+    while not checkpoint.exists():
+        assert launched.process.is_alive()
+        time.sleep(0.01)
+    assert launched.wait() == 0
+    assert_same_networks(run_folder(tmp_path), long_run)
+
+
+def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run):
+    warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
+    assert warned.wait() == -signal.SIGUSR2
+    assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
+    saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+    assert len(saved.histories[0].loss) == 1
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)

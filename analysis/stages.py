@@ -1,0 +1,82 @@
+"""The stages of one experiment's analysis, in order, each reading the files of the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import figures
+from analysis.activations import activations, with_pairs
+from analysis.degeneracy import as_text, degeneracy
+from analysis.feature_learning import KernelProbe, feature_learning
+from analysis.gather import Trialset, further_ood, gather
+from analysis.matrices import Metric, matrices
+from analysis.results import Results
+from analysis.statistics import Bootstrap
+from analysis.trajectories import trajectories
+from degen.condition import build
+from degen.storage import RunFolder
+from launch.conditions import Experiment
+
+
+class Analysis:
+    """What settings name, built and checked.
+
+    Args:
+        experiment: what is analyzed.
+        settings: `conf/analyze.yaml`, resolved.
+
+    Raises:
+        BadInputError: a setting is not allowed.
+    """
+
+    def __init__(self, experiment: Experiment, settings: dict[str, Any]):
+        self.experiment = experiment
+        self.probe: Trialset = build(settings["probe"], Trialset, "probe")[1]
+        self.ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
+        self.kernel_probe: KernelProbe = build(settings["feature_learning"], KernelProbe, "feature_learning")[
+            1
+        ]
+        self.further_ood = further_ood(settings["further_ood"])
+        self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
+        self.metrics = {
+            name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
+        }
+        self.runs = Path(settings["runs"])
+        self.results = Results(Path(settings["results"]) / experiment.name)
+        for condition in experiment.conditions:
+            self.kernel_probe.require_fits(condition)
+
+    def has_pairs(self) -> bool:
+        """Whether two networks of one of the experiment's own conditions are finished."""
+        folders = [RunFolder.of(self.runs, condition) for condition in self.experiment.swept]
+        return any(len(set(folder.finished()) & set(self.experiment.seeds)) >= 2 for folder in folders)
+
+    def prepare(self) -> tuple[Experiment, pd.DataFrame]:
+        """Gather, store activations and what is measured on single networks.
+
+        Returns:
+            The experiment with the conditions that have pairs only, and the table of networks.
+        """
+        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood)
+        kept = with_pairs(self.experiment, table)
+        activations(kept, self.runs, self.results, table, self.probe)
+        return kept, feature_learning(kept, self.runs, self.results, table, self.kernel_probe)
+
+    def measure(self, only: str) -> None:
+        """Store the distance matrices of the condition of that signature, if it has pairs."""
+        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood)
+        matrices(with_pairs(self.experiment, table), self.results, self.metrics, only)
+
+    def run(self) -> None:
+        """Every stage, each skipping what is there."""
+        kept, table = self.prepare()
+        matrices(kept, self.results, self.metrics)
+        found = degeneracy(self.experiment, self.results, table, list(self.metrics), self.bootstrap)
+        print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
+        if self.experiment.trajectories:
+            trajectories(kept, self.runs, self.results, table, self.probe)
+        for path in figures.draw_all(kept, self.results):
+            print(f"figure: {path}", flush=True)

@@ -1,0 +1,47 @@
+"""A copy of the code in use, from which jobs run: to edit the working tree changes nothing for them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from launch.session import git_commit
+
+HOME = Path(__file__).resolve().parent.parent
+"""Where the packages and conf/ are."""
+
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safetensors")
+
+
+def freeze(target: Path) -> None:
+    """Copy degen, launch, analysis, conf/, and every other module in use that is not installed."""
+    for name in ("degen", "launch", "analysis", "conf"):
+        shutil.copytree(HOME / name, target / name, ignore=_LEFT_OUT)
+    (target / "git_commit").write_text(git_commit() or "")
+    for source in _own_modules():
+        if source.is_dir():
+            shutil.copytree(source, target / source.name, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target / source.name)
+
+
+def require_frozen(code: Path) -> None:
+    """Raise `RuntimeError` unless this process runs the copy there."""
+    if code.resolve() != HOME:
+        raise RuntimeError(f"this job was to run the code in {code}, and runs that in {HOME}")
+
+
+def _own_modules() -> set[Path]:
+    """Files and folders of the top-level modules that the user wrote: a task's, say."""
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
+    found = set()
+    for name in [name for name in sys.modules if "." not in name and name != "__main__"]:
+        module = sys.modules[name]
+        places = getattr(module, "__path__", None) or [getattr(module, "__file__", None)]
+        for place in [Path(place).resolve() for place in places if place]:
+            is_own = place.exists() and HOME not in place.parents
+            if is_own and not any(folder in place.parents for folder in installed):
+                found.add(place)
+    return found

@@ -1,0 +1,217 @@
+"""How far the conditions of a sweep, an experiment, or all of a folder are: run folders first, SLURM second.
+
+python -m launch.status experiment=demo [--json] [--watch]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from degen.files import read_metadata
+from degen.storage import RunFolder
+from launch.cli import Arguments, one_sentence_ends
+from launch.conditions import compose_settings, sweep
+from launch.submissions import Submission, Task, read_submissions, read_tasks
+
+STATES = ("failed", "running", "preempted", "queued", "missing", "diverged", "done")
+"""What a condition can be; of several that hold, the first.
+
+- failed: a job for networks that are not there ended, and not well;
+- running: somebody trains;
+- preempted: a job was taken off its node and waits to go on;
+- queued: a job waits;
+- missing: networks are not there, and nobody is going to train them;
+- diverged: all are there, some with losses that are not finite;
+- done: all are there.
+"""
+
+_SECONDS_BETWEEN_LOOKS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A condition.
+
+    Attributes:
+        condition: `<task>/<name>`.
+        state: one of `STATES`.
+        networks: asked for; of these finished as `converged`, `unconverged`, `diverged`; in `training`.
+        epoch, max_epochs: of the network in training with fewest; most.
+        epochs_per_minute: of the latest session.
+        hours_left: at most, if every network took the most epochs.
+        jobs: of SLURM, active or failed.
+        error: the last lines of a failed job.
+    """
+
+    condition: str
+    state: str
+    networks: int
+    converged: int
+    unconverged: int
+    diverged: int
+    training: int
+    epoch: int | None
+    max_epochs: int
+    epochs_per_minute: float | None
+    hours_left: float | None
+    jobs: list[str]
+    error: str
+
+
+def status(overrides: Sequence[str]) -> list[Row]:
+    """The rows of a sweep; without overrides but `runs`, of all that was trained or submitted there.
+
+    Raises:
+        BadInputError: an override is not allowed.
+    """
+    runs = Path(compose_settings(overrides)["runs"])
+    submissions = read_submissions(runs)
+    tasks = read_tasks(submissions)
+    if any(not text.startswith(("runs=", "hydra.")) for text in overrides):
+        found = [
+            (RunFolder.of(runs, condition), seeds) for condition, seeds in sweep(overrides).wanted.values()
+        ]
+    else:
+        found = _everything(runs, submissions)
+    return [_row(folder, seeds, tasks) for folder, seeds in found]
+
+
+def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFolder, list[int]]]:
+    """Every condition with a folder (each that is submitted has one), and the seeds it was asked for."""
+    asked: dict[str, set[int]] = {}
+    for submission in submissions:
+        for piece in submission.pieces:
+            asked.setdefault(piece.signature, set()).update(piece.seeds)
+    found = []
+    for path in sorted(runs.glob("*/*/condition.yaml")):
+        folder = RunFolder.open(path.parent)
+        trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
+        found.append(
+            (folder, sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained}))
+        )
+    return found
+
+
+def _row(folder: RunFolder, seeds: list[int], tasks: list[Task]) -> Row:
+    signature, finished = folder.condition.signature, set(folder.finished())
+    missing = set(seeds) - finished
+    ends = [_end(folder, seed) for seed in seeds if seed in finished]
+    mine = _latest(signature, missing, tasks)
+    active = [task for task in mine if task.is_active]
+    failed = [task for task in mine if task.has_failed]
+    # Jobs first: a process of another machine cannot be seen.
+    running = [task for task in active if task.job is not None and task.job.state != "PENDING"]
+    restarted = [task for task in active if task.job is not None and task.job.restarts]
+    is_training = bool(running) or (bool(missing) and folder.is_claimed())
+    holds = {
+        "failed": bool(failed),
+        "running": is_training,
+        "preempted": bool(restarted),
+        "queued": bool(active),
+        "missing": bool(missing),
+        "diverged": "diverged" in ends,
+        "done": True,
+    }
+    return Row(
+        condition=f"{folder.condition.task_name}/{folder.condition.name}",
+        state=next(state for state in STATES if holds[state]),
+        networks=len(seeds),
+        converged=ends.count("converged"),
+        unconverged=ends.count("unconverged"),
+        diverged=ends.count("diverged"),
+        jobs=[task.job.identity for task in (*active, *failed) if task.job is not None],
+        error="\n".join(task.last_words for task in failed),
+        **_progress(folder, missing, is_training),
+    )
+
+
+def _latest(signature: str, missing: set[int], tasks: list[Task]) -> list[Task]:
+    """For each missing network the last task that was to train it."""
+    last: dict[int, Task] = {}
+    for task in tasks:
+        for piece in task.pieces:
+            if piece.signature == signature:
+                last |= dict.fromkeys(missing & set(piece.seeds), task)
+    return list({id(task): task for task in last.values()}.values())
+
+
+def _end(folder: RunFolder, seed: int) -> str:
+    return read_metadata(folder.network_file(seed)).get("status", "damaged")
+
+
+def _progress(folder: RunFolder, missing: set[int], is_training: bool) -> dict[str, Any]:
+    """From the latest session of each share."""
+    latest = {tuple(session["seeds"]): session for session in folder.read_manifest() if "epochs" in session}
+    under_way = [session for seeds, session in latest.items() if session["training"] and missing & set(seeds)]
+    max_epochs = folder.condition.training.max_epochs
+    rates = [session["epochs"] / session["seconds"] for session in under_way if session["epochs"]]
+    epochs = [session["epoch"] for session in under_way]
+    known = is_training and bool(rates)
+    return {
+        "training": sum(session["training"] for session in under_way) if is_training else 0,
+        "epoch": min(epochs, default=None),
+        "max_epochs": max_epochs,
+        "epochs_per_minute": 60 * sum(rates) / len(rates) if known else None,
+        "hours_left": (max_epochs - min(epochs)) / min(rates) / 3600 if known else None,
+    }
+
+
+def as_text(rows: list[Row]) -> str:
+    """A table for people, and the errors below it."""
+    if not rows:
+        return "nothing is trained or submitted here"
+    head = ("state", "condition", "networks", "epoch", "per minute", "hours left", "jobs")
+    cells = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    counts = [f"{sum(row.state == state for row in rows)} {state}" for state in STATES]
+    lines.append(", ".join(count for count in counts if not count.startswith("0 ")))
+    for row in rows:
+        if row.error:
+            lines += ["", f"{row.condition} failed:", *(f"  {line}" for line in row.error.splitlines())]
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    counts = {"converged": row.converged, "unconverged": row.unconverged, "diverged": row.diverged}
+    words = [f"{count} {word}" for word, count in (counts | {"in training": row.training}).items() if count]
+    return (
+        row.state,
+        row.condition,
+        f"{row.networks}" + (f" ({', '.join(words)})" if words else ""),
+        "" if row.epoch is None else f"{row.epoch}/{row.max_epochs}",
+        "" if row.epochs_per_minute is None else f"{row.epochs_per_minute:.3g}",
+        "" if row.hours_left is None else f"< {row.hours_left:.2g}",
+        ",".join(row.jobs[:3]) + (",..." if len(row.jobs) > 3 else ""),
+    )
+
+
+def main() -> None:
+    """The command line."""
+    arguments = Arguments(__doc__ or "")
+    arguments.parser.add_argument("--json", action="store_true", help="for programs: a list of conditions")
+    arguments.parser.add_argument(
+        "--watch", action="store_true", help=f"again every {_SECONDS_BETWEEN_LOOKS} s"
+    )
+    with one_sentence_ends(), arguments.parsed() as (given, overrides):
+        while True:
+            rows = status(overrides)
+            if given.json:
+                print(json.dumps([dataclasses.asdict(row) for row in rows]), flush=True)
+            else:
+                clear = "\033[H\033[J" if given.watch and sys.stdout.isatty() else ""
+                print(clear + as_text(rows), flush=True)
+            # What nobody is going to change needs no watching.
+            if not given.watch or not any(row.state in ("running", "preempted", "queued") for row in rows):
+                return
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What a job submitted by `launch.submit` does: it reads its task and trains, as `launch.train` would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from submitit.core.utils import DelayedSubmission, UncompletedJobError
+
+from degen.condition import Condition
+from degen.storage import RunFolder
+from launch.freeze import require_frozen
+from launch.train import prepare_torch, resolve_device, train_condition
+
+
+class TrainTask:
+    """Train the pieces of a task file one after the other.
+
+    Args:
+        file: its path, `tasks/<number>.json` of a submission.
+    """
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    def __call__(self) -> None:
+        """One piece that fails does not keep the others from being trained; the job then fails at its end."""
+        require_frozen(self.file.parent.parent / "code")
+        prepare_torch()
+        task = json.loads(self.file.read_text())
+        failures = []
+        for piece in task["pieces"]:
+            try:
+                _train(piece, task)
+            except UncompletedJobError:
+                raise  # submitit's, raised by its signal handler: the end of this job
+            except Exception as error:
+                error.add_note(f"condition {piece['signature']}, seeds {piece['seeds']}")
+                failures.append(error)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise ExceptionGroup("conditions that failed", failures)
+
+    def checkpoint(self) -> DelayedSubmission:
+        """What submitit runs when the job starts again: the same, which goes on from what is stored."""
+        return DelayedSubmission(self)
+
+
+def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
+    condition = Condition.from_config(piece["condition"])
+    if condition.signature != piece["signature"]:
+        raise RuntimeError(
+            f"this job was to train condition {piece['signature']}, its code makes it {condition.signature}"
+        )
+    folder = RunFolder.of(Path(task["runs"]), condition).share(piece["seeds"])
+    folder.create(bytes_needed=0)
+    train_condition(folder, piece["seeds"], resolve_device(task["device"]), task["checkpoint_seconds"])

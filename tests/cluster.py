@@ -1,0 +1,301 @@
+"""A private SLURM on this machine, for the tests and to try the commands on: `make cluster-up`.
+
+One node of 16 pretended CPUs and 4 pretended GPUs; partitions `low` (default; its jobs are preempted and
+requeued) and `high`. As root in a Debian container, without systemd; every daemon listens on loopback only.
+
+    python -m tests.cluster install | up [--no-accounting] | down
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurmdbd", "mariadb-server")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
+DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
+"""In the order in which they are stopped."""
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "build" / "cluster"
+
+SLURM = """\
+ClusterName=degen
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+# A requeued job waits until its old credentials have expired.
+AuthInfo=socket={root}/run/munge.sock,cred_expire=5
+CredType=cred/munge
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+StateSaveLocation={root}/state
+SlurmdSpoolDir={root}/spool
+SlurmctldPidFile={root}/run/slurmctld.pid
+SlurmdPidFile={root}/run/slurmd.pid
+SlurmctldLogFile={root}/log/slurmctld.log
+SlurmdLogFile={root}/log/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+MailProg=/bin/true
+SwitchType=switch/none
+ReturnToService=2
+SlurmdTimeout=60
+InactiveLimit=0
+KillWait=5
+MaxArraySize={max_array_size}
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=1
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:4 State=UNKNOWN
+PartitionName=low Nodes=node1 Default=YES PriorityTier=1 PreemptMode=REQUEUE MaxTime=INFINITE DefaultTime=10
+PartitionName=high Nodes=node1 PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE DefaultTime=10
+"""
+
+ACCOUNTING = """\
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePass={root}/run/munge.sock
+AccountingStoragePort={database_port}
+AccountingStorageTRES=gres/gpu
+AccountingStorageEnforce=associations
+"""
+
+DATABASE = """\
+AuthType=auth/munge
+AuthInfo=socket={root}/run/munge.sock
+DbdHost={host}
+DbdAddr=127.0.0.1
+CommunicationParameters=NoInAddrAny
+DbdPort={database_port}
+SlurmUser=root
+LogFile={root}/log/slurmdbd.log
+PidFile={root}/run/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=root
+StorageLoc=slurm
+"""
+
+GPUS = """\
+AutoDetect=off
+NodeName=node1 Name=gpu File={root}/gpu[0-3]
+"""
+
+
+class Cluster:
+    """The daemons below a folder.
+
+    Args:
+        root: where their files go; its path is short, for sockets are in it.
+        accounting: with a database, so that `sacct` knows ended jobs and accounts are checked (the
+            account is `lab`).
+        max_array_size: SLURM's limit on job arrays.
+    """
+
+    def __init__(self, root: Path, accounting: bool = True, max_array_size: int = 1001):
+        self.root = root
+        self.accounting = accounting
+        self.max_array_size = max_array_size
+        self.variables = {"SLURM_CONF": str(root / "etc" / "slurm.conf")}
+        names = ("controller_port", "node_port", "database_port")
+        self.ports = dict(zip(names, _free_ports(3), strict=True))
+
+    def start(self) -> None:
+        """Start every daemon and wait until the node is idle."""
+        for name in ("etc", "state", "spool", "log", "run"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self._configure()
+        run, log = self.root / "run", self.root / "log"
+        munge = ["munged", f"--key-file={self.root}/etc/munge.key", f"--socket={run}/munge.sock", "--force"]
+        munge += [f"--pid-file={run}/munged.pid", f"--log-file={log}/munged.log", f"--seed-file={run}/seed"]
+        self._run(*munge)
+        if self.accounting:
+            self._start_database()
+        self._run("slurmctld")
+        self._wait("slurmctld", lambda: "UP" in self.slurm("scontrol", "ping"))
+        if self.accounting:
+            self.slurm("sacctmgr", "--immediate", "add", "account", "lab", "cluster=degen")
+            self.slurm("sacctmgr", "--immediate", "add", "user", "root", "account=lab", "cluster=degen")
+        self.start_node()
+
+    def start_node(self) -> None:
+        """Start the node, and wait until it takes jobs."""
+        self._run("slurmd", "-N", "node1")
+        self._wait("slurmd", lambda: "idle" in self.slurm("sinfo", "--noheader", "--format=%T"))
+
+    def kill_node(self) -> None:
+        """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
+        kept = {*DAEMONS, "slurmscriptd"} - {"slurmd"}
+        mark = f"SLURM_CONF={self.variables['SLURM_CONF']}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                is_mine = mark in (process / "environ").read_bytes().split(b"\0")
+                if is_mine and (process / "comm").read_text().strip() not in kept:
+                    os.kill(int(process.name), signal.SIGKILL)
+        self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
+
+    def stop(self) -> None:
+        """Cancel every job and stop every daemon."""
+        self.slurm("scancel", "--user=root", "--signal=KILL")
+        self.slurm("scancel", "--user=root")
+        for name in DAEMONS:
+            with contextlib.suppress(OSError, ValueError):
+                process = int((self.root / "run" / f"{name}.pid").read_text())
+                _end(process)
+
+    def slurm(self, *command: str) -> str:
+        """The standard output of a SLURM command."""
+        environment = os.environ | self.variables
+        return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+    def _configure(self) -> None:
+        etc = self.root / "etc"
+        values = {
+            "root": self.root,
+            "host": socket.gethostname().partition(".")[0],
+            "max_array_size": self.max_array_size,
+            **self.ports,
+        }
+        etc.chmod(0o700)
+        if not (etc / "munge.key").exists():
+            (etc / "munge.key").write_bytes(os.urandom(1024))
+            (etc / "munge.key").chmod(0o600)
+        accounting = ACCOUNTING if self.accounting else ""
+        (etc / "slurm.conf").write_text((SLURM + accounting).format(**values))
+        (etc / "slurmdbd.conf").write_text(DATABASE.format(**values))
+        (etc / "slurmdbd.conf").chmod(0o600)
+        (etc / "gres.conf").write_text(GPUS.format(**values))
+        for number in range(4):
+            if not (self.root / f"gpu{number}").exists():
+                os.mknod(self.root / f"gpu{number}", 0o20666, os.makedev(1, 3))  # /dev/null again
+
+    def _start_database(self) -> None:
+        run, data, tmpdir = self.root / "run", self.root / "database", f"--tmpdir={self.root}/spool"
+        if not data.exists():
+            install = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}"]
+            self._run(*install, tmpdir, "--auth-root-authentication-method=socket")
+        server = [
+            "mariadbd",
+            "--no-defaults",
+            "--user=root",
+            f"--datadir={data}",
+            tmpdir,
+            "--skip-networking",
+        ]
+        server += [f"--socket={run}/mysqld.sock", f"--pid-file={run}/mariadbd.pid"]
+        server += ["--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900"]
+        with open(self.root / "log" / "mariadbd.log", "ab") as log:
+            subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        ping = ("mariadb-admin", "--no-defaults", "-uroot", f"--socket={run}/mysqld.sock", "ping")
+        self._wait("mariadbd", lambda: "alive" in self.slurm(*ping))
+        self._run("slurmdbd", MYSQL_UNIX_PORT=f"{run}/mysqld.sock")
+        self._wait("slurmdbd", lambda: _is_open(self.ports["database_port"]))
+
+    def _run(self, *command: str, **variables: str) -> None:
+        environment = os.environ | self.variables | variables
+        with open(self.root / "log" / "starts.log", "ab") as log:
+            subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True
+            )
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not ready():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} does not answer; see {self.root}/log")
+            time.sleep(0.1)
+
+
+def _end(process: int) -> None:
+    """Ask a process to end; after ten seconds make it."""
+    os.kill(process, signal.SIGTERM)
+    for _ in range(100):
+        # A container may have no process that reaps the dead.
+        if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    os.kill(process, signal.SIGKILL)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def why_not() -> str | None:
+    """Why no cluster can be started here; None if one can."""
+    # Debian puts daemons where not every user's path leads.
+    os.environ["PATH"] += os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin"))
+    if os.geteuid() != 0:
+        return "its daemons must be started by root (in a container, say)"
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    return f"no {', '.join(missing)} here (python -m tests.cluster install)" if missing else None
+
+
+def install() -> None:
+    """Install the Debian packages that are missing; say so where that cannot be."""
+    if why_not() is None:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(
+            "the tests on a real SLURM will be skipped: its packages need root and apt-get", file=sys.stderr
+        )
+        return
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    get = ("apt-get", "-qq", "-o=Dpkg::Use-Pty=0")
+    for command in (
+        (*get, "update"),
+        (*get, "install", "--yes", "--no-install-recommends", *PACKAGES),
+    ):
+        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+            print(f"{' '.join(command)} failed", file=sys.stderr)
+            return
+
+
+def main() -> None:
+    """The command line."""
+    command, *options = sys.argv[1:] or [""]
+    if command == "install":
+        install()
+        return
+    reason = why_not()
+    if reason is not None:
+        sys.exit(f"no cluster can be started: {reason}")
+    cluster = Cluster(PLACE, accounting="--no-accounting" not in options)
+    if command == "up":
+        cluster.start()
+        print(cluster.slurm("sinfo", "--format=%P %D nodes %c CPUs %G %T"), end="")
+        print(f"Now: export SLURM_CONF={cluster.variables['SLURM_CONF']}")
+    elif command == "down":
+        cluster.stop()
+    else:
+        sys.exit("python -m tests.cluster install | up [--no-accounting] | down")
+
+
+if __name__ == "__main__":
+    main()

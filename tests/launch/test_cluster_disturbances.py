@@ -1,0 +1,104 @@
+"""On a real SLURM: jobs killed, requeued, preempted, over their time, broken; each ends as it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from degen.storage import RunFolder
+from tests.conftest import assert_same_networks
+from tests.login import Login
+
+KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
+"""Conditions are told apart by gamma."""
+
+CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
+COMMON = ("task=slow", "seeds=2", "training.max_epochs=40")
+SLOW = {"SECONDS_PER_EPOCH": "0.5"}
+
+
+def folder(login: Login, gamma: float) -> RunFolder:
+    (found,) = login.place.glob(f"runs/slow_flip_flop/*gamma{gamma}-*")
+    return RunFolder.open(found)
+
+
+def epoch(login: Login, gamma: float) -> int:
+    """The epoch of the latest checkpoint."""
+    sessions = folder(login, gamma).read_manifest()
+    return (sessions[-1]["epoch"] or 0) if sessions else 0
+
+
+def wait_for_training(login: Login, gamma: float) -> None:
+    login.wait(f"gamma {gamma} trains", lambda: epoch(login, gamma) > 2)
+
+
+def test_disturbed_jobs_end_as_they_should(login, tmp_path):
+    # SLURM looks every half minute whether a job is near its limit.
+    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5", "training.max_epochs=70")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={TIMED_OUT}", *limit, SECONDS_PER_EPOCH="1")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}", **SLOW)
+    wait_for_training(login, KILLED)
+    (claim,) = folder(login, KILLED).path.glob("shares/*/claim")
+    os.kill(int(claim.read_text().split()[1]), signal.SIGKILL)
+    wait_for_training(login, REQUEUED)
+    identity = login.job(REQUEUED).identity
+    login.slurm("scontrol", "requeue", identity)
+    login.slurm("scontrol", "hold", identity)  # so that there is time to look
+    rows = login.rows("task=slow", "training.max_epochs=40", "seeds=2", f"gamma={REQUEUED}")
+    assert [row["state"] for row in rows.values()] == ["preempted"]
+    login.slurm("scontrol", "release", identity)
+
+    gpus = ("hydra.launcher.gres=gpu:4", "device=cpu")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={PREEMPTED}", *gpus, **SLOW)
+    wait_for_training(login, PREEMPTED)
+    login.slurm("sbatch", "--partition=high", "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 2")
+    login.wait("it is preempted", lambda: login.job(PREEMPTED).restarts)
+    login.run("launch.submit", *COMMON, *CPU, "task.breaks=true", f"gamma={BROKEN}")
+    login.run("launch.submit", *COMMON, *CPU, "training.learning_rate=1e30", f"gamma={DIVERGING}")
+    login.wait_for_end()
+
+    rows = {int(name.split("gamma")[1][0]): row for name, row in login.rows().items()}
+    assert {gamma: row["state"] for gamma, row in rows.items()} == {
+        KILLED: "failed",
+        REQUEUED: "done",
+        PREEMPTED: "done",
+        TIMED_OUT: "done",
+        BROKEN: "failed",
+        DIVERGING: "diverged",
+    }
+    ends = {gamma: login.job(gamma).state for gamma in rows}
+    failed = {KILLED, BROKEN}
+    assert ends == {gamma: "FAILED" if gamma in failed else "COMPLETED" for gamma in rows}
+    assert "something broke on this node" in rows[BROKEN]["error"]
+    assert rows[KILLED]["error"].count("Killed") > 0
+
+    # What is missing is sent again, and only that.
+    again = login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
+    assert "2 finished, 0 with a job, 2 to train" in again
+    login.wait_for_end()
+    assert "nothing to submit" in login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
+
+    undisturbed = Login(login.cluster, tmp_path / "undisturbed")
+    gammas = f"gamma={KILLED},{REQUEUED},{PREEMPTED}"
+    undisturbed.run("launch.train", "-m", *COMMON, gammas)
+    undisturbed.run("launch.train", *COMMON, f"gamma={TIMED_OUT}", "training.max_epochs=70")
+    for gamma in (KILLED, REQUEUED, PREEMPTED, TIMED_OUT):
+        sessions = folder(login, gamma).read_manifest()
+        assert len(sessions) > 1, "it was not disturbed"
+        epochs = 70 if gamma == TIMED_OUT else 40
+        assert sum(session["epochs"] for session in sessions) == epochs, "an epoch was lost"
+        assert_same_networks(folder(login, gamma).path, folder(undisturbed, gamma).path)
+
+
+def test_jobs_of_a_node_that_dies_go_on_when_there_is_one_again(login, tmp_path):
+    login.run("launch.submit", *COMMON, *CPU, "gamma=1", **SLOW)
+    wait_for_training(login, 1)
+    login.cluster.kill_node()
+    login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
+    login.cluster.start_node()
+    login.wait_for_end()
+    sessions = folder(login, 1).read_manifest()
+    assert len(sessions) == 2
+    undisturbed = Login(login.cluster, tmp_path / "undisturbed")
+    undisturbed.run("launch.train", *COMMON, "gamma=1")
+    assert_same_networks(folder(login, 1).path, folder(undisturbed, 1).path)

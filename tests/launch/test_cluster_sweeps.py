@@ -1,0 +1,233 @@
+"""On a real SLURM: sweeps submitted, capped, frozen, packed, split, cancelled; by Hydra's launcher, too."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+
+import hydra
+import pytest
+
+import degen
+from degen.errors import BadInputError
+from launch.cli import CONF
+from launch.submissions import read_submissions, read_tasks
+from launch.submit import submit
+from tests.cluster import ROOT, Cluster
+from tests.conftest import assert_same_networks
+from tests.login import MAX_ARRAY_SIZE, MODULE, Login, started
+
+CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
+
+
+def assert_as_trained_here(login: Login, *arguments: str) -> None:
+    """Everything below runs/ is, bit for bit, what `launch.train` makes of these arguments."""
+    here = Login(login.cluster, login.place / "here")
+    here.run("launch.train", "-m", *arguments)
+    folders = {path.parent.name for path in here.place.glob("runs/*/*/condition.yaml")}
+    assert folders == {path.parent.name for path in login.place.glob("runs/*/*/condition.yaml")}
+    for name in folders:
+        (mine,), (theirs,) = login.place.glob(f"runs/*/{name}"), here.place.glob(f"runs/*/{name}")
+        assert_same_networks(mine, theirs)
+        assert not list(mine.rglob("*.part")) + list(mine.rglob("checkpoint*"))
+
+
+def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_lost(login, tmp_path):
+    code = tmp_path / "code"
+    for name in ("degen", "launch", "analysis", "conf"):
+        shutil.copytree(ROOT / name, code / name)
+    login.use(code)
+    sweep = ("task=slow", "gamma=0.5,1,2,4", "task.channels=1,2,3", "seeds=2")
+    cap = 3
+    two = [
+        login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}")
+        for _ in range(2)
+    ]
+    # The end of the submitting processes is not waited for; they are killed once they have submitted.
+    records = lambda: list(tmp_path.glob("runs/.submissions/*/submission.json"))  # noqa: E731
+    login.wait("one has submitted", lambda: records() and len(login.jobs()) == 12)
+    time.sleep(1)
+    for process in two:
+        process.send_signal(signal.SIGKILL)
+    assert len(records()) == 1
+    assert len({job.partition("_")[0] for job in login.jobs()}) == 2, f"arrays of at most {MAX_ARRAY_SIZE}"
+    (code / "degen" / "training" / "ensemble.py").write_text("raise RuntimeError('edited while jobs waited')")
+    (code / "conf" / "train.yaml").write_text("nonsense")
+    (tmp_path / "slow.py").write_text("raise RuntimeError('edited while jobs waited')")
+    at_once = []
+    while jobs := login.jobs():
+        at_once.append(sum(state == "RUNNING" for state in jobs.values()))
+        time.sleep(0.5)
+    assert 1 < max(at_once) <= cap
+    login.use(ROOT)
+    (tmp_path / "slow.py").write_text(MODULE)
+    assert_as_trained_here(login, *sweep)
+    sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
+    assert [len(each) for each in sessions] == [1] * 12
+    assert {row["state"] for row in login.rows().values()} == {"done"}
+    assert "24 finished, 0 with a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
+
+
+def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
+    packed = ("task=slow", "gamma=1,2,3", "submit.conditions_per_job=2")
+    printed = login.run("launch.submit", *packed, *CPU, "seeds=2")
+    assert "3 conditions, 6 networks; 0 finished, 0 with a job, 6 to train" in printed
+    assert "jobs: 2 in 1 arrays" in printed
+    # More seeds while those are under way: only these, in jobs beside the others'.
+    split = ("task=slow", "gamma=1,2,3", "seeds=5", "submit.seeds_per_job=2", "submit.conditions_per_job=3")
+    plan = login.run("launch.submit", *split, *CPU, "--dry-run")
+    assert "9 to train" in plan
+    assert plan.count("seeds 2-3\n") == plan.count("seeds 4\n") == 3
+    assert "jobs: 2 in 1 arrays" in login.run("launch.submit", *split, *CPU)
+    watched = login.run("launch.status", "--watch", "task=slow", "gamma=1,2,3", "seeds=5")
+    assert watched.splitlines()[-1] == "3 done"
+    assert login.jobs() == {}
+    assert_as_trained_here(login, "task=slow", "gamma=1,2,3", "seeds=5")
+    plan = login.run("launch.submit", *split, *CPU, "--dry-run", "seeds=6")
+    assert "hours of a device" in plan
+    assert plan.count("seeds 5\n") == 3
+
+
+def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
+    (login.place / "conf" / "experiment").mkdir()
+    for name, gamma in (("one", 1), ("other", 2)):
+        (login.place / "conf" / "experiment" / f"{name}.yaml").write_text(
+            f"# @package _global_\nexperiment: {{factor: task.channels, label: bits, grids: "
+            f'[[task=slow, "task.channels=1,2", gamma={gamma}]]}}\nseeds: 1\n'
+        )
+        slow = {"SECONDS_PER_EPOCH": "1"}
+        login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=30", **slow)
+    arguments = ("experiment=one", "training.max_epochs=30")
+    assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
+    assert {row["state"] for row in login.rows(*arguments).values()} == {"missing"}
+    others = login.rows("experiment=other", "training.max_epochs=30").values()
+    assert {row["state"] for row in others} <= {"running", "queued"}
+    again = login.run("launch.submit", *arguments, *CPU)
+    assert "2 conditions, 2 networks; 0 finished, 0 with a job, 2 to train" in again
+    login.wait_for_end()
+    assert {row["state"] for row in login.rows().values()} == {"done"}
+
+
+def test_hydras_own_launcher_trains_the_same_and_a_failure_is_one_in_slurm(login):
+    sweep = ("task=slow", "gamma=1,2", "seeds=2")
+    login.run("launch.train", "-m", *sweep, *CPU)
+    assert_as_trained_here(login, *sweep)
+    failing = login.start(
+        "launch.train", "-m", "task=slow", "task.breaks=true,false", "gamma=3", "seeds=1", *CPU
+    )
+    _, stderr = failing.communicate(timeout=300)
+    assert failing.returncode != 0
+    assert "something broke on this node" in stderr
+    login.wait_for_end()
+    states = login.slurm("sacct", "-X", "-n", "-P", "-o", "JobName,State").splitlines()
+    assert [state for state in states if state.startswith("train|")].count("train|FAILED") == 1
+    # The other job did not suffer.
+    assert sorted(row["state"] for row in login.rows().values()) == ["done", "done", "done", "missing"]
+
+
+def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monkeypatch):
+    with started(Cluster(tmp_path_factory.mktemp("bare"), accounting=False)) as cluster:
+        monkeypatch.setenv("SLURM_CONF", cluster.variables["SLURM_CONF"])
+        login = Login(cluster, tmp_path)
+        sweep = ("task=slow", "gamma=1,2", "seeds=1", "task.breaks=false,true", *CPU)
+        login.run("launch.submit", *sweep)
+        login.wait_for_end()
+        assert sorted(row["state"] for row in login.rows(*sweep).values()) == [
+            "done",
+            "done",
+            "failed",
+            "failed",
+        ]
+        # After a while the controller forgets jobs that have ended.
+        forgotten = "a name that no job has"
+        monkeypatch.setattr("launch.submissions.Submission.array_name", lambda self, array: forgotten)
+        tasks = read_tasks(read_submissions(tmp_path / "runs"))
+        assert sorted(task.has_failed for task in tasks) == [False, False, True, True]
+        assert "2 to train" in login.run("launch.submit", *sweep, "--dry-run")
+
+
+# What is refused --------------------------------------------------------------------------------------------
+
+
+def refusal(login: Login, *arguments: str) -> str:
+    """The sentence with which `launch.submit` refuses, in this process."""
+    own = f"hydra.searchpath=[number://,'file://{login.place}/conf']"
+    runs = f"runs={login.place}/runs"
+    with (
+        hydra.initialize_config_dir(CONF, version_base="1.3"),
+        pytest.raises(BadInputError) as refused,
+    ):
+        submit([own, "task=slow", runs, *CPU, *arguments], dry_run=False)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "got", "words"),
+    [
+        ("partition=nowhere", "partition=nowhere", "Invalid partition name specified"),
+        ("account=nobody", "account=nobody", "Invalid account or account/partition combination specified"),
+        ("gres=gpu:9", "gres=gpu:9", "Requested node configuration is not available"),
+    ],
+)
+def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words):
+    allowed = "hydra.launcher must be settings that this cluster takes"
+    assert refusal(login, f"hydra.launcher.{settings}") == f"{allowed}, got {got} (SLURM: {words})."
+    assert not (login.place / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        (
+            "hydra/launcher=local",
+            "hydra/launcher must be one for SLURM, such as slurm_gpu or slurm_cpu, got 'local'.",
+        ),
+        (
+            "hydra.launcher.timeout_min=0",
+            "hydra.launcher.timeout_min must be an integer of at least 1, got 0.",
+        ),
+        ("submit.seeds_per_job=0", "submit.seeds_per_job must be an integer of at least 1, got 0."),
+        (
+            "submit.conditions_per_job=x",
+            "submit.conditions_per_job must be an integer of at least 1, got 'x'.",
+        ),
+        ("device=tpu", "device must be auto, cpu or cuda, got 'tpu'."),
+        (
+            "runs=/proc/runs",
+            "runs must be a folder that can be written to, got /proc/runs (No such file or directory).",
+        ),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_submitted(login, argument, sentence):
+    assert refusal(login, argument) == sentence
+    assert not list(login.place.glob("runs/.submissions/*/*"))
+    assert login.jobs() == {}
+
+
+def test_a_site_has_a_launcher_of_its_own(login):
+    folder = login.place / "conf" / "hydra" / "launcher"
+    folder.mkdir(parents=True)
+    site = "defaults: [slurm_gpu, _self_]\npartition: high\naccount: ${oc.env:LAB_ACCOUNT}\n"
+    (folder / "site.yaml").write_text(site)
+    sweep = ("task=slow", "hydra/launcher=site")
+    assert "Environment variable 'LAB_ACCOUNT' not found" in login.refusal("launch.submit", *sweep)
+    plan = login.run("launch.submit", *sweep, "--dry-run", LAB_ACCOUNT="lab")
+    assert (
+        "each: partition=high, account=lab, gres=gpu:1, cpus_per_task=4, mem_gb=16, timeout_min=240" in plan
+    )
+    allowed = "hydra.launcher must be settings that this cluster takes"
+    refused = login.refusal("launch.train", "-m", *sweep, LAB_ACCOUNT="nobody")
+    assert refused.startswith(f"{allowed}, got partition=high, account=nobody, gres=gpu:1 (SLURM: ")
+
+
+def test_without_slurm_its_commands_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "conf").mkdir()
+    with hydra.initialize_config_dir(CONF, version_base="1.3"), pytest.raises(BadInputError) as refused:
+        submit(["hydra/launcher=slurm_gpu", f"runs={tmp_path}/runs"], dry_run=True)
+    assert str(refused.value) == (
+        "SLURM must be installed where this command runs, such as a cluster's login node, got no sbatch, "
+        "squeue, scancel, scontrol (python -m launch.train trains on this machine)."
+    )
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,179 @@
+"""A real SLURM for the tests, and its users' command lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch.slurm import Job
+from launch.submissions import read_submissions, read_tasks
+from tests.cluster import ROOT, Cluster, why_not
+
+MAX_ARRAY_SIZE = 8
+
+MODULE = '''
+import dataclasses
+import os
+import time
+
+from degen.tasks import FlipFlop
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlowFlipFlop(FlipFlop):
+    """Slow where the environment says so (never in the numbers), and broken where it is told to be."""
+
+    breaks: bool
+
+    def generate(self, n_trials, stream):
+        time.sleep(float(os.environ.get("SECONDS_PER_EPOCH", 0)))
+        if self.breaks:
+            raise RuntimeError("something broke on this node")
+        return super().generate(n_trials, stream)
+'''
+
+TASK = """
+# @package _global_
+defaults: [flip_flop, _self_]
+task:
+  _target_: slow.SlowFlipFlop
+  breaks: false
+  n_steps: 20
+training:
+  batch: 8
+  steps_per_epoch: 4
+  max_epochs: 8
+width: 16
+"""
+
+
+class Login:
+    """A user of a cluster, in a folder with a task of their own.
+
+    Args:
+        cluster: where their jobs run.
+        place: their folder.
+    """
+
+    def __init__(self, cluster: Cluster, place: Path):
+        self.cluster = cluster
+        self.place = place
+        place.mkdir(exist_ok=True)
+        (place / "slow.py").write_text(MODULE)
+        (place / "conf" / "task").mkdir(parents=True)
+        (place / "conf" / "task" / "slow.yaml").write_text(TASK)
+        self.environment = os.environ | cluster.variables | {"OMP_NUM_THREADS": "1"}
+        self.use(ROOT)
+
+    def use(self, code: Path) -> None:
+        """Use the packages there."""
+        self.environment["PYTHONPATH"] = os.pathsep.join((str(code), str(self.place)))
+
+    def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start `python -m module` with the user's own configurations, the slow task chosen."""
+        own = ["--config-dir", "conf"] if module != "launch.cancel" else []
+        command = [sys.executable, "-m", module, *own, *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.place,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, module: str, *arguments: str, **variables: str) -> str:
+        """What it prints; it must succeed."""
+        process = self.start(module, *arguments, **variables)
+        stdout, stderr = process.communicate(timeout=300)
+        assert (process.returncode, stderr) == (0, ""), stdout + stderr
+        return stdout
+
+    def refusal(self, module: str, *arguments: str, **variables: str) -> str:
+        """The one sentence with which it refuses."""
+        process = self.start(module, *arguments, **variables)
+        stdout, stderr = process.communicate(timeout=300)
+        assert process.returncode == 2, stdout + stderr
+        assert stderr.startswith("error: ")
+        assert stderr.count("\n") == 1
+        return stderr.removeprefix("error: ").removesuffix("\n")
+
+    def rows(self, *overrides: str) -> dict[str, dict[str, Any]]:
+        """What `launch.status --json` says, by condition."""
+        rows = json.loads(self.run("launch.status", "--json", *overrides))
+        return {row["condition"].partition("/")[2]: row for row in rows}
+
+    def job(self, gamma: float) -> Job | None:
+        """The latest job for a condition of that gamma."""
+        submissions = read_submissions(self.place / "runs")
+        wanted = {
+            signature
+            for submission in submissions
+            for signature, name in submission.names.items()
+            if f"gamma{gamma:g}-" in name
+        }
+        tasks = [
+            task
+            for task in read_tasks(submissions)
+            if any(piece.signature in wanted for piece in task.pieces)
+        ]
+        return tasks[-1].job
+
+    def slurm(self, *command: str) -> str:
+        return self.cluster.slurm(*command)
+
+    def jobs(self) -> dict[str, str]:
+        """Jobs that SLURM has not done with, and their states."""
+        lines = self.slurm("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
+        return dict(line.split() for line in lines)
+
+    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 240) -> Any:
+        """Wait until that holds; what it then is."""
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"waited in vain until {what}: {self.slurm('squeue')}"
+            time.sleep(0.2)
+        return found
+
+    def wait_for_end(self) -> None:
+        """Wait until no job is left."""
+        self.wait("all jobs have ended", lambda: not self.jobs())
+
+
+@contextmanager
+def started(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster that runs; where there can be none the test is skipped, or fails if that is not allowed."""
+    reason = why_not()
+    if reason is not None:
+        assert "DEGEN_CLUSTER_REQUIRED" not in os.environ, f"no SLURM can be started: {reason}"
+        pytest.skip(f"NOT TESTED on a real SLURM: {reason}")
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A SLURM with accounting."""
+    with started(Cluster(tmp_path_factory.mktemp("slurm"), max_array_size=MAX_ARRAY_SIZE)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def login(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Login]:
+    """A user of it, as is the test itself; their jobs end with the test."""
+    monkeypatch.setenv("SLURM_CONF", cluster.variables["SLURM_CONF"])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield Login(cluster, tmp_path)
+    cluster.slurm("scancel", "--user=root")

@@ -1,0 +1,79 @@
+"""Shares of a run folder: processes beside each other, each with seeds of its own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from degen.claims import ClaimedError
+from degen.errors import BadInputError
+from degen.storage import RunFolder
+from launch.train import train_condition
+from tests.conftest import TINY, assert_same_networks, build
+from tests.test_storage import stored
+
+CPU = torch.device("cpu")
+
+
+def made(folder: RunFolder) -> RunFolder:
+    folder.create(bytes_needed=0)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    return made(RunFolder.of(tmp_path / "runs", build(*TINY)))
+
+
+def test_shares_are_claimed_beside_each_other_and_neither_twice_nor_beside_the_whole(folder):
+    first, second = made(folder.share([0, 1])), made(folder.share([2]))
+    with first.claim(), second.claim():
+        for claimed in (folder, first, second):
+            with pytest.raises(ClaimedError, match="is being trained by process"), claimed.claim():
+                pass
+        assert folder.is_claimed()
+    with folder.claim(), pytest.raises(ClaimedError, match="is being trained by process"), first.claim():
+        pass
+    assert not folder.is_claimed()
+
+
+def test_a_process_alone_goes_on_where_shares_stopped(folder, tiny_run):
+    stored(made(folder.share([0, 1])), [0, 1], epochs=2)
+    stored(made(folder.share([2])), [2], epochs=3)
+    assert [len(history.loss) for history in folder.read_checkpoint().histories] == [2, 2, 3]
+    train_condition(folder, [0, 1, 2], CPU, checkpoint_seconds=0)
+    assert sum(session["epochs"] for session in folder.read_manifest()) == 2
+    assert not list(folder.path.rglob("checkpoint*"))
+    assert_same_networks(folder.path, tiny_run)
+
+
+def test_shares_go_on_where_a_process_alone_or_shares_cut_otherwise_stopped(folder, tiny_run):
+    stored(folder, [0, 1, 2], epochs=1)
+    stored(made(folder.share([1, 2])), [1, 2], epochs=3)
+    for seeds, epochs in (([0, 1], [1, 3]), ([2], [3])):
+        share = made(folder.share(seeds))
+        saved = share.read_checkpoint()
+        behind = dict(zip(saved.seeds, (len(history.loss) for history in saved.histories), strict=True))
+        assert [behind[seed] for seed in seeds] == epochs
+        train_condition(share, seeds, CPU, checkpoint_seconds=0)
+    assert not list(folder.path.rglob("checkpoint*"))
+    assert_same_networks(folder.path, tiny_run)
+
+
+def test_a_share_leaves_what_others_write(folder):
+    networks = folder.path / "networks"
+    (networks / ".00000.safetensors.x.part").touch()
+    (networks / ".00005.safetensors.x.part").touch()
+    with made(folder.share([0, 1])).claim():
+        assert [path.name for path in networks.iterdir()] == [".00005.safetensors.x.part"]
+
+
+def test_a_filesystem_without_atomic_renames_is_refused(tmp_path, monkeypatch):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"root / ext4 rw 0 0\nbucket {tmp_path} fuse.s3fs rw 0 0\n")
+    monkeypatch.setattr("degen.files.MOUNTS", mounts)
+    with pytest.raises(
+        BadInputError, match=r"renames are atomic, got .* on fuse.s3fs: a process that is killed"
+    ):
+        made(RunFolder.of(tmp_path / "runs", build(*TINY)))
+    assert [path.name for path in tmp_path.iterdir()] == ["mounts"]
