@@ -70,7 +70,7 @@ def test_a_step_takes_what_the_formula_says(overrides):
     said = seeds * step_bytes(condition.task, condition.model, batch, dtype)
     assert said > 50e6  # far above what the allocator rounds
     taken = peak_of(work)
-    assert 0.4 * said < taken < said
+    assert 0.2 * said < taken < said
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_draw_takes_no_more_than_the_formula_says(overrides):
     said = 8 * draw_bytes(chosen, 2048, torch.float32)
     assert said > 30e6
     taken = peak_of(lambda: chosen.generate(2048, Stream.named(range(8), "trials")))
-    assert 0.1 * said < taken < said  # tasks that draw a few numbers a trial take far less
+    assert 0.05 * said < taken < said  # tasks that draw a few numbers a trial take far less
 
 
 def test_a_plan_fills_the_memory_and_no_more():
