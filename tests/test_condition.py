@@ -106,7 +106,9 @@ def test_another_class_changes_the_signature():
     assert len(signatures) == len(files("regularizer")) == 3
 
 
-@pytest.mark.parametrize("override", ["seeds=3", "device=cpu", "runs=elsewhere", "checkpoint_seconds=1"])
+@pytest.mark.parametrize(
+    "override", ["seeds=3", "device=cpu", "tf32=true", "runs=elsewhere", "checkpoint_seconds=1"]
+)
 def test_what_is_not_trained_does_not_change_the_signature(override):
     assert build(override).signature == build().signature
 

@@ -149,7 +149,7 @@ def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
         controlled=True,
         seed=0,
     )
-    found = metric.distances([{"hidden": torch.stack([first, same, other]), "inputs": inputs}])
+    found = metric.distances([{"hidden": torch.stack([first, same, other]), "inputs": inputs}], [0])
     distances, null = found.matrices[0], found.null[0]
     assert distances[0, 1] < 1e-3
     assert distances[0, 2] > 0.2

@@ -18,7 +18,7 @@ from launch.stages import Stages
 from tests.conftest import ROOT
 
 TINY = (
-    "width=8 seeds=2 task.n_steps=60 training.batch=8 training.steps_per_epoch=2 training.max_epochs=2 "
+    "width=8 seeds=2 task.n_steps=32 training.batch=8 training.steps_per_epoch=2 training.max_epochs=2 "
     "training.threshold=10 training.extra_epochs=0 device=cpu"
 )
 
@@ -36,7 +36,7 @@ def session(place: Path, *arguments: str, python: tuple[str, ...] = (), **enviro
 
 
 def test_a_session_trains_and_analyses_though_its_tests_fail_and_goes_on_where_it_was(tmp_path):
-    arguments = ("--experiments", "demo", "--overrides", TINY, "--minutes", "10")
+    arguments = ("--experiments", "demo", "--overrides", TINY, "--minutes", "60")
     first = session(tmp_path, *arguments, PYTEST_ADDOPTS="--no-such-option")
     assert first.returncode == 1, first.stdout + first.stderr
     export = tmp_path / "export"

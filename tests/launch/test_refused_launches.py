@@ -51,6 +51,7 @@ DISCRIMINATION = "task=delayed_discrimination"
         ([DISCRIMINATION, "task.n_steps=40"], "task.longest_delay", "20", "at most "),
         (["device=gpu"], "device", "'gpu'", "auto, cpu, cuda"),
         (["dtype=int8"], "dtype", "'int8'", "one of float32, float64"),
+        (["tf32=1"], "tf32", "1", "true or false"),
         (["checkpoint_seconds=-1"], "checkpoint_seconds", "-1", "a finite number of at least 0"),
         (["runs=null"], "runs", "None", "the path of a folder"),
         (["-m", "gamma=1,0"], "gamma", "0", "a finite number above 0"),
