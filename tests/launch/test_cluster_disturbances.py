@@ -43,6 +43,7 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
     wait_for_training(login, REQUEUED)
     identity = login.job(REQUEUED).identity
     login.slurm("scontrol", "requeue", identity)
+    login.wait("it waits", lambda: login.job(REQUEUED).state == "PENDING")
     login.slurm("scontrol", "hold", identity)  # so that there is time to look
     rows = login.rows("task=slow", "training.max_epochs=40", "seeds=2", f"gamma={REQUEUED}")
     assert [row["state"] for row in rows.values()] == ["preempted"]
