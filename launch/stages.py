@@ -73,7 +73,7 @@ class Stages:
 
         def interrupt() -> None:
             ended_by_us.set()
-            process.send_signal(signal.SIGINT)  # training stores what it has
+            process.send_signal(signal.SIGTERM)  # training stores what it has; a SIGINT may be ignored
 
         timers = (
             threading.Timer(seconds, interrupt),
