@@ -100,7 +100,9 @@ def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
         login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=30", **slow)
     arguments = ("experiment=one", "training.max_epochs=30")
     assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
-    assert {row["state"] for row in login.rows(*arguments).values()} == {"missing"}
+    # Until SLURM kills them (KillWait), they run.
+    states = lambda: {row["state"] for row in login.rows(*arguments).values()}  # noqa: E731
+    login.wait("cancelled jobs have ended", lambda: states() == {"missing"})
     others = login.rows("experiment=other", "training.max_epochs=30").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
     again = login.run("launch.submit", *arguments, *CPU)
