@@ -40,8 +40,11 @@ convergence: $(INSTALLED) ## train every task in both parameterizations at n = 1
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
 	$(BIN)/python -m analysis.coordinate_check
 
-bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
+DEVICE ?= cpu
+bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.scaling --device $(DEVICE)
 
 bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
