@@ -65,8 +65,11 @@ coordinate-check: $(INSTALLED) ## print and draw how far networks move in their 
 memory-demand: $(INSTALLED) ## how far back each task makes one look: table and figure (minutes)
 	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
 
-bench-training: $(INSTALLED) ## time a training step beside nn.RNN, JAX (where installed) and the products alone
+DEVICE ?= cpu
+bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.scaling --device $(DEVICE)
 
 bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -49,6 +49,7 @@ def job(config: DictConfig) -> None:
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
+        torch.cuda.set_device(device.index or 0)  # graphs are recorded on the current device
     for folder in folders:
         folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):

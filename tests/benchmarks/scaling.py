@@ -1,7 +1,8 @@
 """python -m tests.benchmarks.scaling: time and memory of training against seeds, width, batch and time steps.
 
 Flip-flop networks, one factor changed at a time from a base that is measured beside it. Each measurement is a
-process of its own, so that its memory is its own. Prints a table, writes scaling.csv and scaling.png.
+process of its own, so that its memory is its own. Times are the clock's on a GPU, and processor time of all
+cores together on a CPU, which other work may share. Prints a table, writes scaling.csv and scaling.png.
 """
 
 from __future__ import annotations
@@ -46,11 +47,18 @@ def measure(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
     overrides += [f"training.max_epochs={_EPOCHS}", "training.threshold=1e-9"]
     condition = Condition.from_config(compose("train", overrides))
     ensemble = Ensemble.new(range(sizes["seeds"]), condition.task, condition.model, device=device)
-    marks = [time.perf_counter()]
+    clock = time.perf_counter if device == "cuda" else processor_time
+    marks = [clock()]
     parts = condition.task, condition.model, condition.training, condition.regularizer
-    train(ensemble, *parts, on_epoch=lambda running, done: marks.append(time.perf_counter()))
+    train(ensemble, *parts, on_epoch=lambda running, done: marks.append(clock()))
     epochs = [1e3 * (end - start) / steps for start, end in itertools.pairwise(marks[1:])]
     return {"milliseconds": statistics.median(epochs), "megabytes": _megabytes(device, sizes["seeds"])}
+
+
+def processor_time() -> float:
+    """Seconds that this process and those it has forked have computed."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _megabytes(device: str, seeds: int) -> float:

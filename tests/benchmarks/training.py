@@ -10,6 +10,7 @@ With --shared, for a machine that other work shares: one core, and its processor
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 
 import torch
@@ -107,44 +109,38 @@ def torch_all_cores() -> Callable[[], float]:
     return with_threads
 
 
-def torch_a_process_a_core() -> Callable[[], float]:
-    """The same, as many networks at once as there are cores, one process each."""
+def apart(make: Callable[[], Callable[[], float]], processes: int) -> Callable[[], float]:
+    """The same in so many processes of their own at once, a network each."""
     context = multiprocessing.get_context("spawn")
     ours = []
-    for _ in range(CORES):
+    for _ in range(processes):
         mine, theirs = context.Pipe()
-        context.Process(target=_torch_process, args=(theirs,), daemon=True).start()
+        context.Process(target=_serve, args=(make, theirs), daemon=True).start()
         ours.append(mine)
 
     def turn() -> float:
-        started = clock()
         for connection in ours:
             connection.send(None)
-        for connection in ours:
-            connection.recv()
-        return 1e3 * (clock() - started) / STEPS / CORES
+        return max(connection.recv() for connection in ours) / processes
 
     turn()
     return turn
 
 
-def _torch_process(connection: Connection) -> None:
+def _serve(make: Callable[[], Callable[[], float]], connection: Connection) -> None:
     torch.set_num_threads(1)
-    turn = torch_steps(STEPS)
+    turn = make()
     with contextlib.suppress(EOFError):  # the benchmark is over
         while True:
             connection.recv()
-            turn()
-            connection.send(None)
+            connection.send(turn())
 
 
-def jax_scan() -> Callable[[], float] | None:
-    """A jitted scan with Adam by hand; None where JAX is not installed."""
-    try:
-        import jax
-        import jax.numpy as jnp
-    except ImportError:
-        return None
+def jax_scan() -> Callable[[], float]:
+    """A jitted scan with Adam by hand."""
+    import jax
+    import jax.numpy as jnp
+
     drawn = condition(1).task.generate(TRIALS, Stream.named([0], "trials"))
     inputs = jnp.asarray(drawn.inputs[0].transpose(0, 1).numpy())
     targets = jnp.asarray(drawn.targets[0].transpose(0, 1).numpy())
@@ -216,8 +212,9 @@ def main() -> None:
         "degen, 1 seed": degen_training(1),
         f"degen, {4 * CORES} seeds": degen_training(4 * CORES),
         "nn.RNN, one at a time, all cores": torch_all_cores(),
-        "nn.RNN, a process a core": None if SHARED else torch_a_process_a_core(),
-        "JAX scan, jitted, all cores": jax_scan(),
+        "nn.RNN, a process a core": apart(functools.partial(torch_steps, STEPS), CORES),
+        # Apart: what forks, as degen does, is not to be where JAX's threads are.
+        "JAX scan, jitted, all cores": apart(jax_scan, 1) if find_spec("jax") else None,
         "products alone, a network a core": products(with_tanh=False),
         "products and torch's tanh, a network a core": products(with_tanh=True),
         "forward only, degen, one core": degen_forward(fast=True),
