@@ -29,9 +29,11 @@ def peak_of(work: Callable[[], object]) -> int:
 
     def measured(_: int, on_wait: object) -> int:
         # Every array that counts comes from the system and goes back there, none from what was freed before.
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 2**17)
+        system = ctypes.CDLL(None)
+        system.mallopt(_MMAP_THRESHOLD, 2**17)
         work()  # libraries set themselves up
         gc.collect()
+        system.malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts from now
         before = resident("VmRSS")
         work()
