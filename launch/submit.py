@@ -58,6 +58,7 @@ def _check(asked: Sweep) -> None:
     """Refuse what a job would refuse, before there is one."""
     settings = asked.settings
     require_folder("runs", settings["runs"])
+    require(isinstance(settings["tf32"], bool), "tf32", settings["tf32"], "true or false")
     require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
     is_device = re.fullmatch(r"auto|cpu|cuda", str(settings["device"])) is not None
     require(is_device, "device", settings["device"], "auto, cpu or cuda")
@@ -113,6 +114,7 @@ def _write_tasks(submission: Submission, planned: Plan, launcher: dict[str, Any]
     common = {
         "runs": str(Path(settings["runs"]).resolve()),
         "device": _device(settings["device"], launcher),
+        "tf32": settings["tf32"],
         "checkpoint_seconds": settings["checkpoint_seconds"],
     }
     (submission.path / "tasks").mkdir()

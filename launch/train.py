@@ -47,9 +47,7 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     folders = checked(settings, HydraConfig.get().overrides.task)
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
-        torch.cuda.set_device(device.index or 0)  # graphs are recorded on the current device
+    prepare_device(device, settings["tf32"])
     for folder in folders:
         folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
@@ -254,6 +252,13 @@ def prepare_torch() -> None:
     torch.set_num_threads(1)
     # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
     torch.set_flush_denormal(True)
+
+
+def prepare_device(device: torch.device, tf32: bool) -> None:
+    """Settings of CUDA; none of a CPU."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.cuda.set_device(device.index or 0)  # graphs are recorded on the current device
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from degen.condition import Condition
 from degen.storage import RunFolder
 from launch.freeze import require_frozen
-from launch.train import prepare_torch, resolve_device, train_condition
+from launch.train import prepare_device, prepare_torch, resolve_device, train_condition
 
 
 class TrainTask:
@@ -56,4 +56,6 @@ def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
         )
     folder = RunFolder.of(Path(task["runs"]), condition).share(piece["seeds"])
     folder.create(bytes_needed=0)
-    train_condition(folder, piece["seeds"], resolve_device(task["device"]), task["checkpoint_seconds"])
+    device = resolve_device(task["device"])
+    prepare_device(device, task["tf32"])
+    train_condition(folder, piece["seeds"], device, task["checkpoint_seconds"])
