@@ -42,8 +42,8 @@ def job(config: DictConfig) -> None:
     trained = [analysis for analysis in every if len(every) == 1 or analysis.has_pairs()]
     for analysis in every:
         if analysis not in trained:
-            name = analysis.experiment.name
-            print(f"left out: {name}, no condition has two finished networks", flush=True)
+            which = analysis.experiment.name
+            print(f"left out: {which}, no condition has two finished networks", flush=True)
     require(trained != [], "experiment", name, f"one with finished networks below {settings['runs']}")
     for analysis in trained:
         analysis.run()

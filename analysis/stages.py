@@ -13,7 +13,7 @@ from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
 from analysis.matrices import Metric, matrices
-from analysis.results import Results
+from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
@@ -66,8 +66,10 @@ class Analysis:
         return kept, feature_learning(kept, self.runs, self.results, table, self.kernel_probe)
 
     def measure(self, only: str) -> None:
-        """Store the distance matrices of the condition of that signature, if it has pairs."""
-        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood)
+        """After `prepare`, store the matrices of the condition of that signature, if it has pairs."""
+        # The table as it was prepared: several jobs measure at once, and none of them writes it.
+        table = read_table(self.results.networks)
+        assert table is not None, "prepare comes first"
         matrices(with_pairs(self.experiment, table), self.results, self.metrics, only)
 
     def run(self) -> None:

@@ -13,7 +13,7 @@ from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trends import Array, Axis, Trend, deviation_axis, distance_axis, mean_axis, trend
 from degen.condition import Condition
-from degen.errors import require, require_integer
+from degen.errors import require, require_integer, require_number
 from degen.files import read_tensors
 from launch.conditions import Experiment
 
@@ -44,6 +44,7 @@ class Permutations:
 
     def __post_init__(self) -> None:
         require_integer("permutations.n_permutations", self.n_permutations, 19)
+        require_number("permutations.significance", self.significance, above=0.0, maximum=1.0)
 
 
 @dataclasses.dataclass(frozen=True)

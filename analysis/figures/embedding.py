@@ -27,7 +27,7 @@ def draw(
     figure, axes = plt.subplots(
         rows, columns, figsize=(PANEL[0] * columns, PANEL[0] * rows), squeeze=False, layout="constrained"
     )
-    points = {signature: _embed(matrix) for signature, matrix in distances.items()}
+    points = {signature: embed(matrix) for signature, matrix in distances.items()}
     reach = 1.1 * max(np.abs(place).max() for place in points.values()) or 1.0
     for axis, (signature, place) in zip(axes.flat, points.items(), strict=False):
         axis.scatter(*place.T, s=12, alpha=0.8, linewidth=0)
@@ -39,7 +39,7 @@ def draw(
     return save(figure, folder, f"embedding-{metric}")
 
 
-def _embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centred places in the plane (networks, 2), from a fixed seed."""
     scaling = MDS(n_components=2, metric="precomputed", init="classical_mds", n_init=1, random_state=0)
     return scaling.fit_transform(distances)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.data import Data, note, task_words
-from analysis.figures.embedding import _embed
+from analysis.figures.embedding import embed
 from analysis.figures.style import PANEL
 
 MEASURES = {
@@ -119,7 +119,7 @@ def embeddings(one: Data) -> Figure:
     for row, task in enumerate(one.tasks):
         conditions = one.conditions(task)
         matrices = [one.matrix("dsa", condition) for condition in conditions]
-        places = [None if matrix is None else _embed(matrix) for matrix in matrices]
+        places = [None if matrix is None else embed(matrix) for matrix in matrices]
         reach = 1.15 * max((np.abs(place).max() for place in places if place is not None), default=1.0)
         for axis, condition, place in zip(axes[row], conditions, places, strict=False):
             if place is None:

@@ -154,7 +154,7 @@ class PathIntegration(Task):
         return torch.stack((azimuth, torch.where(hit[2], -angle[1], angle[1])))
 
     def _within(self, angle: Tensor) -> Tensor:
-        """The angles in their ranges: the azimuth is wrapped; past a pole the elevation comes back down."""
+        """The angles in their ranges: the azimuth is wrapped, the elevation stops at the poles."""
         azimuth = torch.remainder(angle[:1] + math.pi, 2 * math.pi).sub_(math.pi)
         if self.dimensions == 2:
             return azimuth

@@ -176,6 +176,7 @@ def test_one_figure_is_drawn_alone(paper, tmp_path):
         (["figures=some"], "figures", "all or a list of numbers"),
         (["results=nowhere"], "results", "a folder with the results of an experiment"),
         (["permutations.n_permutations=3"], "permutations.n_permutations", "an integer of at least 19"),
+        (["permutations.significance=5"], "permutations.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
     ],
 )

@@ -102,7 +102,7 @@ def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
     assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
     # Until SLURM kills them (KillWait), they run.
     states = lambda: {row["state"] for row in login.rows(*arguments).values()}  # noqa: E731
-    login.wait("cancelled jobs have ended", lambda: states() == {"missing"})
+    login.wait("cancelled jobs have ended", lambda: states() == {"missing"}, seconds=60)
     others = login.rows("experiment=other", "training.max_epochs=30").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
     again = login.run("launch.submit", *arguments, *CPU)
