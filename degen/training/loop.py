@@ -5,6 +5,7 @@ Members may stand at different epochs (some resumed, some new); those that are d
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from degen.models import Model
@@ -16,6 +17,7 @@ from degen.training.processes import spread
 from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
 from degen.training.step import Step, train_epoch
+from degen.training.teams import Seat, teams
 
 
 def train(
@@ -31,8 +33,8 @@ def train(
     """Train every member to its end.
 
     On a CPU each member is computed by itself, so its numbers are bit for bit those it has when trained
-    alone, and the members are spread over the cores. On a GPU all are one batch, or as many as fit its
-    memory; members agree with those trained alone to rounding.
+    alone, and the members are spread over the cores; where these are more, they share a member's trials. On a
+    GPU all are one batch, or as many as fit its memory; members agree with those trained alone to rounding.
 
     Args:
         on_wait: called at least every tenth of a second or before each Adam step; may raise to interrupt.
@@ -42,13 +44,16 @@ def train(
     free_bytes = 0 if on_cpu else free_memory(ensemble.like.device)
     batches = Batches(task, model, training, regularizer, free_bytes)
 
-    def alone(member: Ensemble, on_wait: Callable[[], None]) -> Ensemble:
-        train_epoch(Step.of(member, model, training, regularizer), task, on_wait)
-        return member
+    def epoch(place: tuple[Ensemble, Seat], on_wait: Callable[[], None]) -> Ensemble | None:
+        member, seat = place
+        gradients = functools.partial(seat.loss_and_gradients, on_wait)
+        train_epoch(Step.of(member, model, training, regularizer, gradients), task, on_wait)
+        return member if seat.rank == 0 else None
 
     while len(ensemble):
         if on_cpu:
-            first, *rest = spread(alone, [ensemble.select([i]) for i in range(len(ensemble))], on_wait)
+            members = [ensemble.select([i]) for i in range(len(ensemble))]
+            first, *rest = filter(None, spread(epoch, teams(members, training.batch), on_wait))
             ensemble = first.join(*rest)
         else:
             ensemble = batches.epoch(ensemble, on_wait)

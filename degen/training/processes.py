@@ -24,6 +24,11 @@ Work = Callable[[Item, Callable[[], None]], Result]
 _SECONDS_BETWEEN_CALLS = 0.1
 
 
+def count_cores() -> int:
+    """How many processes can work at once; one on systems where forking is not safe."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+
+
 def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[], None]) -> list[Result]:
     """`work` of every item, in order.
 
@@ -37,7 +42,7 @@ def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[]
     Raises:
         RuntimeError: a process was killed, most likely for want of memory.
     """
-    n_processes = min(len(items), len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
+    n_processes = min(len(items), count_cores())
     if n_processes < 2:
         return [work(item, on_wait) for item in items]
     shares = [range(first, len(items), n_processes) for first in range(n_processes)]

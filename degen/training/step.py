@@ -13,7 +13,7 @@ from degen.models import Model, Parameters
 from degen.streams import Stream, key
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
-from degen.training.gradients import loss_and_gradients
+from degen.training.gradients import Found, loss_and_gradients
 from degen.training.recipe import Training
 from degen.training.regularizers import Regularizer
 
@@ -23,6 +23,9 @@ TRIALS_PER_DRAW = 4096
 
 Run = Callable[[Trials, Tensor, Tensor], None]
 """What makes a step of its trials, step sizes and corrections: a `Step`, or one recorded."""
+
+Gradients = Callable[[Model, Regularizer, Parameters, Trials], Found]
+"""What finds them: `loss_and_gradients`, or several processes together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Step:
 
     Attributes:
         loss_sum, penalty_sum: of the steps so far, (seeds,).
+        gradients: what finds them.
     """
 
     ensemble: Ensemble
@@ -42,12 +46,20 @@ class Step:
     regularizer: Regularizer
     loss_sum: Tensor
     penalty_sum: Tensor
+    gradients: Gradients
 
     @classmethod
-    def of(cls, ensemble: Ensemble, model: Model, training: Training, regularizer: Regularizer) -> Step:
+    def of(
+        cls,
+        ensemble: Ensemble,
+        model: Model,
+        training: Training,
+        regularizer: Regularizer,
+        gradients: Gradients = loss_and_gradients,
+    ) -> Step:
         """A step of these members, none made yet."""
         zeros = ensemble.like.new_zeros(len(ensemble))
-        return cls(ensemble, model, training, regularizer, zeros, zeros.clone())
+        return cls(ensemble, model, training, regularizer, zeros, zeros.clone(), gradients)
 
     def __call__(self, trials: Trials, size: Tensor, correction: Tensor) -> None:
         """Gradients on these trials, then Adam (Kingma & Ba 2015, algorithm 1).
@@ -57,7 +69,7 @@ class Step:
             correction: the second moment's bias, (seeds,).
         """
         parameters = self.ensemble.parameters
-        losses, penalties, gradients = loss_and_gradients(self.model, self.regularizer, parameters, trials)
+        losses, penalties, gradients = self.gradients(self.model, self.regularizer, parameters, trials)
         self.loss_sum.add_(losses)
         self.penalty_sum.add_(penalties)
         self._adam(gradients, size, correction)

@@ -1,0 +1,141 @@
+"""Several processes for one member: the numbers of one, whoever computes them."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+
+from degen.condition import Condition
+from degen.streams import Stream
+from degen.training import Ensemble
+from degen.training.gradients import loss_and_gradients
+from degen.training.processes import spread
+from degen.training.teams import TRIALS_PER_BLOCK, Seat, teams
+from tests.conftest import TINY, build
+from tests.training.test_ensemble import assert_identical, trained
+
+THREE_BLOCKS = 2 * TRIALS_PER_BLOCK + 1
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """Set how many cores there seem to be."""
+
+    def use(count: int) -> None:
+        for module in ("processes", "teams"):
+            monkeypatch.setattr(f"degen.training.{module}.count_cores", lambda: count)
+
+    return use
+
+
+def seats(condition: Condition, trials: int) -> list[Seat]:
+    member = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
+    return [seat for _, seat in teams([member], trials)]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("task=flip_flop", "regularizer=nuclear_norm"),
+        ("task=delayed_discrimination", "task.n_steps=60", "parameterization=mup", "gamma=2"),
+        ("task=path_integration", "task.start=hidden_state", "regularizer=l1"),
+    ],
+    ids=" ".join,
+)
+def test_the_parts_of_blocks_add_up_to_the_gradient_of_all_trials(overrides):
+    # In exact arithmetic they are equal; in float64 sums of at most 257 trials x 60 steps differ by 1e-12.
+    condition = build(*TINY, "dtype=float64", *overrides)
+    parameters = condition.model.initialize(condition.task, Stream.named([4], "w", dtype=torch.float64))
+    trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", dtype=torch.float64))
+    given = (condition.model, condition.regularizer, parameters, trials)
+    loss, penalty, gradients = loss_and_gradients(*given)
+    in_blocks = Seat().loss_and_gradients(lambda: None, *given)
+    assert in_blocks[0].item() == pytest.approx(loss.item(), rel=1e-12)
+    assert in_blocks[1].item() == pytest.approx(penalty.item(), rel=1e-12)
+    assert set(in_blocks[2]) == set(gradients)
+    for name, gradient in gradients.items():
+        assert torch.allclose(in_blocks[2][name], gradient, rtol=1e-11, atol=1e-12)
+
+
+def test_a_mask_weighs_the_blocks():
+    condition = build(*TINY, "dtype=float64")
+    parameters = condition.model.initialize(condition.task, Stream.named([4], "w", dtype=torch.float64))
+    drawn = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", dtype=torch.float64))
+    mask = torch.zeros(1, THREE_BLOCKS, 20, dtype=torch.float64)
+    # Nothing counts in the second block.
+    mask[:, :5], mask[:, -1] = 1.0, 3.0
+    trials = type(drawn)(inputs=drawn.inputs, targets=drawn.targets, mask=mask)
+    given = (condition.model, condition.regularizer, parameters, trials)
+    loss, _, gradients = loss_and_gradients(*given)
+    in_blocks = Seat().loss_and_gradients(lambda: None, *given)
+    assert in_blocks[0].item() == pytest.approx(loss.item(), rel=1e-12)
+    for name, gradient in gradients.items():
+        assert torch.allclose(in_blocks[2][name], gradient, rtol=1e-11, atol=1e-12)
+
+
+def test_few_trials_are_one_block_and_need_no_team():
+    condition = build(*TINY)
+    assert seats(condition, TRIALS_PER_BLOCK) == [Seat()]
+    parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
+    trials = condition.task.generate(TRIALS_PER_BLOCK, Stream.named([4], "t"))
+    given = (condition.model, condition.regularizer, parameters, trials)
+    loss, penalty, gradients = loss_and_gradients(*given)
+    mine = Seat().loss_and_gradients(lambda: None, *given)
+    assert torch.equal(mine[0], loss)
+    assert torch.equal(mine[1], penalty)
+    assert all(torch.equal(mine[2][name], gradient) for name, gradient in gradients.items())
+
+
+@pytest.mark.parametrize("regularizer", ["none", "nuclear_norm"])
+def test_the_numbers_do_not_depend_on_the_cores(cores, regularizer):
+    condition = build(*TINY, f"regularizer={regularizer}", f"training.batch={THREE_BLOCKS}")
+    cores(1)
+    alone = trained(condition, [3])[3]
+    for count in (2, 3, 8):
+        cores(count)
+        assert len(seats(condition, THREE_BLOCKS)) == min(count, 3)
+        assert_identical(trained(condition, [3])[3], alone)
+    assert_identical(trained(condition, [5, 3, 8])[3], alone)
+
+
+def test_what_is_found_is_what_one_process_finds(cores):
+    """Every seat has the sum, step after step."""
+    condition = build(*TINY)
+    parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
+    batches = [condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", step)) for step in range(20)]
+    parts = (condition.model, condition.regularizer, parameters)
+
+    def work(seat: Seat, on_wait) -> list[torch.Tensor]:
+        found = [seat.loss_and_gradients(on_wait, *parts, trials) for trials in batches]
+        return [gradients["recurrent"] for _, _, gradients in found]
+
+    cores(3)
+    first, *others = spread(work, seats(condition, THREE_BLOCKS), lambda: None)
+    alone = work(Seat(), lambda: None)
+    for found in (first, *others):
+        assert all(map(torch.equal, found, alone))
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_team_that_loses_one_is_noticed(cores, killed):
+    condition = build(*TINY)
+    parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
+    trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t"))
+
+    def work(seat: Seat, on_wait) -> None:
+        if seat.rank == killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        gradients = functools.partial(seat.loss_and_gradients, on_wait)
+        gradients(condition.model, condition.regularizer, parameters, trials)
+
+    cores(2)
+    with pytest.raises(RuntimeError, match="killed"):
+        spread(work, seats(condition, THREE_BLOCKS), lambda: None)
+    assert multiprocessing.active_children() == []
