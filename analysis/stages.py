@@ -12,6 +12,7 @@ from analysis.activations import activations, with_pairs
 from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
+from analysis.line_attractors import line_attractors
 from analysis.matrices import Metric, matrices
 from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
@@ -80,5 +81,6 @@ class Analysis:
         print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
             trajectories(kept, self.runs, self.results, table, self.probe)
+            line_attractors(kept, self.runs, self.results, table)
         for path in figures.draw_all(kept, self.results):
             print(f"figure: {path}", flush=True)
