@@ -196,20 +196,27 @@ def main() -> None:
     """The command line."""
     arguments = Arguments(__doc__ or "")
     arguments.parser.add_argument("--json", action="store_true", help="for programs: a list of conditions")
-    arguments.parser.add_argument(
-        "--watch", action="store_true", help=f"again every {_SECONDS_BETWEEN_LOOKS} s"
+    every = (
+        f"again every {_SECONDS_BETWEEN_LOOKS} s until nobody trains; ends with code 1 unless all is finished"
     )
+    arguments.parser.add_argument("--watch", action="store_true", help=every)
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
+        shown: list[str] = []
         while True:
             rows = status(overrides)
+            states = [row.state for row in rows]
             if given.json:
                 print(json.dumps([dataclasses.asdict(row) for row in rows]), flush=True)
-            else:
+            elif sys.stdout.isatty() or states != shown:
+                # A log that nobody looks at need not tell of every epoch.
                 clear = "\033[H\033[J" if given.watch and sys.stdout.isatty() else ""
                 print(clear + as_text(rows), flush=True)
-            # What nobody is going to change needs no watching.
-            if not given.watch or not any(row.state in ("running", "preempted", "queued") for row in rows):
+            if not given.watch:
                 return
+            # What nobody is going to change needs no watching.
+            if not set(states) & {"running", "preempted", "queued"}:
+                sys.exit(int(bool(set(states) & {"failed", "missing"})))
+            shown = states
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
