@@ -94,30 +94,31 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
     for analysis in analyses:
         analysis.results.create()
         with locked(analysis.results.path):
-            if any(task.is_active for task in _tasks(analysis)):
-                print(f"{analysis.experiment.name}: under way, not submitted again")
+            if any(task.is_active for task in _tasks([analysis])):
+                print(f"{analysis.experiment.name}: under way, not submitted again", flush=True)
                 continue
             submission, numbers = _submit(analysis, settings, launcher)
-        print(f"submitted: jobs {', '.join(numbers)} ({submission.path}); scancel stops them")
+        print(f"submitted: jobs {', '.join(numbers)} ({submission.path}); scancel stops them", flush=True)
     return analyses
 
 
 def wait(analyses: Sequence[Analysis]) -> list[str]:
     """Return when no job of theirs runs or waits any more: of each that failed, where and the last words."""
-    while any(task.is_active for analysis in analyses for task in _tasks(analysis)):
+    while any(task.is_active for task in _tasks(analyses)):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     failed = []
     for analysis in analyses:
-        words = [task.last_words for task in _tasks(analysis) if task.has_failed]
+        words = [task.last_words for task in _tasks([analysis]) if task.has_failed]
         if words:
             where = read_submissions(analysis.results.path)[-1].path
             failed.append(f"{analysis.experiment.name} failed ({where}):\n{words[0]}")
     return failed
 
 
-def _tasks(analysis: Analysis) -> list[Task]:
-    """The jobs of its latest submission."""
-    return read_tasks(read_submissions(analysis.results.path)[-1:])
+def _tasks(analyses: Sequence[Analysis]) -> list[Task]:
+    """The jobs of their latest submissions."""
+    latest = [read_submissions(analysis.results.path)[-1:] for analysis in analyses]
+    return read_tasks([submission for each in latest for submission in each])
 
 
 def _submit(

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +70,23 @@ def status(overrides: Sequence[str]) -> list[Row]:
     Raises:
         BadInputError: an override is not allowed.
     """
+    return next(looks(overrides))
+
+
+def looks(overrides: Sequence[str]) -> Iterator[list[Row]]:
+    """`status` now, and again whenever the next is asked for. Arguments and errors as there."""
     runs = Path(compose_settings(overrides)["runs"])
-    submissions = read_submissions(runs)
-    tasks = read_tasks(submissions)
-    if any(not text.startswith(("runs=", "hydra.")) for text in overrides):
-        found = [
-            (RunFolder.of(runs, condition), seeds) for condition, seeds in sweep(overrides).wanted.values()
-        ]
-    else:
-        found = _everything(runs, submissions)
-    return [_row(folder, seeds, tasks) for folder, seeds in found]
+    is_sweep = any(not text.startswith(("runs=", "hydra.")) for text in overrides)
+    # Composed once: dozens of conditions take seconds.
+    wanted = sweep(overrides).wanted.values() if is_sweep else []
+    while True:
+        submissions = read_submissions(runs)
+        tasks = read_tasks(submissions)
+        if is_sweep:
+            found = [(RunFolder.of(runs, condition), seeds) for condition, seeds in wanted]
+        else:
+            found = _everything(runs, submissions)
+        yield [_row(folder, seeds, tasks) for folder, seeds in found]
 
 
 def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFolder, list[int]]]:
@@ -201,9 +208,8 @@ def main() -> None:
     )
     arguments.parser.add_argument("--watch", action="store_true", help=every)
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
-        shown: list[str] = []
-        while True:
-            rows = status(overrides)
+        shown: list[str] | None = None
+        for rows in looks(overrides):
             states = [row.state for row in rows]
             if given.json:
                 print(json.dumps([dataclasses.asdict(row) for row in rows]), flush=True)

@@ -103,9 +103,13 @@ def test_an_analysis_under_way_is_not_submitted_again_and_a_failed_one_is_told(l
     experiment.write_text(EXPERIMENT)
     login.run("launch.train", "experiment=tiny")
     few = ("experiment=tiny", "metric=pif", "bootstrap.n_samples=50", "feature_learning.n_trials=2")
-    login.run("analysis.submit", *few, *CPU, "hydra.launcher.setup=['sleep 5; exit 3']")
-    assert "tiny: under way, not submitted again" in login.run("analysis.submit", *few, *CPU)
+    fails = f"until test -e {login.place}/go; do sleep 1; done; exit 3"
+    login.run("analysis.submit", *few, *CPU, f"hydra.launcher.setup=['{fails}']")
     waiting = login.start("analysis.submit", *few, *CPU, "--wait")
+    assert waiting.stdout is not None
+    assert "3 for the matrices" in waiting.stdout.readline()
+    assert waiting.stdout.readline() == "tiny: under way, not submitted again\n"
+    (login.place / "go").touch()
     stdout, stderr = waiting.communicate(timeout=200)
     assert waiting.returncode == 1, stdout + stderr
     assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", stderr)
