@@ -22,14 +22,28 @@ demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their
 	$(BIN)/python -m analysis experiment=demo
 
 # SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one.
+# LAUNCHER=slurm_gpu trains and LAUNCHER_OF_ANALYSIS analyses on a cluster. CONFIG_DIR holds your configurations.
 SCALE ?= full
 EXPERIMENT ?= paper
-PAPER := results=results/$(SCALE) 'overrides=["scale=$(SCALE)"]'
+LAUNCHER ?=
+LAUNCHER_OF_ANALYSIS ?= slurm_cpu
+CONFIG_DIR ?=
+OWN := $(if $(CONFIG_DIR),--config-dir $(CONFIG_DIR))
+TRAINED := $(OWN) experiment=$(EXPERIMENT) scale=$(SCALE)
+PAPER := $(OWN) results=results/$(SCALE) 'overrides=["scale=$(SCALE)"]'
+MEMORY_DEMAND := results/$(SCALE)/memory_demand_of_tasks
 
-paper: $(INSTALLED) ## train, measure and draw all of the paper: make paper SCALE=reduced (or EXPERIMENT=low_rank)
-	$(BIN)/python -m launch.train experiment=$(EXPERIMENT) scale=$(SCALE)
+paper: $(INSTALLED) ## list, train, measure and draw all of the paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)
+	$(BIN)/python -m launch.status $(TRAINED)
+ifeq ($(LAUNCHER),)
+	$(BIN)/python -m launch.train $(TRAINED)
 	$(BIN)/python -m analysis experiment=$(EXPERIMENT) $(PAPER)
-	$(BIN)/python -m analysis.memory_demand results=results/$(SCALE)/memory_demand_of_tasks
+else
+	$(BIN)/python -m launch.submit $(TRAINED) hydra/launcher=$(LAUNCHER)
+	$(BIN)/python -m launch.status $(TRAINED) --watch
+	$(BIN)/python -m analysis.submit experiment=$(EXPERIMENT) $(PAPER) hydra/launcher=$(LAUNCHER_OF_ANALYSIS) --wait
+endif
+	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
 	$(BIN)/python -m analysis.paper $(PAPER)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one

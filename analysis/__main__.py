@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.stages import Analysis
+from analysis.stages import Analysis, trained
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
 from launch.conditions import experiments
@@ -39,13 +39,7 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     name = checked(settings, HydraConfig.get().overrides.task)
     every = [Analysis(chosen, settings) for chosen in experiments(name, settings["overrides"])]
-    trained = [analysis for analysis in every if len(every) == 1 or analysis.has_pairs()]
-    for analysis in every:
-        if analysis not in trained:
-            which = analysis.experiment.name
-            print(f"left out: {which}, no condition has two finished networks", flush=True)
-    require(trained != [], "experiment", name, f"one with finished networks below {settings['runs']}")
-    for analysis in trained:
+    for analysis in trained(every, name):
         analysis.run()
 
 

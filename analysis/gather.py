@@ -127,7 +127,7 @@ def gather(
             histories.append(_history(folder.condition, network))
     table = pd.DataFrame(rows)
     made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
-    if read_table(results.networks, made_from) is None:
+    if any(read_table(path, made_from) is None for path in (results.history, results.networks)):
         write_table(results.history, pd.concat(histories, ignore_index=True), made_from)
         write_table(results.networks, table, made_from)
     print(f"gather: {len(table)} networks, {computed} of them new", flush=True)

@@ -8,6 +8,7 @@ results/<experiment>/
     matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
     degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
     trajectories.parquet                 trials and slow points of single networks (trajectories)
+    line_attractors.parquet, line_attractors.csv   one row a network and period of a trial (line_attractors)
     figures/*.pdf, *.png
 """
 
@@ -66,6 +67,10 @@ class Results:
     @property
     def trajectories(self) -> Path:
         return self.path / "trajectories.parquet"
+
+    @property
+    def line_attractors(self) -> Path:
+        return self.path / "line_attractors.parquet"
 
     @property
     def figures(self) -> Path:

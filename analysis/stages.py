@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from analysis.activations import activations, with_pairs
 from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
+from analysis.line_attractors import line_attractors
 from analysis.matrices import Metric, matrices
 from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
+from degen.errors import require
 from degen.storage import RunFolder
 from launch.conditions import Experiment
 
@@ -80,5 +83,22 @@ class Analysis:
         print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
             trajectories(kept, self.runs, self.results, table, self.probe)
+            line_attractors(kept, self.runs, self.results, table)
         for path in figures.draw_all(kept, self.results):
             print(f"figure: {path}", flush=True)
+
+
+def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:
+    """Those of the experiments of that name that have something to compare; the others are named.
+
+    Raises:
+        BadInputError: none has.
+    """
+    # A single one says itself what it lacks.
+    kept = [analysis for analysis in every if len(every) == 1 or analysis.has_pairs()]
+    for analysis in every:
+        if analysis not in kept:
+            which = analysis.experiment.name
+            print(f"left out: {which}, no condition has two finished networks", flush=True)
+    require(kept != [], "experiment", name, f"one with finished networks below {every[0].runs}")
+    return kept

@@ -3,7 +3,8 @@
 python -m analysis.submit experiment=demo hydra/launcher=slurm_cpu --dry-run
 
 The options are those of `python -m analysis`. Three jobs wait for one another: gather and activations;
-an array that computes the matrices, a condition each; degeneracy table and figures.
+an array that computes the matrices, a condition each; degeneracy table and figures. What is under way is left
+alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import torch
 from submitit.core.utils import DelayedSubmission
 
 from analysis.__main__ import check
-from analysis.stages import Analysis
+from analysis.stages import Analysis, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
@@ -27,7 +30,9 @@ from launch import slurm
 from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
 from launch.conditions import Experiment, experiments
 from launch.freeze import freeze, require_frozen
-from launch.submissions import Submission
+from launch.submissions import Piece, Submission, Task, locked, read_submissions, read_tasks
+
+_SECONDS_BETWEEN_LOOKS = 10
 
 
 class AnalysisTask:
@@ -62,8 +67,8 @@ class AnalysisTask:
         return DelayedSubmission(self)
 
 
-def submit(overrides: Sequence[str], dry_run: bool) -> None:
-    """Say what is planned, and unless `dry_run` submit it.
+def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
+    """Say what is planned, and unless `dry_run` submit it; the analyses that are then under way.
 
     Raises:
         BadInputError: something is not allowed, or SLURM refuses; then nothing is submitted.
@@ -73,7 +78,8 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
     name = next(text for text in overrides if text.startswith("experiment=")).partition("=")[2]
     settings |= {field: str(Path(settings[field]).resolve()) for field in ("runs", "results")}
     own = [text for text in overrides if text.startswith("hydra.searchpath=")]
-    analyses = [Analysis(chosen, settings) for chosen in experiments(name, [*settings["overrides"], *own])]
+    every = [Analysis(chosen, settings) for chosen in experiments(name, [*settings["overrides"], *own])]
+    analyses = trained(every, name)
     launcher_name, launcher = compose_launcher("analyze", list(overrides))
     slurm.require_accepted(launcher_name, launcher)
     for analysis in analyses:
@@ -84,51 +90,86 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         )
     if dry_run:
         print("nothing is submitted (--dry-run)")
-        return
+        return []
     for analysis in analyses:
         analysis.results.create()
-        submission = Submission.new(analysis.results.path, analysis.experiment.name, [], {})
-        try:
-            numbers = _submit(submission, analysis.experiment, settings, launcher)
-        except BadInputError:
-            shutil.rmtree(submission.path)
-            raise
-        print(f"submitted: jobs {', '.join(numbers)} ({submission.path}); scancel stops them")
+        with locked(analysis.results.path):
+            if any(task.is_active for task in _tasks([analysis])):
+                print(f"{analysis.experiment.name}: under way, not submitted again", flush=True)
+                continue
+            submission, numbers = _submit(analysis, settings, launcher)
+        print(f"submitted: jobs {', '.join(numbers)} ({submission.path}); scancel stops them", flush=True)
+    return analyses
+
+
+def wait(analyses: Sequence[Analysis]) -> list[str]:
+    """Return when no job of theirs runs or waits any more: of each that failed, where and the last words."""
+    while any(task.is_active for task in _tasks(analyses)):
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    failed = []
+    for analysis in analyses:
+        words = [task.last_words for task in _tasks([analysis]) if task.has_failed]
+        if words:
+            where = read_submissions(analysis.results.path)[-1].path
+            failed.append(f"{analysis.experiment.name} failed ({where}):\n{words[0]}")
+    return failed
+
+
+def _tasks(analyses: Sequence[Analysis]) -> list[Task]:
+    """The jobs of their latest submissions."""
+    latest = [read_submissions(analysis.results.path)[-1:] for analysis in analyses]
+    return read_tasks([submission for each in latest for submission in each])
 
 
 def _submit(
-    submission: Submission, chosen: Experiment, settings: dict[str, Any], launcher: dict[str, Any]
-) -> list[str]:
-    freeze(submission.code)
-    file = submission.path / "analysis.json"
-    kept = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-    for part in ("shared", "swept"):
-        kept[part] = [condition.config for condition in kept[part]]
-    write_atomically(file, json.dumps({"settings": settings, "experiment": kept}, indent=1).encode())
-    # A job whose predecessor failed would wait for ever.
-    options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
+    analysis: Analysis, settings: dict[str, Any], launcher: dict[str, Any]
+) -> tuple[Submission, list[str]]:
+    """Freeze, record, submit: the record leads to the jobs by name."""
+    chosen = analysis.experiment
     parts = [["prepare"], [condition.signature for condition in chosen.conditions], ["run"]]
+    nothing: list[list[list[Piece]]] = [[[] for _ in names] for names in parts]  # is trained
+    submission = Submission.new(analysis.results.path, chosen.name, nothing, {})
     numbers: list[str] = []
-    for array, names in enumerate(parts):
-        numbers.append(
-            slurm.submit_array(
-                submission.array_name(array),
-                launcher | {"additional_parameters": options},
-                [AnalysisTask(file, part) for part in names],
-                folder=submission.logs(array),
-                code=submission.code,
-                after=f"afterok:{numbers[-1]}" if numbers else None,
+    try:
+        freeze(submission.code)
+        file = submission.path / "analysis.json"
+        kept = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+        for part in ("shared", "swept"):
+            kept[part] = [condition.config for condition in kept[part]]
+        write_atomically(file, json.dumps({"settings": settings, "experiment": kept}, indent=1).encode())
+        submission.write()
+        # A job whose predecessor failed would wait for ever.
+        options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
+        for array, names in enumerate(parts):
+            numbers.append(
+                slurm.submit_array(
+                    submission.array_name(array),
+                    launcher | {"additional_parameters": options},
+                    [AnalysisTask(file, part) for part in names],
+                    folder=submission.logs(array),
+                    code=submission.code,
+                    after=f"afterok:{numbers[-1]}" if numbers else None,
+                )
             )
-        )
-    return numbers
+    except BadInputError:
+        if not numbers:
+            shutil.rmtree(submission.path)
+        raise
+    return submission, numbers
 
 
 def main() -> None:
     """The command line."""
     arguments = Arguments(__doc__ or "")
     arguments.parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    until = "return when its jobs have ended, with code 1 if one failed"
+    arguments.parser.add_argument("--wait", action="store_true", help=until)
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
-        submit(overrides, given.dry_run)
+        analyses = submit(overrides, given.dry_run)
+        failed = wait(analyses) if given.wait else []
+        if failed:
+            print("\n".join(failed), file=sys.stderr)
+            sys.exit(1)
 
 
 if __name__ == "__main__":

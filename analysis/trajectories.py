@@ -1,43 +1,42 @@
-"""Trajectories and slow points of one network a condition, in its two principal components (Fig. 4C)."""
+"""Trajectories, fixed and slow points of one network a condition, in its principal components (Fig. 4C)."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 import degen
 from analysis.activations import converged
 from analysis.gather import Trialset
+from analysis.line_attractors import TOLERANCE, has_periods, periods, slow_points, without_input
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.metrics.fixed_points import fixed_points
-from degen.models import Model, Parameters
 from degen.storage import Network, RunFolder
 from launch.conditions import Experiment
 
-_SLOWEST = 1e-5
-"""Of the speed q of what is drawn: states on a line attractor drift, if slowly [chosen]."""
 _STARTS = 200
-"""States on trials from which slow points are looked for [chosen]."""
+"""States on trials from which fixed points are looked for [chosen]."""
 
 
 def trajectories(
     experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
 ) -> pd.DataFrame:
-    """Trials of each condition's first converged network, and its slow points without input.
+    """Trials of each condition's first converged network, and its fixed and slow points without input.
 
-    Columns: condition, seed, trial (-1 for slow points), step, x, y (principal components of the states on
-    the probe), value (mean target of a trial while it is not zero; the largest modulus of the eigenvalues at
-    a slow point), speed (of slow points).
+    Fixed points are looked for from states on the trials, slow points from states in the delay of delayed
+    discrimination, of other tasks from those on the trials, too.
+
+    Columns: condition, seed, kind (trial, fixed or slow), trial and step (-1 for points), x, y (principal
+    components of the states on the probe), value (mean target of a trial while it is not zero; the largest
+    modulus of the eigenvalues at a point), speed (q of points).
     """
     chosen = [(c, converged(table, c)[0]) for c in experiment.conditions if converged(table, c)]
     digests = [table.set_index(["condition", "seed"])["made_from"][c.signature, seed] for c, seed in chosen]
-    made_from = fingerprint(digests, dataclasses.asdict(probe), _SLOWEST, _STARTS)
+    made_from = fingerprint(digests, dataclasses.asdict(probe), TOLERANCE, _STARTS)
     stored = read_table(results.trajectories, made_from)
     if stored is not None:
         print("trajectories: unchanged", flush=True)
@@ -61,13 +60,15 @@ def _table(condition: Condition, network: Network, probe: Trialset) -> pd.DataFr
     mean = states.mean(dim=0)
     axes = torch.linalg.svd(states - mean, full_matrices=False)[2][:2].T
     sequence = states[torch.linspace(0, len(states) - 1, _STARTS).long()]
-    slow = fixed_points(_without_input(condition.model, network.weights), sequence, slowest=_SLOWEST)
+    step = without_input(condition.model, network.weights)
+    held = periods(condition, network.weights)["delay"].states if has_periods(condition) else sequence
     places = (hidden - mean) @ axes
     target = trials.targets[0, ..., 0].double()
     values = target.sum(dim=1) / (target != 0).sum(dim=1).clamp(min=1)
     n_trials, n_steps = places.shape[:2]
     on_trials = pd.DataFrame(
         {
+            "kind": "trial",
             "trial": torch.arange(n_trials).repeat_interleave(n_steps).numpy(),
             "step": torch.arange(n_steps).repeat(n_trials).numpy(),
             "x": places[..., 0].flatten().numpy(),
@@ -75,20 +76,20 @@ def _table(condition: Condition, network: Network, probe: Trialset) -> pd.DataFr
             "value": values.repeat_interleave(n_steps).numpy(),
         }
     )
-    points = (slow.states - mean) @ axes
-    moduli = slow.eigenvalues.abs()[:, 0]
-    at_rest = pd.DataFrame(
-        {"trial": -1, "step": -1, "x": points[:, 0], "y": points[:, 1], "value": moduli, "speed": slow.speed}
-    )
-    return pd.concat([on_trials, at_rest], ignore_index=True)
-
-
-def _without_input(model: Model, weights: Parameters) -> Callable[[Tensor], Tensor]:
-    """F of the network: a step without input, states (points, n)."""
-    double = {name: tensor.double() for name, tensor in weights.items()}
-    silent = torch.zeros(1, 1, double["input"].shape[-1], dtype=torch.float64)
-
-    def step(states: Tensor) -> Tensor:
-        return model.step(double, states.unsqueeze(0), silent)[0]
-
-    return step
+    tables = [on_trials]
+    for kind, found in (("slow", slow_points(step, held)), ("fixed", fixed_points(step, sequence))):
+        points = (found.states - mean) @ axes
+        tables.append(
+            pd.DataFrame(
+                {
+                    "kind": kind,
+                    "trial": -1,
+                    "step": -1,
+                    "x": points[:, 0],
+                    "y": points[:, 1],
+                    "value": found.eigenvalues.abs()[:, 0],
+                    "speed": found.speed,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)

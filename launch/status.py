@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +70,23 @@ def status(overrides: Sequence[str]) -> list[Row]:
     Raises:
         BadInputError: an override is not allowed.
     """
+    return next(looks(overrides))
+
+
+def looks(overrides: Sequence[str]) -> Iterator[list[Row]]:
+    """`status` now, and again whenever the next is asked for. Arguments and errors as there."""
     runs = Path(compose_settings(overrides)["runs"])
-    submissions = read_submissions(runs)
-    tasks = read_tasks(submissions)
-    if any(not text.startswith(("runs=", "hydra.")) for text in overrides):
-        found = [
-            (RunFolder.of(runs, condition), seeds) for condition, seeds in sweep(overrides).wanted.values()
-        ]
-    else:
-        found = _everything(runs, submissions)
-    return [_row(folder, seeds, tasks) for folder, seeds in found]
+    is_sweep = any(not text.startswith(("runs=", "hydra.")) for text in overrides)
+    # Composed once: dozens of conditions take seconds.
+    wanted = sweep(overrides).wanted.values() if is_sweep else []
+    while True:
+        submissions = read_submissions(runs)
+        tasks = read_tasks(submissions)
+        if is_sweep:
+            found = [(RunFolder.of(runs, condition), seeds) for condition, seeds in wanted]
+        else:
+            found = _everything(runs, submissions)
+        yield [_row(folder, seeds, tasks) for folder, seeds in found]
 
 
 def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFolder, list[int]]]:
@@ -196,20 +203,26 @@ def main() -> None:
     """The command line."""
     arguments = Arguments(__doc__ or "")
     arguments.parser.add_argument("--json", action="store_true", help="for programs: a list of conditions")
-    arguments.parser.add_argument(
-        "--watch", action="store_true", help=f"again every {_SECONDS_BETWEEN_LOOKS} s"
+    every = (
+        f"again every {_SECONDS_BETWEEN_LOOKS} s until nobody trains; ends with code 1 unless all is finished"
     )
+    arguments.parser.add_argument("--watch", action="store_true", help=every)
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
-        while True:
-            rows = status(overrides)
+        shown: list[str] | None = None
+        for rows in looks(overrides):
+            states = [row.state for row in rows]
             if given.json:
                 print(json.dumps([dataclasses.asdict(row) for row in rows]), flush=True)
-            else:
+            elif sys.stdout.isatty() or states != shown:
+                # A log that nobody looks at need not tell of every epoch.
                 clear = "\033[H\033[J" if given.watch and sys.stdout.isatty() else ""
                 print(clear + as_text(rows), flush=True)
-            # What nobody is going to change needs no watching.
-            if not given.watch or not any(row.state in ("running", "preempted", "queued") for row in rows):
+            if not given.watch:
                 return
+            # What nobody is going to change needs no watching.
+            if not set(states) & {"running", "preempted", "queued"}:
+                sys.exit(int(bool(set(states) & {"failed", "missing"})))
+            shown = states
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 

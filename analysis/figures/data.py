@@ -56,6 +56,11 @@ class Data:
         """As `analysis.trajectories.trajectories` returns it; empty where there is none."""
         return self._table(self.results.trajectories)
 
+    @cached_property
+    def line_attractors(self) -> pd.DataFrame:
+        """As `analysis.line_attractors.line_attractors` returns it; empty where there is none."""
+        return self._table(self.results.line_attractors)
+
     def _table(self, path: Any) -> pd.DataFrame:
         """Rows of this experiment's conditions only: an older table may hold others."""
         table = read_table(path)

@@ -41,12 +41,14 @@ _BASELINE_WORDS = {
 }
 
 
-def _grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
+def grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
+    """A figure of so many panels, and their axes (rows, columns)."""
     size = (PANEL[0] * columns, PANEL[1] * rows + 0.3)
     return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **kind)
 
 
-def _finish(figure: Figure, *data: Data, tasks: list[str] | None = None) -> Figure:
+def finish(figure: Figure, *data: Data, tasks: list[str] | None = None) -> Figure:
+    """The figure with `note` below it."""
     width = int(figure.get_size_inches()[0] * 19)
     words, lines = note(*data, tasks=tasks).split(), [""]
     for word in words:
@@ -55,7 +57,8 @@ def _finish(figure: Figure, *data: Data, tasks: list[str] | None = None) -> Figu
     return figure
 
 
-def _empty(axis: Axes, why: str) -> None:
+def empty(axis: Axes, why: str) -> None:
+    """A panel without data, and why."""
     axis.text(0.5, 0.5, why, ha="center", va="center", fontsize=7, color="0.4", transform=axis.transAxes)
     axis.set(xticks=[], yticks=[])
 
@@ -67,7 +70,7 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     compared with: initial weights, or a network against itself.
     """
     columns = [(one, task) for one in data for task in one.tasks if tasks is None or task in tasks]
-    figure, axes = _grid(len(measures), max(1, len(columns)))
+    figure, axes = grid(len(measures), max(1, len(columns)))
     for column, (one, task) in enumerate(columns):
         axes[0, column].set_title(task_words(task) if len(data) == 1 else one.experiment.label, fontsize=8)
         for row, measure in enumerate(measures):
@@ -76,7 +79,7 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     for row, measure in enumerate(measures):
         axes[row, 0].set_ylabel(MEASURES.get(measure, measure), fontsize=8)
     shown = sorted({task for _, task in columns})
-    return _finish(figure, *data, tasks=shown)
+    return finish(figure, *data, tasks=shown)
 
 
 def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
@@ -92,7 +95,7 @@ def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
             word = _BASELINE_WORDS[name]
             axis.annotate(word, (0, rows["value"].iloc[0]), fontsize=5.5, color="0.4", va="bottom")
     if not axis.lines:
-        _empty(axis, "not measured")
+        empty(axis, "not measured")
         return
     axis.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
     axis.tick_params(labelsize=7)
@@ -115,7 +118,7 @@ def _values(one: Data, signatures: list[str], measure: str, per_parameter: bool)
 def embeddings(one: Data) -> Figure:
     """Networks of each condition (columns) and task (rows) in the plane, a scale for each task."""
     columns = max(len(one.conditions(task)) for task in one.tasks)
-    figure, axes = _grid(len(one.tasks), columns)
+    figure, axes = grid(len(one.tasks), columns)
     for row, task in enumerate(one.tasks):
         conditions = one.conditions(task)
         matrices = [one.matrix("dsa", condition) for condition in conditions]
@@ -123,7 +126,7 @@ def embeddings(one: Data) -> Figure:
         reach = 1.15 * max((np.abs(place).max() for place in places if place is not None), default=1.0)
         for axis, condition, place in zip(axes[row], conditions, places, strict=False):
             if place is None:
-                _empty(axis, "not measured")
+                empty(axis, "not measured")
                 continue
             axis.scatter(*place.T, s=12, alpha=0.8, linewidth=0, color=sns.color_palette("colorblind")[0])
             axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
@@ -132,19 +135,19 @@ def embeddings(one: Data) -> Figure:
         for axis in axes[row, len(conditions) :]:
             axis.set_visible(False)
     figure.suptitle(f"DSA, multidimensional scaling; {one.experiment.label} from left to right", fontsize=8)
-    return _finish(figure, one)
+    return finish(figure, one)
 
 
 def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
     """Per-network values: each seed's connected along the factor (left), mean and interval (right)."""
-    figure, axes = _grid(len(columns), 2, sharey="row")
+    figure, axes = grid(len(columns), 2, sharey="row")
     conditions = one.conditions(task)
     places = {condition.signature: place for place, condition in enumerate(conditions)}
     for row, column in enumerate(columns):
         left, right = axes[row]
         if column not in one.networks or one.networks[column].isna().all() or not conditions:
-            _empty(left, "not measured")
-            _empty(right, "not measured")
+            empty(left, "not measured")
+            empty(right, "not measured")
         else:
             for _, network in one.networks[one.networks["condition"].isin(places)].groupby("seed"):
                 network = network.sort_values("condition", key=lambda c: c.map(places))
@@ -158,12 +161,12 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel(one.experiment.label, fontsize=8)
     figure.suptitle(task_words(task), fontsize=8)
-    return _finish(figure, one, tasks=[task])
+    return finish(figure, one, tasks=[task])
 
 
 def behaviour(one: Data) -> Figure:
     """OOD losses: mean against standard deviation (above), and every network's (below), a column a task."""
-    figure, axes = _grid(2, len(one.tasks))
+    figure, axes = grid(2, len(one.tasks))
     for column, task in enumerate(one.tasks):
         conditions = one.conditions(task)
         above, below = axes[:, column]
@@ -184,29 +187,4 @@ def behaviour(one: Data) -> Figure:
             axis.tick_params(labelsize=7)
     axes[0, 0].set_ylabel("s.d. of OOD loss", fontsize=8)
     axes[1, 0].set_ylabel("OOD loss\n(bar: median)", fontsize=8)
-    return _finish(figure, one)
-
-
-def attractors(one: Data) -> Figure:
-    """Trials and slow points of one network of each condition, in the plane of principal components."""
-    table = one.trajectories
-    conditions = [c for task in one.tasks for c in one.conditions(task)]
-    figure, axes = _grid(1, max(1, len(conditions)))
-    for axis, condition in zip(axes[0], conditions, strict=False):
-        rows = table[table["condition"] == condition.signature]
-        if rows.empty:
-            _empty(axis, "not measured")
-            continue
-        trials, slow = rows[rows["trial"] >= 0], rows[rows["trial"] < 0]
-        colors = sns.color_palette("colorblind")
-        for _, path in trials[trials["trial"] < 30].groupby("trial"):
-            color = colors[0] if path["value"].iloc[0] > 0 else colors[1]
-            axis.plot(path["x"], path["y"], color=color, linewidth=0.5, alpha=0.6)
-        axis.scatter(slow["x"], slow["y"], color="black", s=9, zorder=3, linewidth=0)
-        axis.set_title(
-            f"{one.tick(condition)} {one.experiment.label}: seed {rows['seed'].iloc[0]}", fontsize=7
-        )
-        axis.set_xlabel(f"PC 1 ({len(slow)} slow points, black)", fontsize=7)
-        axis.tick_params(labelsize=6)
-    axes[0, 0].set_ylabel("PC 2", fontsize=7)
-    return _finish(figure, one)
+    return finish(figure, one)

@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from analysis.figures import panels
+from analysis.figures.attractors import attractors
 from analysis.figures.data import Data
 from analysis.figures.style import save
 from degen.errors import require
@@ -60,7 +61,7 @@ FIGURES = [
         ("memory_demand", "auxiliary_loss"),
         partial(panels.levels, LEVELS),
     ),
-    Numbered(4, "auxiliary-loss-attractors", ("auxiliary_loss",), panels.attractors),
+    Numbered(4, "auxiliary-loss-attractors", ("auxiliary_loss",), attractors),
     Numbered(5, "task-complexity-feature-learning", ("task_complexity",), partial(panels.levels, LEARNING)),
     Numbered(6, "feature-learning", ("feature_learning",), partial(panels.levels, LEVELS)),
     Numbered(7, "network-size", ("network_size",), partial(panels.levels, ACROSS_WIDTHS)),

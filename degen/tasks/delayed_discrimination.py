@@ -95,12 +95,15 @@ class DelayedDiscrimination(Task):
         # One value fewer, and those from f1 on moved up by one: uniform over all but f1.
         second = stream.integers(self.lowest_amplitude, self.highest_amplitude - 1, n_trials, self.channels)
         second = second + (second >= first)
-        difference = (second - first).unsqueeze(-2).to(stream.dtype)
+        return self.trials(first, second, delay, stream.dtype)
 
+    def trials(self, first: Tensor, second: Tensor, delay: Tensor, dtype: torch.dtype) -> Trials:
+        """The trials of these pulses: amplitudes (..., trials, C), delays (..., trials, 1), all integers."""
+        difference = (second - first).unsqueeze(-2).to(dtype)
         onset = self.first_onset + self.pulse_steps + delay
-        first_pulse = self._window(torch.full_like(delay, self.first_onset), self.pulse_steps, stream.dtype)
-        second_pulse = self._window(onset, self.pulse_steps, stream.dtype)
-        response = self._window(onset + self.response_onset, self.response_steps, stream.dtype)
+        first_pulse = self._window(torch.full_like(delay, self.first_onset), self.pulse_steps, dtype)
+        second_pulse = self._window(onset, self.pulse_steps, dtype)
+        response = self._window(onset + self.response_onset, self.response_steps, dtype)
         inputs = torch.cat((first_pulse * first.unsqueeze(-2), second_pulse * second.unsqueeze(-2)), dim=-1)
         targets = response * torch.sign(difference)
         if self.auxiliary_loss:

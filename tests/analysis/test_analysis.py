@@ -232,6 +232,14 @@ def test_an_interrupted_stage_is_made_up_for(place, analyse):
     assert gone.stat().st_size == len(content)
 
 
+def test_a_table_of_histories_that_is_gone_is_made_again(place, analyse):
+    gone = place / "results" / "tiny" / "history.parquet"
+    before = pd.read_parquet(gone)
+    gone.unlink()
+    analyse()
+    pd.testing.assert_frame_equal(pd.read_parquet(gone), before)
+
+
 def test_results_made_twice_are_the_same(place, analyse):
     before = table(place, "degeneracy")
     analyse("results=again")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
 
 from degen.files import read_tensors
+from tests.cluster import ROOT
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1")
 EXPERIMENT = """
@@ -41,3 +45,74 @@ def test_an_array_of_jobs_computes_what_one_process_computes(login):
         expected, _ = read_tensors(login.place / "here" / path.relative_to(login.place / "results"))
         assert torch.equal(read_tensors(path)[0]["distances"], expected["distances"])
     assert list(login.place.glob("results/tiny/figures/*.pdf"))
+
+
+SCALE = """
+name: tiny
+without: []
+seeds: 3
+width: 8
+widths: "6,8"
+"""
+SCALED = """
+# @package _global_
+training: {batch: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, extra_epochs: 1}
+"""
+
+
+def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login):
+    for name, text in (("scale/tiny", SCALE), ("scaled/tiny_delayed_discrimination", SCALED)):
+        (login.place / "conf" / name).with_suffix(".yaml").parent.mkdir()
+        (login.place / "conf" / name).with_suffix(".yaml").write_text(text)
+    # It takes minutes, and has tests of its own.
+    done = login.place / "results" / "tiny" / "memory_demand_of_tasks" / "memory_demand.csv"
+    done.parent.mkdir(parents=True)
+    done.touch()
+
+    def make(launcher: str) -> subprocess.CompletedProcess[str]:
+        given = ["INSTALLED=", f"BIN={Path(sys.executable).parent}", "CONFIG_DIR=conf", "SCALE=tiny"]
+        given += ["EXPERIMENT=auxiliary_loss", f"LAUNCHER={launcher}"]
+        command = ["make", "--file", str(ROOT / "Makefile"), "paper", *given]
+        return subprocess.run(
+            command, cwd=login.place, env=login.environment, capture_output=True, text=True, timeout=900
+        )
+
+    made = make("slurm_cpu")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stdout.index("2 missing") < made.stdout.index("6 to train") < made.stdout.index("2 done")
+    assert login.jobs() == {}
+    results = login.place / "results" / "tiny"
+    assert (results / "report.html").exists()
+    assert (results / "figures" / "figure-04-auxiliary-loss-attractors.pdf").exists()
+
+    # What is missing only is trained, and where that fails nothing is analysed.
+    next(login.place.glob("runs/*/*/networks/00001.safetensors")).unlink()
+    launcher = login.place / "conf" / "hydra" / "launcher" / "broken.yaml"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text("defaults: [slurm_cpu, _self_]\nsetup: ['exit 3']\n")
+    made = make("broken")
+    assert made.returncode == 2, made.stdout + made.stderr
+    assert "5 finished, 0 with a job, 1 to train" in made.stdout
+    assert "1 failed, 1 done" in made.stdout
+    assert "analysis.submit" not in made.stdout
+
+
+def test_an_analysis_under_way_is_not_submitted_again_and_a_failed_one_is_told(login):
+    experiment = login.place / "conf" / "experiment" / "tiny.yaml"
+    experiment.parent.mkdir()
+    experiment.write_text(EXPERIMENT)
+    login.run("launch.train", "experiment=tiny")
+    few = ("experiment=tiny", "metric=pif", "bootstrap.n_samples=50", "feature_learning.n_trials=2")
+    fails = f"until test -e {login.place}/go; do sleep 1; done; exit 3"
+    login.run("analysis.submit", *few, *CPU, f"hydra.launcher.setup=['{fails}']")
+    waiting = login.start("analysis.submit", *few, *CPU, "--wait")
+    assert waiting.stdout is not None
+    assert "3 for the matrices" in waiting.stdout.readline()
+    assert waiting.stdout.readline() == "tiny: under way, not submitted again\n"
+    (login.place / "go").touch()
+    stdout, stderr = waiting.communicate(timeout=200)
+    assert waiting.returncode == 1, stdout + stderr
+    assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", stderr)
+    assert login.jobs() == {}
+    login.run("analysis.submit", *few, *CPU, "--wait")
+    assert (login.place / "results" / "tiny" / "degeneracy.csv").exists()

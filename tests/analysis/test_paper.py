@@ -196,16 +196,23 @@ def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp
     )
 
 
-def test_trajectories_are_those_of_a_network_and_its_slow_points(paper):
+def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(paper):
     table = pd.read_parquet(paper / "results" / "auxiliary_loss" / "trajectories.parquet")
     for _, rows in table.groupby("condition"):
-        trials = rows[rows["trial"] >= 0]
+        trials = rows[rows["kind"] == "trial"]
         assert len(trials) == 8 * 60
         assert set(trials["value"].round(6)) <= {-1.0, 1.0}
-        slow = rows[rows["trial"] < 0]
         # A network with small weights rests somewhere without input.
-        assert len(slow) >= 1
-        assert (slow["speed"] <= 1e-5).all()
+        for kind, fastest in (("slow", 1e-4), ("fixed", 1e-10)):
+            assert len(rows[rows["kind"] == kind]) >= 1
+            assert (rows.loc[rows["kind"] == kind, "speed"] <= fastest).all()
+
+
+def test_every_converged_network_has_a_row_of_line_measures_for_both_periods(paper):
+    table = pd.read_csv(paper / "results" / "auxiliary_loss" / "line_attractors.csv")
+    assert table.groupby(["factor", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
+    # Hardly trained, they forget.
+    assert not table["is_line"].any()
 
 
 def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):

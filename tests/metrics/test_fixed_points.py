@@ -77,6 +77,37 @@ def test_slow_points_that_are_not_fixed_are_left_out_unless_asked_for():
     assert slow.speed.item() == pytest.approx(0.5e-6, rel=0.1)
 
 
+def leaky_line(states: torch.Tensor) -> torch.Tensor:
+    """Eight units that integrate along the first axis and lose a thousandth a step; the others halve."""
+    return states * torch.tensor([0.999] + [0.5] * 7, dtype=states.dtype)
+
+
+def test_an_early_stop_leaves_a_line_of_slow_points_where_there_is_one_fixed_point():
+    begun = 5 * starts()
+    assert len(fixed_points(leaky_line, begun).states) == 1
+    tolerance = 1e-4
+    slow = fixed_points(leaky_line, begun, slowest=tolerance, stop=tolerance, apart=0.0)
+    assert sorted(slow.start.tolist()) == list(range(len(begun)))
+    assert (slow.speed <= tolerance).all()
+    assert ((slow.eigenvalues.abs() > 0.98).sum(dim=1) == 1).all()
+    # Where they are on the line is where they came from, and off it they may move 0.5 r <= sqrt(2 q).
+    assert (slow.states[:, 0] / begun[slow.start, 0]).numpy() == pytest.approx(1, abs=0.01)
+    assert slow.states[:, 1:].norm(dim=1).max() <= 2 * (2 * tolerance) ** 0.5
+
+
+def test_an_early_stop_does_not_draw_lines_between_the_corners_of_a_flip_flop():
+    slow = fixed_points(flip_flop, starts(1000), slowest=1e-4, stop=1e-4)
+    fixed = fixed_points(flip_flop, starts(3000)).states
+    nearest = torch.cdist(slow.states, fixed).min(dim=1).values
+    assert nearest.max() < 0.05
+    assert slow.stable.any()
+
+
+def test_a_stop_above_what_is_kept_is_refused():
+    with pytest.raises(BadInputError, match="stop must be at most slowest = 1e-06, got"):
+        fixed_points(flip_flop, starts(), slowest=1e-6, stop=0.1)
+
+
 def test_starts_that_are_not_finite_are_refused():
     with pytest.raises(BadInputError, match="starts must be finite"):
         fixed_points(flip_flop, torch.full((2, 8), float("nan")))

@@ -1,0 +1,89 @@
+"""Line attractors: a planted integrator has one, and networks that forget, turn or latch have none."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from analysis.line_attractors import measure, periods, without_input
+from degen.models import Parameters
+from tests.conftest import build
+
+WIDTH = 16
+CONDITION = build("task=delayed_discrimination", f"width={WIDTH}")
+
+
+def weights(recurrent: torch.Tensor, into_line: float) -> Parameters:
+    """Of one seed: f1 is added and f2 taken off along the first axis of `axes`."""
+    inputs = into_line * torch.outer(axes()[0], torch.tensor([1.0, -1.0], dtype=torch.float64))
+    return {
+        "recurrent": recurrent[None],
+        "input": inputs[None],
+        "bias": torch.zeros(1, WIDTH, dtype=torch.float64),
+        "output": torch.zeros(1, 1, WIDTH, dtype=torch.float64),
+        "output_bias": torch.zeros(1, 1, dtype=torch.float64),
+    }
+
+
+def axes() -> torch.Tensor:
+    """Two orthogonal unit vectors, all units of the first alike: small states, hardly bent by tanh."""
+    first = torch.full((WIDTH,), WIDTH**-0.5, dtype=torch.float64)
+    second = first * torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(WIDTH // 2)
+    return torch.stack((first, second))
+
+
+def measured(recurrent: torch.Tensor, into_line: float, period: str) -> dict[str, float]:
+    network = weights(recurrent, into_line)
+    step = without_input(CONDITION.model, network)
+    return measure(step, periods(CONDITION, network)[period])
+
+
+def integrator(gain: float) -> torch.Tensor:
+    return gain * torch.outer(axes()[0], axes()[0])
+
+
+@pytest.mark.parametrize(("period", "wait"), [("delay", 20), ("response", 15)])
+def test_an_integrator_holds_f1_and_then_the_difference_on_a_line(period, wait):
+    found = measured(integrator(1.0), 0.012, period)
+    assert found["is_attractor"]
+    assert found["reached"] == 1
+    assert found["straight"] == pytest.approx(1)
+    assert found["ordered"] > 0.99  # points of one value are tied
+    assert found["one"] > 0.99
+    assert found["second"] == pytest.approx(0, abs=1e-9)
+    # f1 is 2 to 10, the difference -8 to 8, for 5 steps; tanh takes off up to 1/6.
+    reach = {"delay": 8, "response": 16}[period] * 5 * 0.012
+    assert 5 / 6 * reach < found["length"] < reach
+    assert found["drift"] == pytest.approx(wait * found["speed"], rel=0.05)
+
+
+def test_one_that_forgets_is_no_line():
+    found = measured(integrator(0.9), 0.012, "delay")
+    assert not found["is_line"]
+    assert found["drift"] > found["length"] / 8
+    assert found["one"] == 0
+
+
+def test_one_that_latches_is_no_line():
+    # Two stable states and no place between them: f1 is lost.
+    found = measured(integrator(2.0), 0.012, "delay")
+    assert found["speed"] < 1e-3
+    assert not found["is_line"]
+
+
+def test_one_that_holds_more_than_a_line_is_not_a_line_attractor():
+    plane = integrator(1.0) + torch.outer(axes()[1], axes()[1])
+    found = measured(plane, 0.012, "delay")
+    assert found["is_line"]
+    assert found["several"] > 0.99
+    assert not found["is_attractor"]
+
+
+def test_one_that_turns_holds_f1_but_on_no_slow_point():
+    angle = math.pi / 4
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
+    found = measured(axes().T @ turn @ axes(), 0.012, "delay")
+    assert found["moved"] > found["length"]
+    assert not found["is_line"]
