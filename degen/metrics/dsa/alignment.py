@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from degen.metrics.dsa.ascent import climb, orthogonalize, overlap
+from degen.metrics.dsa.ascent import climb, eigenbasis, orthogonalize, overlap
 from degen.metrics.dsa.starts import starts
 from degen.metrics.pairs import canonical
 
@@ -61,16 +61,20 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
     linear = a[..., n:] @ b[..., n:].mT if a.shape[2] > n else None
-    double = a[..., :n].contiguous(), b[..., :n].contiguous(), linear
-    single = double[0].float(), double[1].float(), None if linear is None else linear.float()
+    a, b = a[..., :n].contiguous(), b[..., :n].contiguous()
     n_random, steps = max(10, min(40, 1000 // n)), 60 + 3 * n // 2
-    c, by_start = _climb_all(single, starts(*double, n_random, seed).float(), steps)
+    begin = starts(a, b, linear, n_random, seed)
+    # Steps are cheapest in the basis where the symmetric part of A is diagonal.
+    basis, turned = eigenbasis(a)
+    double = turned, b, None if linear is None else basis.mT @ linear
+    single = turned.float(), b.float(), None if double[2] is None else double[2].float()
+    c, by_start = _climb_all(single, (basis.mT.unsqueeze(1) @ begin).float(), steps)
     c = _best(c, by_start, c.shape[1] // 2)
     c = _best(*_climb_all(single, c, steps), 1)
     c, _ = _climb_all(single, c, max(100, 3 * n))
     c, _ = _climb_all(double, orthogonalize(c.double(), 3), _DOUBLE_STEPS)
-    rotation = orthogonalize(c.squeeze(1), 2)
-    return rotation, overlap(*double, rotation) * scale, by_start.double() * scale.unsqueeze(1)
+    rotation = orthogonalize(basis @ c.squeeze(1), 2)
+    return rotation, overlap(a, b, linear, rotation) * scale, by_start.double() * scale.unsqueeze(1)
 
 
 def _climb_all(problem: Problem, c: Tensor, steps: int) -> tuple[Tensor, Tensor]:
