@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from degen.metrics import dsa
-from degen.metrics.dsa.ascent import climb, eigenbasis, overlap
+from degen.metrics.dsa.ascent import _Objective, _Point, climb, eigenbasis, overlap
 
 
 def random_operators(count: int, n: int, seed: int = 0) -> torch.Tensor:
@@ -61,16 +61,39 @@ def test_rotation_is_orthogonal_and_reaches_the_overlap_in_both_orders(kind):
         assert (found.by_start.amax(dim=1) <= found.overlap + 1e-5).all()
 
 
+LINEAR = pytest.mark.parametrize("with_linear", [False, True])
+
+
 @KINDS
+@LINEAR
 @pytest.mark.parametrize("steps", [1, 25])
-def test_an_ascent_ends_orthogonal_at_the_value_it_names_and_not_below_its_start(kind, steps):
-    a = eigenbasis(kind(200, 10))[1]
-    a, b, c = (x.float() for x in (a, kind(200, 10, seed=20), rotations(200, 10, seed=5)))
-    found, value = climb(a, b, None, c, steps)
+def test_an_ascent_ends_orthogonal_at_the_value_it_names_and_not_below_its_start(kind, with_linear, steps):
+    a, b, c = eigenbasis(kind(200, 10))[1], kind(200, 10, seed=20), rotations(200, 10, seed=5)
+    a, b, c, linear = (x.float() for x in (a, b, c, random_operators(200, 10, seed=9)))
+    pull = linear if with_linear else None
+    found, value = climb(a, b, pull, c, steps)
     eye = torch.eye(10).expand(200, 10, 10)
     torch.testing.assert_close(found @ found.mT, eye, atol=1e-4, rtol=0)
-    torch.testing.assert_close(value, overlap(a, b, None, found))
-    assert (value >= overlap(a, b, None, c) - 1e-5).all()
+    torch.testing.assert_close(value, overlap(a, b, pull, found))
+    assert (value >= overlap(a, b, pull, c) - 1e-5).all()
+
+
+@KINDS
+@LINEAR
+def test_value_and_gradient_of_an_ascent_are_those_of_autograd_before_and_after_a_turn(kind, with_linear):
+    a, b, c = eigenbasis(kind(4, 7))[1], kind(4, 7, seed=20), rotations(4, 7, seed=5)
+    linear = random_operators(4, 7, seed=9) if with_linear else None
+    objective = _Objective.of(a, b, linear)
+    point, turned = _Point.at(objective, c), _Point.at(objective, c)
+    omega = random_operators(4, 7, seed=11) / 10
+    turned.turn(objective, point, omega - omega.mT, *(torch.empty_like(c) for _ in range(3)))
+    assert (turned.c - c).abs().max() > 0.01
+    for here in (point, turned):
+        zero = torch.zeros_like(c, requires_grad=True)
+        value = overlap(a, b, linear, torch.linalg.matrix_exp(zero) @ here.c)
+        (slope,) = torch.autograd.grad(value.sum(), zero)
+        torch.testing.assert_close(here.value, value.detach())
+        torch.testing.assert_close(here.gradient, (slope - slope.mT) / 2)
 
 
 def test_two_by_two_is_the_optimum_of_a_fine_grid():

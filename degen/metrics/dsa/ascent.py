@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _TINY = 1e-30
-_FRESH = 10  # steps between corrections of C, which cost four products
+_FRESH = 10  # steps between corrections of C, each as dear as a step
 
 
 def inner(x: Tensor, y: Tensor, work: Tensor | None = None) -> Tensor:
@@ -63,9 +63,8 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     # All that steps write is here: memory that is given back and taken again costs as much as a product.
     work, lost, step, direction = (torch.empty_like(c) for _ in range(4))
     point, moved = _Point.at(objective, c), _Point.at(objective, c)
-    begin = dataclasses.replace(point, c=c, value=point.value.clone())
-    radius = torch.full_like(point.value, _longest_step(c))
-    longest = radius
+    begin = point.value.clone()
+    radius = longest = torch.full_like(begin, _longest_step(c))
     _shorten(step.copy_(point.gradient), radius / 2, fixed=True)
     for index in range(steps):
         if index % _FRESH == _FRESH - 1:
@@ -81,8 +80,8 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
         step, direction = direction, step
     # What is lost of orthogonality on the way raises f: without this, it decides between starts.
     end = _Point.at(objective, orthogonalize(point.c, 2))
-    worse = end.value < begin.value
-    return torch.where(worse.view(-1, 1, 1), begin.c, end.c), torch.where(worse, begin.value, end.value)
+    worse = end.value < begin
+    return torch.where(worse.view(-1, 1, 1), c, end.c), torch.where(worse, begin, end.value)
 
 
 def _longest_step(c: Tensor) -> float:
