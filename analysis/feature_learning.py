@@ -19,7 +19,8 @@ from degen.errors import require, require_integer
 from degen.metrics.feature_learning import representation_alignment
 from degen.metrics.ntk import kernel_alignment
 from degen.models import Parameters
-from degen.storage import Network, RunFolder
+from degen.networks import Network
+from degen.storage import RunFolder
 from degen.streams import Stream
 from launch.conditions import Experiment
 

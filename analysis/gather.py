@@ -16,7 +16,8 @@ import degen
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
-from degen.storage import Network, RunFolder
+from degen.networks import Network
+from degen.storage import RunFolder
 from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training.gradients import task_loss

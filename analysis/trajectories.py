@@ -15,7 +15,8 @@ from analysis.line_attractors import TOLERANCE, has_periods, periods, slow_point
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.metrics.fixed_points import fixed_points
-from degen.storage import Network, RunFolder
+from degen.networks import Network
+from degen.storage import RunFolder
 from launch.conditions import Experiment
 
 _STARTS = 200

@@ -1,4 +1,4 @@
-"""The one exception for input that a user can correct, and the check that raises it."""
+"""The exceptions that end with a sentence for the user, and the checks that raise the first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class BadInputError(ValueError):
 
     Entry points print the message and end with exit code 2.
     """
+
+
+class UnwritableError(OSError):
+    """A file could not be written (the disk is full, say); what was stored before it is whole."""
 
 
 def require(holds: bool, field: str, value: Any, allowed: str) -> None:

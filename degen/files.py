@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from degen.errors import BadInputError
+from degen.errors import BadInputError, UnwritableError
 
 _LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 
@@ -51,6 +51,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` under a unique name, sync, then rename: a reader sees the old file or the new one.
 
     Permissions are those the umask gives. What an interrupted write leaves is a `.*.part` file beside it.
+
+    Raises:
+        UnwritableError: the system refuses; the old file is still there.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
@@ -59,9 +62,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
+        if isinstance(error, OSError):
+            raise UnwritableError(error.errno, error.strerror, str(path)) from error
         raise
     sync_folder(path.parent)
 

@@ -13,7 +13,8 @@ import torch
 
 from degen.condition import Condition
 from degen.models import Model, Parameters
-from degen.storage import Network, RunFolder
+from degen.networks import Network
+from degen.storage import RunFolder
 from degen.tasks import Task
 
 

@@ -13,7 +13,6 @@ A network is finished when its file is there. Nothing is unpickled.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -38,28 +37,8 @@ from degen.files import (
     write_atomically,
     write_tensors,
 )
-from degen.models import Parameters
-from degen.training import Ensemble, History, status
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """A finished network.
-
-    Attributes:
-        seed: its seed.
-        status: `converged`, `unconverged` or `diverged`.
-        digest: SHA-256 of the file's contents.
-        initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it.
-        history: loss, penalty and learning rate of each epoch.
-    """
-
-    seed: int
-    status: str
-    digest: str
-    initial: Parameters
-    weights: Parameters
-    history: History
+from degen.networks import Network, checkpoint_tensors, ensemble_from, network_tensors
+from degen.training import Ensemble, status
 
 
 class RunFolder:
@@ -203,17 +182,13 @@ class RunFolder:
 
     def write_network(self, ensemble: Ensemble, member: int) -> None:
         """Store a member of an ensemble as finished."""
-        history = ensemble.histories[member]
-        tensors = {f"initial/{name}": weights[member] for name, weights in ensemble.initial.items()}
-        tensors |= {f"weights/{name}": weights[member] for name, weights in ensemble.parameters.items()}
-        tensors |= _history_tensors(history)
         seed = ensemble.seeds[member]
         metadata = {
             "signature": self.condition.signature,
             "seed": seed,
-            "status": status(history.loss, self.condition.training),
+            "status": status(ensemble.histories[member].loss, self.condition.training),
         }
-        write_tensors(self.network_file(seed), tensors, metadata)
+        write_tensors(self.network_file(seed), network_tensors(ensemble, member), metadata)
 
     def read_network(self, seed: int) -> Network:
         """A finished network.
@@ -224,14 +199,7 @@ class RunFolder:
         file = self.network_file(seed)
         tensors, metadata = self._read(file)
         require(metadata.get("seed") == seed, str(file), metadata.get("seed"), f"the network of seed {seed}")
-        return Network(
-            seed=seed,
-            status=metadata["status"],
-            digest=metadata["sha256"],
-            initial={name: weights.unsqueeze(0) for name, weights in _below("initial", tensors).items()},
-            weights={name: weights.unsqueeze(0) for name, weights in _below("weights", tensors).items()},
-            history=_history(tensors),
-        )
+        return Network.from_tensors(tensors, metadata)
 
     def _read(self, file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         tensors, metadata = read_tensors(file)
@@ -250,15 +218,8 @@ class RunFolder:
         """Store the networks in training, or that there are none."""
         file = self.own / "checkpoint.safetensors"
         if len(ensemble):
-            tensors = {
-                f"{kind}/{name}": weights
-                for kind, parameters in ensemble.tensors.items()
-                for name, weights in parameters.items()
-            }
-            for seed, history in zip(ensemble.seeds, ensemble.histories, strict=True):
-                tensors |= _history_tensors(history, prefix=f"{seed}/")
             metadata = {"signature": self.condition.signature, "seeds": ensemble.seeds}
-            write_tensors(file, tensors, metadata)
+            write_tensors(file, checkpoint_tensors(ensemble), metadata)
         else:
             file.unlink(missing_ok=True)
         self._remove_outdated_checkpoints(file)
@@ -299,15 +260,7 @@ class RunFolder:
     def _read_checkpoint(self, file: Path) -> Ensemble:
         tensors, metadata = self._read(file)
         require("seeds" in metadata, str(file), metadata, "a checkpoint")
-        seeds = metadata["seeds"]
-        return Ensemble(
-            seeds=seeds,
-            histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
-            **{
-                kind: _below(kind, tensors)
-                for kind in ("initial", "parameters", "first_moment", "second_moment")
-            },
-        )
+        return ensemble_from(tensors, metadata["seeds"])
 
     # Manifest ---------------------------------------------------------------------------------------------
 
@@ -336,23 +289,3 @@ def _sessions(file: Path) -> list[dict[str, Any]]:
         return json.loads(file.read_text())["sessions"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{file} must be as degen wrote it, got damaged contents ({error}).") from error
-
-
-def _history_tensors(history: History, prefix: str = "") -> dict[str, torch.Tensor]:
-    fields = dataclasses.asdict(history)
-    return {
-        f"history/{prefix}{name}": torch.tensor(values, dtype=torch.float64)
-        for name, values in fields.items()
-    }
-
-
-def _history(tensors: dict[str, torch.Tensor], prefix: str = "") -> History:
-    names = [field.name for field in dataclasses.fields(History)]
-    return History(**{name: tensors[f"history/{prefix}{name}"].tolist() for name in names})
-
-
-def _below(kind: str, tensors: dict[str, torch.Tensor]) -> Parameters:
-    """The tensors named `kind/...`, by the rest of their names."""
-    return {
-        name.removeprefix(f"{kind}/"): value for name, value in tensors.items() if name.startswith(f"{kind}/")
-    }

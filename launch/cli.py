@@ -23,7 +23,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from degen.errors import BadInputError, require
+from degen.errors import BadInputError, UnwritableError, require
 
 CONF = str(Path(__file__).resolve().parent.parent / "conf")
 
@@ -112,12 +112,16 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
 
 @contextmanager
 def one_sentence_ends() -> Iterator[None]:
-    """End the process on bad input (code 2) and on Ctrl-C (code 130) with one sentence, no traceback."""
+    """End the process with one sentence, no traceback: bad input (code 2), full disk (1), Ctrl-C (130)."""
     try:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
+    except UnwritableError as error:
+        stored = "what was stored before is whole, and the same command goes on"
+        print(f"error: {error.filename} cannot be written ({error.strerror}): {stored}.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,8 @@ from launch.cli import (
     resolved,
 )
 from launch.conditions import conditions, parse_seeds
+from launch.device import prepare_device, prepare_torch, resolve_device
+from launch.interruption import Interrupted, interruptible
 from launch.progress import Progress
 from launch.session import Session
 
@@ -174,7 +174,7 @@ def _train(
             saved_at = time.monotonic()
         progress.epoch(running, done)
 
-    with _interruptible(checkpoint) as on_wait, progress:
+    with interruptible(checkpoint) as on_wait, progress:
         try:
             train(
                 ensemble,
@@ -191,74 +191,11 @@ def _train(
             raise
 
 
-class Interrupted(SystemExit):
-    """A signal asked for the end; the exit code is the shell's for that signal."""
-
-
-@contextmanager
-def _interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`, raised where training waits.
-
-    In a job of SLURM, SIGTERM only stores: SLURM sends it some time before it kills, and requeues a preempted
-    job only if that has not ended by itself.
-    """
-    received: list[int] = []
-
-    def on_wait() -> None:
-        if signal.SIGTERM in received and "SLURM_JOB_ID" in os.environ:
-            received.remove(signal.SIGTERM)
-            checkpoint()
-        if received:
-            raise Interrupted(128 + received[0])
-
-    def handle(number: int, frame: object) -> None:
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
-
-    previous = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-    }
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield on_wait
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of that name; `auto` is CUDA where there is one, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    known = isinstance(name, str) and re.fullmatch(r"cpu|cuda(:\d+)?", name)
-    require(bool(known), "device", name, "auto, cpu, cuda or cuda:<number>")
-    device, n_cuda = torch.device(name), torch.cuda.device_count()
-    allowed = f"one of {n_cuda} CUDA devices" if n_cuda else "auto or cpu here: there is no CUDA device"
-    require(device.type == "cpu" or (device.index or 0) < n_cuda, "device", name, allowed)
-    return device
-
-
 def bytes_needed(condition: Condition, seeds: int) -> int:
     """Space of a run folder: weights twice in each network's file, four times in two checkpoints."""
     one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
     return seeds * (10 * size + 3 * 8 * condition.training.max_epochs) + 2**20
-
-
-def prepare_torch() -> None:
-    """Settings of the process that trains, on which its numbers depend."""
-    # One thread an operation: members are spread over the cores instead (degen/training/processes.py).
-    torch.set_num_threads(1)
-    # Vanishing gradients fill with denormal numbers, which a CPU adds a hundred times slower.
-    torch.set_flush_denormal(True)
-
-
-def prepare_device(device: torch.device, tf32: bool) -> None:
-    """Settings of CUDA; none of a CPU."""
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        torch.cuda.set_device(device.index or 0)  # graphs are recorded on the current device
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
 from degen.condition import Condition
 from degen.storage import RunFolder
+from launch.device import prepare_device, prepare_torch, resolve_device
 from launch.freeze import require_frozen
-from launch.train import prepare_device, prepare_torch, resolve_device, train_condition
+from launch.train import train_condition
 
 
 class TrainTask:

@@ -15,7 +15,7 @@ from analysis.matrices import DSA
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.models import Parameters
-from degen.storage import Network
+from degen.networks import Network
 from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import History

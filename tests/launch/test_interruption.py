@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import os
 import random
+import resource
 import signal
 import time
 from pathlib import Path
@@ -70,6 +71,16 @@ class Signal:
         os.fsync, os.replace = signalling_fsync, signalling_replace
 
 
+@dataclasses.dataclass(frozen=True)
+class LongestFile:
+    """Installed in a process: the kernel refuses it to write longer files, as a full disk does."""
+
+    size: int
+
+    def __call__(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.size))
+
+
 def left_overs(folder: Path) -> list[Path]:
     return [*folder.rglob("*.part"), *folder.glob("checkpoint*")]
 
@@ -126,6 +137,22 @@ def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
     launch(*LONG)
     assert left_overs(run_folder(tmp_path)) == []
     assert_same_networks(run_folder(tmp_path), long_run)
+
+
+def test_a_full_disk_ends_training_with_one_sentence_and_the_same_command_goes_on(
+    tmp_path, start, launch, tiny_run
+):
+    # Room for a network, not for the checkpoint of three.
+    network = next((tiny_run / "networks").glob("*")).stat().st_size
+    launched = start(*TINY_OFTEN, before=LongestFile(network))
+    assert launched.wait() == 1
+    assert launched.stderr == (
+        f"error: {run_folder(tmp_path).relative_to(tmp_path)}/checkpoint.safetensors "
+        "cannot be written (File too large): what was stored before is whole, and the same command goes on.\n"
+    )
+    assert left_overs(run_folder(tmp_path)) == []
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
