@@ -73,6 +73,7 @@ def _line_measures(
         )
     speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
     speeds.set(xlim=(-0.5, len(conditions) - 0.5), yscale="log")
+    speeds.tick_params(axis="y", which="both", labelsize=7)
     speeds.set_xlabel(one.experiment.label, fontsize=7)
     speeds.set_ylabel("speed in the delay\n(median, a step)", fontsize=7)
     places.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
