@@ -96,6 +96,29 @@ def test_value_and_gradient_of_an_ascent_are_those_of_autograd_before_and_after_
         torch.testing.assert_close(here.gradient, (slope - slope.mT) / 2)
 
 
+@KINDS
+@LINEAR
+def test_curvatures_are_what_the_gradient_loses_by_a_rotation_in_a_plane(kind, with_linear):
+    # Near a maximum, where none is negative and few are raised to the least.
+    a, b = eigenbasis(kind(4, 7))[1], kind(4, 7, seed=20)
+    linear = random_operators(4, 7, seed=9) if with_linear else None
+    objective = _Objective.of(a, b, linear)
+    point = _Point.at(objective, climb(a, b, linear, rotations(4, 7, seed=5), 300)[0])
+    right = []
+    for p, q in torch.triu_indices(7, 7, offset=1).T.tolist():
+        generator = torch.zeros(7, 7, dtype=torch.float64)
+        generator[p, q], generator[q, p] = 1e-5, -1e-5
+        ahead, behind = (
+            _Point.at(objective, torch.matrix_exp(turn) @ point.c).gradient
+            for turn in (generator, -generator)
+        )
+        loss = (behind - ahead)[:, p, q] / 2e-5
+        assert (loss > 0).all()
+        right.append((point.curvature[:, p, q] - loss).abs() < 1e-4 * loss)
+        assert (point.curvature[:, p, q] >= loss * (1 - 1e-4)).all()
+    assert torch.stack(right).double().mean() > 0.9
+
+
 def test_two_by_two_is_the_optimum_of_a_fine_grid():
     a, b = random_operators(20, 2), random_operators(20, 2, seed=1)
     angles = torch.linspace(0, 2 * torch.pi, 20001, dtype=torch.float64)

@@ -40,7 +40,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle + \langle D, C E \rangle` over C in O(n), for each pair.
 
     The problem is not convex. Many starts (`starts`) climb by quasi-Newton steps (`climb`); the better half
-    climb on, and the winner to the end. Who wins shows late, so the rounds are long.
+    climb on, then the best sixth, and the winner to the end. Who wins shows late, so the rounds are long.
 
     Args:
         first: A, (pairs, n, n), or A and an input map D side by side, (pairs, n, n + inputs).
@@ -48,7 +48,7 @@ def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
         seed: of the random starts, which are the same for all pairs.
     """
     a, b, swapped = canonical(first, second)
-    batch = max(1, (_GPU_ENTRIES if a.is_cuda else _CPU_BATCH) // (50 * a[0].numel()))
+    batch = max(1, (_GPU_ENTRIES if a.is_cuda else _CPU_BATCH) // (100 * a[0].numel()))
     parts = [_align(x, y, seed) for x, y in zip(a.split(batch), b.split(batch), strict=True)]
     rotation, reached, by_start = (torch.cat(column) for column in zip(*parts, strict=True))
     return Alignment(torch.where(swapped.view(-1, 1, 1), rotation.mT, rotation), reached, by_start)
@@ -62,14 +62,16 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
     linear = a[..., n:] @ b[..., n:].mT if a.shape[2] > n else None
     a, b = a[..., :n].contiguous(), b[..., :n].contiguous()
-    n_random, steps = max(10, min(40, 1000 // n)), 60 + 3 * n // 2
+    n_random, steps = max(10, min(100, 120_000 // n**2)), 40 + 4 * n // 5
     begin = starts(a, b, linear, n_random, seed)
     # Steps are cheapest in the basis where the symmetric part of A is diagonal.
     basis, turned = eigenbasis(a)
     double = turned, b, None if linear is None else basis.mT @ linear
     single = turned.float(), b.float(), None if double[2] is None else double[2].float()
     c, by_start = _climb_all(single, (basis.mT.unsqueeze(1) @ begin).float(), steps)
-    c = _best(c, by_start, c.shape[1] // 2)
+    count = c.shape[1]
+    c = _best(c, by_start, count // 2)
+    c = _best(*_climb_all(single, c, steps // 2), count // 6)
     c = _best(*_climb_all(single, c, steps), 1)
     c, _ = _climb_all(single, c, max(100, 3 * n))
     c, _ = _climb_all(double, orthogonalize(c.double(), 3), _DOUBLE_STEPS)

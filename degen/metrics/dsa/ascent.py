@@ -9,6 +9,8 @@ from torch import Tensor
 
 _TINY = 1e-30
 _FRESH = 10  # steps between corrections of C, each as dear as a step
+_LOOSE = 0.003  # times n (at least 30): the trace of R^T R - 1 above which a step is taken back
+_LEAST = 0.03  # of the mean curvature: what a flat or wrongly curved plane is taken to have
 
 
 def inner(x: Tensor, y: Tensor, work: Tensor | None = None) -> Tensor:
@@ -47,8 +49,10 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     needs no product of matrices, and the second takes one. M is turned along with C, by
     :math:`1 + \Omega + \Omega^2 / 2`: five products a step, and what corrects both from time to time.
 
-    Steps are those of BFGS that remembers the last step only, without a line search. A step that descends is
-    taken back, its curvature used, and the next one is shorter.
+    Steps are those of BFGS that remembers the last step only, without a line search. Its first guess of the
+    curvatures is the Hessian's diagonal, that of rotations in the planes of two axes (`_Point.evaluate`). A
+    step that descends, or is too long for the turn to be orthogonal, is taken back, its curvature used, and
+    the next one is shorter.
 
     Args:
         a: A (problems, n, n), its symmetric part diagonal (`eigenbasis`); the rest of that part is ignored.
@@ -65,18 +69,20 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     point, moved = _Point.at(objective, c), _Point.at(objective, c)
     begin = point.value.clone()
     radius = longest = torch.full_like(begin, _longest_step(c))
-    _shorten(step.copy_(point.gradient), radius / 2, fixed=True)
+    looseness = _LOOSE * max(30, c.shape[-1])
+    _shorten(torch.div(point.gradient, point.curvature, out=step), radius / 2)
     for index in range(steps):
         if index % _FRESH == _FRESH - 1:
             # Turns are not quite orthogonal, which raises f: left alone, some ascents would feed on that.
-            point = _Point.at(objective, orthogonalize(point.c))
-        moved.turn(objective, point, step, work, lost, direction)
-        worse = moved.value <= point.value
+            moved.correct(objective, point, work, lost)
+            point, moved = moved, point
+        loose = moved.turn(objective, point, step, work, lost, direction) > looseness
+        worse = (moved.value <= point.value) | loose
         radius = torch.where(worse, radius / 4, torch.minimum(2 * radius, longest))
         torch.sub(point.gradient, moved.gradient, out=lost)
         moved.replace(point, worse)
         point, moved = moved, point
-        _quasi_newton(point.gradient, step, lost, radius, direction, work)
+        _quasi_newton(point, step, lost, radius, direction, work)
         step, direction = direction, step
     # What is lost of orthogonality on the way raises f: without this, it decides between starts.
     end = _Point.at(objective, orthogonalize(point.c, 2))
@@ -105,84 +111,113 @@ class _Objective:
     @classmethod
     def of(cls, a: Tensor, b: Tensor, linear: Tensor | None) -> _Objective:
         diagonal = a.diagonal(dim1=-2, dim2=-1).contiguous()
-        gaps = (diagonal.unsqueeze(-1) - diagonal.unsqueeze(-2)) / 2
-        return cls(diagonal, gaps, ((a - a.mT) / 4).contiguous(), b, linear)
+        return cls(diagonal, _differences(diagonal) / 2, ((a - a.mT) / 4).contiguous(), b, linear)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Point:
-    """Where the ascents are: C, M, the gradient (problems, n, n) and f (problems,)."""
+    """Where the ascents are: C, M, the gradient, curvatures (problems, n, n) and f (problems,).
+
+    Curvatures are the moduli of the Hessian's diagonal, not below a share of their mean.
+    """
 
     c: Tensor
     image: Tensor
     gradient: Tensor
+    curvature: Tensor
     value: Tensor
 
     @classmethod
     def at(cls, objective: _Objective, c: Tensor) -> _Point:
-        point = cls(c.clone(), c @ objective.b @ c.mT, torch.empty_like(c), c.new_empty(len(c)))
-        point._evaluate(objective, torch.empty_like(c), torch.empty_like(c))
+        image = c @ objective.b @ c.mT
+        point = cls(c.clone(), image, torch.empty_like(c), torch.empty_like(c), c.new_empty(len(c)))
+        point.evaluate(objective, torch.empty_like(c), torch.empty_like(c))
         return point
 
-    def turn(self, objective: _Objective, begin: _Point, omega: Tensor, *work: Tensor) -> None:
-        """Move to where `omega` leads from `begin`, by R = 1 + W + W^2 / 2; R^T R - 1 is W^4 / 4."""
+    def turn(self, objective: _Objective, begin: _Point, omega: Tensor, *work: Tensor) -> Tensor:
+        """Move to where `omega` leads from `begin`, by R = 1 + W + W^2 / 2.
+
+        Returns how far R is from orthogonal, the trace (problems,) of R^T R - 1 = W^4 / 4.
+        """
         turn, left, difference = work
         torch.baddbmm(omega, omega, omega, alpha=0.5, out=turn).diagonal(dim1=-2, dim2=-1).add_(1)
         torch.bmm(turn, begin.c, out=self.c)
         torch.bmm(turn, begin.image, out=left)
         torch.bmm(left, turn.mT, out=self.image)
-        self._evaluate(objective, left, difference)
+        self.evaluate(objective, left, difference)
+        return torch.linalg.vector_norm(turn.flatten(1), dim=1) ** 2 - turn.shape[-1]
 
-    def _evaluate(self, objective: _Objective, product: Tensor, difference: Tensor) -> None:
+    def correct(self, objective: _Objective, begin: _Point, *work: Tensor) -> None:
+        """Move to the orthogonal matrix nearest to `begin`, by one step of `orthogonalize`."""
+        left, square = work
+        torch.bmm(begin.c.mT, begin.c, out=square)
+        torch.baddbmm(begin.c, begin.c, square, beta=1.5, alpha=-0.5, out=self.c)
+        torch.bmm(self.c, objective.b, out=left)
+        torch.bmm(left, self.c.mT, out=self.image)
+        self.evaluate(objective, left, square)
+
+    def evaluate(self, objective: _Objective, product: Tensor, difference: Tensor) -> None:
+        r"""Gradient, curvatures and f, from C and M; the arguments behind the objective are overwritten.
+
+        What the gradient's entry p, q loses by a rotation in the plane of these two axes, for each unit of
+        its angle, is
+
+        .. math:: (r_p + r_q + N_{pp} + N_{qq}) / 2 - K_{pq} + (A_{pp} - A_{qq}) (M_{pp} - M_{qq})
+
+        with :math:`K = A_k \circ (M - M^\top)`, r the sums of its rows, and :math:`A_s` diagonal.
+        """
         torch.sub(self.image, self.image.mT, out=difference)
         # Its skew part is G / 2, and with the diagonals its trace gives <A, M>.
         torch.mul(objective.gaps, self.image, out=product).baddbmm_(objective.skew, difference, alpha=-1)
         diagonal = self.image.diagonal(dim1=-2, dim2=-1)
         torch.add((objective.diagonal * diagonal).sum(dim=-1), _trace(product), out=self.value)
+        rows = torch.mul(objective.skew, difference, out=self.curvature).sum(dim=-1)
         if objective.linear is not None:
             pull = torch.bmm(objective.linear, self.c.mT, out=difference)
             product.add_(pull, alpha=0.5)
             self.value.add_(_trace(pull))
+            rows.add_(pull.diagonal(dim1=-2, dim2=-1), alpha=0.5)
         torch.sub(product, product.mT, out=self.gradient)
+        self.curvature.mul_(-2).add_(rows.unsqueeze(-1)).add_(rows.unsqueeze(-2))
+        self.curvature.addcmul_(objective.gaps, _differences(diagonal, out=difference), value=2).abs_()
+        least = _LEAST * self.curvature.mean(dim=(-2, -1), keepdim=True)
+        torch.maximum(self.curvature, least.clamp_(min=_TINY), out=self.curvature)
 
     def replace(self, other: _Point, where: Tensor) -> None:
         """Become the other point where `where` (problems,) is true."""
         index = where.nonzero().squeeze(1)
         if len(index):
-            self.c[index], self.image[index] = other.c[index], other.image[index]
-            self.gradient[index], self.value[index] = other.gradient[index], other.value[index]
+            for field in dataclasses.fields(self):
+                getattr(self, field.name)[index] = getattr(other, field.name)[index]
 
 
 def _trace(x: Tensor) -> Tensor:
     return x.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
 
 
+def _differences(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """x_p - x_q (problems, n, n) of x (problems, n)."""
+    return torch.sub(x.unsqueeze(-1), x.unsqueeze(-2), out=out)
+
+
 def _quasi_newton(
-    gradient: Tensor, step: Tensor, lost: Tensor, radius: Tensor, direction: Tensor, work: Tensor
+    point: _Point, step: Tensor, lost: Tensor, radius: Tensor, direction: Tensor, work: Tensor
 ) -> None:
     """Write the next step to `direction`, from the last one and what the gradient lost by it.
 
-    Where the curvature along the last step has the wrong sign, it is not used: the step is up the gradient.
+    Where the curvature along the last step has the wrong sign, or is of rounding, it is not used.
     """
-    curvature, square = inner(step, lost, work), inner(lost, lost, work).clamp_(min=_TINY)
-    concave = curvature > 0
-    scale = curvature / square
-    if not bool(concave.all()):
-        scale = torch.where(concave, scale, radius / _norm(gradient))
-    inverse = torch.where(concave, 1 / curvature.clamp(min=_TINY), 0.0)
-    along = inverse * inner(step, gradient, work)
-    back = inverse * scale * (inner(lost, gradient, work) - along * square)
-    torch.mul(gradient, scale.view(-1, 1, 1), out=direction)
-    direction.addcmul_(lost, (scale * along).view(-1, 1, 1), value=-1)
+    curvature, least = inner(step, lost, work), torch.finfo(step.dtype).eps ** 2
+    inverse = torch.where(curvature > least, 1 / curvature.clamp(min=least), 0.0)
+    along = inverse * inner(step, point.gradient, work)
+    torch.addcmul(point.gradient, lost, along.view(-1, 1, 1), value=-1, out=direction)
+    direction.div_(point.curvature)
+    back = inverse * inner(lost, direction, work)
     direction.addcmul_(step, (along - back).view(-1, 1, 1))
     _shorten(direction, radius)
 
 
-def _shorten(step: Tensor, radius: Tensor, *, fixed: bool = False) -> None:
-    """Make the step no longer than `radius`; exactly that long if `fixed`."""
-    factor = radius / _norm(step)
-    step.mul_((factor if fixed else factor.clamp_(max=1.0)).view(-1, 1, 1))
-
-
-def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.flatten(1), dim=1).clamp_(min=_TINY)
+def _shorten(step: Tensor, radius: Tensor) -> None:
+    """Make the step no longer than `radius`."""
+    length = torch.linalg.vector_norm(step.flatten(1), dim=1).clamp_(min=_TINY)
+    step.mul_((radius / length).clamp_(max=1.0).view(-1, 1, 1))
