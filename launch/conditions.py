@@ -67,12 +67,9 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
 
 
 def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment of a file that lists no others. Arguments and errors as for `experiments`.
-
-    Conditions of tasks that the scale leaves out are left out.
-    """
+    """The experiment of a file that lists no others. Arguments and errors as for `experiments`."""
     base = compose("train", [f"experiment={name}", *overrides])
-    settings, scale = base["experiment"], base["scale"]
+    settings = base["experiment"]
     require("of" not in settings, "experiment", name, "a single one, not a list of them")
     factor = settings["factor"]
 
@@ -80,8 +77,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
         # The user's own overrides come last: they win.
         combinations = [combination for line in grids for combination in grid(line)]
         given = [[f"experiment={name}", *combination, *overrides] for combination in combinations]
-        conditions = [Condition.from_config(compose("train", each)) for each in given]
-        return [condition for condition in conditions if condition.task_name not in scale["without"]]
+        return [Condition.from_config(compose("train", each)) for each in given]
 
     chosen = Experiment(
         name=name,
@@ -90,10 +86,9 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
         shared=expanded(settings.get("shared", [])),
         swept=expanded(settings["grids"]),
         seeds=parse_seeds(base["seeds"]),
-        scale=scale["name"],
+        scale=base["scale"]["name"],
         trajectories=settings.get("trajectories", False),
     )
-    require(chosen.conditions != [], "experiment", name, f"one that the scale {chosen.scale} keeps")
     signatures = [condition.signature for condition in chosen.conditions]
     require(
         len(set(signatures)) == len(signatures),

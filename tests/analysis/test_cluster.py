@@ -49,7 +49,6 @@ def test_an_array_of_jobs_computes_what_one_process_computes(login):
 
 SCALE = """
 name: tiny
-without: []
 seeds: 3
 width: 8
 widths: "6,8"
