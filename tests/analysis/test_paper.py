@@ -68,7 +68,7 @@ def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
     measures = {(level, measure) for level, named in MEASURES.items() for measure in named}
     for name, tasks in (
         ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
-        ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "pooled"}),
+        ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "path_integration", "pooled"}),
     ):
         rows = verdict[verdict["experiment"] == name]
         assert set(rows["task"]) == tasks
@@ -84,12 +84,14 @@ def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
         "flip_flop": 11,
         "delayed_discrimination": 12,
         "sine_wave": 12,
-        "pooled": 35,
+        "path_integration": 12,
+        "pooled": 47,
     }
     assert rows["left_out"].to_dict() == {
         "flip_flop": 1,
         "delayed_discrimination": 0,
         "sine_wave": 0,
+        "path_integration": 0,
         "pooled": 1,
     }
 
@@ -132,6 +134,7 @@ def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_
         "figure-20-kernel-alignment-by-width-flip-flop",
         "figure-21-kernel-alignment-by-width-delayed-discrimination",
         "figure-22-kernel-alignment-by-width-sine-wave",
+        "figure-23-kernel-alignment-by-width-path-integration",
     } == drawn
     for stem in drawn - {stem for stem in drawn if "kernel-alignment" in stem}:
         png = paper / "results" / "figures" / f"{stem}.png"
@@ -217,7 +220,7 @@ def test_every_converged_network_has_a_row_of_line_measures_for_both_periods(pap
 
 def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
     table = pd.read_csv(paper / "results" / "pilot.csv")
-    assert table["experiment"].value_counts().to_dict() == {"network_size": 9, "auxiliary_loss": 2}
+    assert table["experiment"].value_counts().to_dict() == {"network_size": 12, "auxiliary_loss": 2}
     assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 4).all()
     assert table["unconverged"].sum() == 1
     assert (table["epochs"] == 1).all()
@@ -233,7 +236,7 @@ def report(paper: Path) -> str:
 
 def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
     assert report.index("Table 1, recomputed") < report.index("<h2>Figures</h2>")
-    assert report.count('src="data:image/png;base64,') == 8
+    assert report.count('src="data:image/png;base64,') == 9
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
     assert "@import" not in report
     assert "url(" not in report
@@ -270,4 +273,4 @@ def test_a_browser_shows_the_report_within_the_width_of_the_screen(report, brows
     needed, there, images, rows = json.loads(title[1])
     assert width - 20 <= there <= width  # a scroll bar
     assert needed <= there  # nothing sticks out
-    assert (images, rows) == (8, 1 + len(EXPERIMENTS))
+    assert (images, rows) == (9, 1 + len(EXPERIMENTS))
