@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _TINY = 1e-30
-_FRESH = 10  # steps between corrections of C, each as dear as a step
+_FRESH = 20  # steps between corrections of C, each as dear as a step
 _LOOSE = 0.003  # times n (at least 30): the trace of R^T R - 1 above which a step is taken back
 _LEAST = 0.03  # of the mean curvature: what a flat or wrongly curved plane is taken to have
 
@@ -50,9 +50,9 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     :math:`1 + \Omega + \Omega^2 / 2`: five products a step, and what corrects both from time to time.
 
     Steps are those of BFGS that remembers the last step only, without a line search. Its first guess of the
-    curvatures is the Hessian's diagonal, that of rotations in the planes of two axes (`_Point.evaluate`). A
-    step that descends, or is too long for the turn to be orthogonal, is taken back, its curvature used, and
-    the next one is shorter.
+    curvatures is the Hessian's diagonal, that of rotations in the planes of two axes (`_Point.evaluate`).
+    How long the next step may be, the slope that is left along the last one says (`_next_radius`). A step
+    that descends, or is too long for the turn to be orthogonal, is taken back, and its curvature used.
 
     Args:
         a: A (problems, n, n), its symmetric part diagonal (`eigenbasis`); the rest of that part is ignored.
@@ -68,9 +68,10 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
     work, lost, step, direction = (torch.empty_like(c) for _ in range(4))
     point, moved = _Point.at(objective, c), _Point.at(objective, c)
     begin = point.value.clone()
-    radius = longest = torch.full_like(begin, _longest_step(c))
+    longest = torch.full_like(begin, _longest_step(c))
     looseness = _LOOSE * max(30, c.shape[-1])
-    _shorten(torch.div(point.gradient, point.curvature, out=step), radius / 2)
+    radius = longest / 2
+    length = _shorten(torch.div(point.gradient, point.curvature, out=step), radius)
     for index in range(steps):
         if index % _FRESH == _FRESH - 1:
             # Turns are not quite orthogonal, which raises f: left alone, some ascents would feed on that.
@@ -78,11 +79,14 @@ def climb(a: Tensor, b: Tensor, linear: Tensor | None, c: Tensor, steps: int) ->
             point, moved = moved, point
         loose = moved.turn(objective, point, step, work, lost, direction) > looseness
         worse = (moved.value <= point.value) | loose
-        radius = torch.where(worse, radius / 4, torch.minimum(2 * radius, longest))
         torch.sub(point.gradient, moved.gradient, out=lost)
+        curvature, slope = inner(step, lost, work), inner(step, point.gradient, work)
+        left = slope - curvature
+        radius = _next_radius(left / slope.clamp(min=_TINY), worse, length, radius, longest)
         moved.replace(point, worse)
         point, moved = moved, point
-        _quasi_newton(point, step, lost, radius, direction, work)
+        _quasi_newton(point, step, lost, curvature, torch.where(worse, slope, left), direction, work)
+        length = _shorten(direction, radius)
         step, direction = direction, step
     # What is lost of orthogonality on the way raises f: without this, it decides between starts.
     end = _Point.at(objective, orthogonalize(point.c, 2))
@@ -111,7 +115,8 @@ class _Objective:
     @classmethod
     def of(cls, a: Tensor, b: Tensor, linear: Tensor | None) -> _Objective:
         diagonal = a.diagonal(dim1=-2, dim2=-1).contiguous()
-        return cls(diagonal, _differences(diagonal) / 2, ((a - a.mT) / 4).contiguous(), b, linear)
+        gaps = (diagonal.unsqueeze(-1) - diagonal.unsqueeze(-2)) / 2
+        return cls(diagonal, gaps, ((a - a.mT) / 4).contiguous(), b, linear)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,8 +183,11 @@ class _Point:
             self.value.add_(_trace(pull))
             rows.add_(pull.diagonal(dim1=-2, dim2=-1), alpha=0.5)
         torch.sub(product, product.mT, out=self.gradient)
-        self.curvature.mul_(-2).add_(rows.unsqueeze(-1)).add_(rows.unsqueeze(-2))
-        self.curvature.addcmul_(objective.gaps, _differences(diagonal, out=difference), value=2).abs_()
+        # But for K it is a matrix of rank four, which is cheaper to add as one product than term by term.
+        rows, one = rows + objective.diagonal * diagonal, torch.ones_like(rows)
+        left = torch.stack((rows, one, objective.diagonal, diagonal), dim=2)
+        right = torch.stack((one, rows, -diagonal, -objective.diagonal), dim=1)
+        self.curvature.baddbmm_(left, right, beta=-2).abs_()
         least = _LEAST * self.curvature.mean(dim=(-2, -1), keepdim=True)
         torch.maximum(self.curvature, least.clamp_(min=_TINY), out=self.curvature)
 
@@ -188,36 +196,44 @@ class _Point:
         index = where.nonzero().squeeze(1)
         if len(index):
             for field in dataclasses.fields(self):
-                getattr(self, field.name)[index] = getattr(other, field.name)[index]
+                mine, theirs = getattr(self, field.name), getattr(other, field.name)
+                mine.index_copy_(0, index, theirs.index_select(0, index))
 
 
 def _trace(x: Tensor) -> Tensor:
     return x.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
 
 
-def _differences(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """x_p - x_q (problems, n, n) of x (problems, n)."""
-    return torch.sub(x.unsqueeze(-1), x.unsqueeze(-2), out=out)
+def _next_radius(left: Tensor, worse: Tensor, length: Tensor, radius: Tensor, longest: Tensor) -> Tensor:
+    """How long the next step may be, by the share `left` of the slope at the end of a step of that length.
+
+    Twice as long where much is left, half where the step has overshot. After a step that was taken back: to
+    where the slope, were it linear, would be zero, within a tenth and a half of the step.
+    """
+    grown = torch.where(left > 0.25, torch.maximum(2 * length, radius), torch.maximum(length, radius))
+    taken = torch.where(left < 0, torch.minimum(length / 2, radius), torch.minimum(grown, longest))
+    return torch.where(worse, length * (1 / (1 - left)).clamp(0.1, 0.5), taken)
 
 
 def _quasi_newton(
-    point: _Point, step: Tensor, lost: Tensor, radius: Tensor, direction: Tensor, work: Tensor
+    point: _Point, step: Tensor, lost: Tensor, curvature: Tensor, slope: Tensor, direction: Tensor, work: Tensor
 ) -> None:
     """Write the next step to `direction`, from the last one and what the gradient lost by it.
 
-    Where the curvature along the last step has the wrong sign, or is of rounding, it is not used.
+    Where the curvature (problems,) along the last step has the wrong sign, or is of rounding, it is not used.
+    `slope` (problems,) is that along the last step where we are.
     """
-    curvature, least = inner(step, lost, work), torch.finfo(step.dtype).eps ** 2
+    least = torch.finfo(step.dtype).eps ** 2
     inverse = torch.where(curvature > least, 1 / curvature.clamp(min=least), 0.0)
-    along = inverse * inner(step, point.gradient, work)
+    along = inverse * slope
     torch.addcmul(point.gradient, lost, along.view(-1, 1, 1), value=-1, out=direction)
     direction.div_(point.curvature)
     back = inverse * inner(lost, direction, work)
     direction.addcmul_(step, (along - back).view(-1, 1, 1))
-    _shorten(direction, radius)
 
 
-def _shorten(step: Tensor, radius: Tensor) -> None:
-    """Make the step no longer than `radius`."""
+def _shorten(step: Tensor, radius: Tensor) -> Tensor:
+    """Make the step no longer than `radius` (problems,); returns its length then."""
     length = torch.linalg.vector_norm(step.flatten(1), dim=1).clamp_(min=_TINY)
     step.mul_((radius / length).clamp_(max=1.0).view(-1, 1, 1))
+    return torch.minimum(length, radius)
