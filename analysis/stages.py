@@ -14,7 +14,8 @@ from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
 from analysis.line_attractors import line_attractors
-from analysis.matrices import Metric, matrices
+from analysis.matrices import matrices
+from analysis.metrics import Metric
 from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories

@@ -11,7 +11,7 @@ from torch.func import jacrev
 
 from analysis.feature_learning import KernelProbe, _alignments
 from analysis.gather import OODCondition, Trialset, further_ood
-from analysis.matrices import DSA
+from analysis.metrics import DSA
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.models import Parameters

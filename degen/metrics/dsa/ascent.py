@@ -216,7 +216,13 @@ def _next_radius(left: Tensor, worse: Tensor, length: Tensor, radius: Tensor, lo
 
 
 def _quasi_newton(
-    point: _Point, step: Tensor, lost: Tensor, curvature: Tensor, slope: Tensor, direction: Tensor, work: Tensor
+    point: _Point,
+    step: Tensor,
+    lost: Tensor,
+    curvature: Tensor,
+    slope: Tensor,
+    direction: Tensor,
+    work: Tensor,
 ) -> None:
     """Write the next step to `direction`, from the last one and what the gradient lost by it.
 
