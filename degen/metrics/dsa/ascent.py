@@ -208,10 +208,10 @@ def _next_radius(left: Tensor, worse: Tensor, length: Tensor, radius: Tensor, lo
     """How long the next step may be, by the share `left` of the slope at the end of a step of that length.
 
     Twice as long where much is left, half where the step has overshot. After a step that was taken back: to
-    where the slope, were it linear, would be zero, within a tenth and a half of the step.
+    where the slope, were it linear, would be zero, but between a tenth and half of the step.
     """
-    grown = torch.where(left > 0.25, torch.maximum(2 * length, radius), torch.maximum(length, radius))
-    taken = torch.where(left < 0, torch.minimum(length / 2, radius), torch.minimum(grown, longest))
+    grown = torch.where(left > 0.25, torch.minimum(torch.maximum(2 * length, radius), longest), radius)
+    taken = torch.where(left < 0, length / 2, grown)
     return torch.where(worse, length * (1 / (1 - left)).clamp(0.1, 0.5), taken)
 
 
