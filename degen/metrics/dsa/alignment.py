@@ -62,7 +62,7 @@ def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     a, b = (m / torch.linalg.matrix_norm(m, keepdim=True) for m in (a, b))
     linear = a[..., n:] @ b[..., n:].mT if a.shape[2] > n else None
     a, b = a[..., :n].contiguous(), b[..., :n].contiguous()
-    n_random, steps = max(10, min(100, 7_200_000 // n**3)), 40 + 4 * n // 5
+    n_random, steps = max(8, min(100, 7_200_000 // n**3)), 40 + 4 * n // 5
     begin = starts(a, b, linear, n_random, seed)
     # Steps are cheapest in the basis where the symmetric part of A is diagonal.
     basis, turned = eigenbasis(a)
