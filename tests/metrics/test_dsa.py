@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,31 @@ def test_an_ascent_ends_orthogonal_at_the_value_it_names_and_not_below_its_start
     torch.testing.assert_close(found @ found.mT, eye, atol=1e-4, rtol=0)
     torch.testing.assert_close(value, overlap(a, b, pull, found))
     assert (value >= overlap(a, b, pull, c) - 1e-5).all()
+
+
+@KINDS
+@LINEAR
+def test_an_ascent_from_near_a_maximum_converges_to_it(kind, with_linear):
+    a, b, c = eigenbasis(kind(20, 10))[1], kind(20, 10, seed=20), rotations(20, 10, seed=5)
+    pull = random_operators(20, 10, seed=9) if with_linear else None
+    top, best = climb(a, b, pull, c, 3000)
+    omega = random_operators(20, 10, seed=11)
+    omega = omega - omega.mT
+    begin = torch.matrix_exp(omega / torch.linalg.matrix_norm(omega, keepdim=True) / 2) @ top
+    left = (best - climb(a, b, pull, begin, 100)[1]) / (best - overlap(a, b, pull, begin))
+    assert left.max() < 1e-10
+
+
+def test_points_that_are_taken_back_are_the_former_ones_and_no_others():
+    a, b, c = eigenbasis(random_operators(5, 7))[1], random_operators(5, 7, seed=20), rotations(5, 7, seed=5)
+    objective = _Objective.of(a, b, None)
+    former, moved = _Point.at(objective, c), _Point.at(objective, c.mT)
+    here, there = dataclasses.astuple(former), dataclasses.astuple(moved)  # copies
+    back = torch.tensor([True, False, False, True, False])
+    moved.replace(former, back)
+    for x, y, z in zip(dataclasses.astuple(moved), here, there, strict=True):
+        assert torch.equal(x[back], y[back])
+        assert torch.equal(x[~back], z[~back])
 
 
 @KINDS
