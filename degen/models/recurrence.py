@@ -63,7 +63,7 @@ class _Outputs(torch.autograd.Function):
                 torch.tanh(scaled, out=next_rates[t + 1])
         ctx.save_for_backward(weights, sources)
         ctx.leak = leak
-        found = sources[:, 1:].flatten(1, 2) @ weights[:, n:].mT
+        found = _read(sources[:, 1:].flatten(1, 2), weights[:, n:].mT)
         return found.unflatten(1, (time, trials)).transpose(1, 2)
 
     @staticmethod
@@ -89,6 +89,13 @@ class _Outputs(torch.autograd.Function):
         add_product(grad, sink[0], backward, beta=0.0, out=grad)
         grad_weights = sinks.flatten(1, 2).mT @ sources.flatten(1, 2)
         return grad_weights, None, ctx.leak * sinks[:, 0, :, :n], grad_rates, None
+
+
+def _read(states: Tensor, weights: Tensor) -> Tensor:
+    """Their product, on a CPU member by member: in company one for a single output adds in another order."""
+    if states.device.type != "cpu":
+        return states @ weights
+    return torch.cat([states[i : i + 1] @ weights[i : i + 1] for i in range(len(states))])
 
 
 def _squeeze(array: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,11 +21,27 @@ def task_loss(outputs: Tensor, trials: Trials, whole: Trials | None = None) -> T
     Args:
         whole: the trials of which these are some; theirs is then the part that they add to its loss.
     """
-    whole = whole or trials
-    error = (outputs - trials.targets) ** 2
+    error, whole = (outputs - trials.targets) ** 2, whole or trials
     if trials.mask is None or whole.mask is None:
-        return error.mean(dim=(1, 2, 3)) * (trials.inputs.shape[1] / whole.inputs.shape[1])
-    return (error.mean(dim=-1) * trials.mask).sum(dim=(1, 2)) / whole.mask.sum(dim=(1, 2))
+        return _sums(error) / math.prod(whole.targets.shape[1:])
+    weights = _sums(whole.mask) * outputs.shape[-1]
+    return _sums(error * trials.mask.unsqueeze(-1)) / weights
+
+
+def _sums(array: Tensor) -> Tensor:
+    """Of each member's numbers in (seeds, ...): (seeds,)."""
+    return torch.cat([array[members].flatten(1).sum(dim=1) for members in each(array)])
+
+
+def each(array: Tensor) -> list[slice]:
+    """Members of (seeds, ...) whose sums are made at once.
+
+    On a CPU one, or the order of its sum would depend on its company; on a GPU, where members agree to
+    rounding only, all.
+    """
+    if array.device.type != "cpu" or len(array) == 1:
+        return [slice(None)]
+    return [slice(i, i + 1) for i in range(len(array))]
 
 
 def loss_and_gradients(
@@ -37,6 +55,7 @@ def loss_and_gradients(
     leaves = {name: weights.detach().requires_grad_() for name, weights in parameters.items()}
     with torch.enable_grad():
         losses = task_loss(model(leaves, trials), trials, whole)
-        penalties = regularizer(model.recurrent(leaves))
+        recurrent = model.recurrent(leaves)
+        penalties = torch.cat([regularizer(recurrent[members]) for members in each(recurrent)])
         gradients = torch.autograd.grad((losses + penalties).sum(), list(leaves.values()))
     return losses.detach(), penalties.detach(), dict(zip(leaves, gradients, strict=True))

@@ -12,11 +12,12 @@ from degen.models import Model
 from degen.tasks import Task
 from degen.training.batches import Batches
 from degen.training.ensemble import Ensemble
+from degen.training.groups import Together, groups
 from degen.training.memory import free_memory
 from degen.training.processes import spread
 from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
-from degen.training.step import Step, train_epoch
+from degen.training.step import Gradients, Step, train_epoch
 from degen.training.teams import Seat, teams
 
 
@@ -32,9 +33,9 @@ def train(
 ) -> None:
     """Train every member to its end.
 
-    On a CPU each member is computed by itself, so its numbers are bit for bit those it has when trained
-    alone, and the members are spread over the cores; where these are more, they share a member's trials. On a
-    GPU all are one batch, or as many as fit its memory; members agree with those trained alone to rounding.
+    On a CPU the members are spread over the cores, several in one pass where that is faster; where cores are
+    more, they share a member's trials. A member's numbers are bit for bit those it has when trained alone. On
+    a GPU all are one batch, or as many as fit its memory; members agree with those trained alone to rounding.
 
     Args:
         on_wait: called at least every tenth of a second or before each Adam step; may raise to interrupt.
@@ -45,15 +46,17 @@ def train(
     batches = Batches(task, model, training, regularizer, free_bytes)
 
     def epoch(place: tuple[Ensemble, Seat], on_wait: Callable[[], None]) -> Ensemble | None:
-        member, seat = place
-        gradients = functools.partial(seat.loss_and_gradients, on_wait)
-        train_epoch(Step.of(member, model, training, regularizer, gradients), task, on_wait)
-        return member if seat.rank == 0 else None
+        group, seat = place
+        gradients: Gradients = functools.partial(seat.loss_and_gradients, on_wait)
+        if len(group) > 1:
+            gradients = Together(gradients)
+        train_epoch(Step.of(group, model, training, regularizer, gradients), task, on_wait)
+        return group if seat.rank == 0 else None
 
     while len(ensemble):
         if on_cpu:
-            members = [ensemble.select([i]) for i in range(len(ensemble))]
-            first, *rest = filter(None, spread(epoch, teams(members, training.batch), on_wait))
+            places = teams(groups(ensemble, task, model, training), training.batch)
+            first, *rest = filter(None, spread(epoch, places, on_wait))
             ensemble = first.join(*rest)
         else:
             ensemble = batches.epoch(ensemble, on_wait)

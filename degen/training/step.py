@@ -79,8 +79,10 @@ class Step:
         for name, gradient in gradients.items():
             members = (-1,) + (1,) * (gradient.ndim - 1)
             first, second = self.ensemble.first_moment[name], self.ensemble.second_moment[name]
-            first.lerp_(gradient, 1 - beta1)
-            second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            # One rounding an operation: a fused one may round twice for the last numbers of an array, which
+            # are other members' in other company.
+            first.mul_(beta1).add_(gradient * (1 - beta1))
+            second.mul_(beta2).add_((gradient * gradient).mul_(1 - beta2))
             scale = (second / correction.view(members)).sqrt_().add_(self.model.adam_epsilon)
             self.ensemble.parameters[name].sub_(size.view(members) * first / scale)
 

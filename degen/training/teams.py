@@ -96,11 +96,14 @@ class Seat:
             link.recv_bytes()
 
 
-def teams(members: list[Ensemble], trials: int) -> list[tuple[Ensemble, Seat]]:
-    """Seats for all members, each with its member: as many as there are cores and blocks of trials for."""
+def teams(groups: list[Ensemble], trials: int) -> list[tuple[Ensemble, Seat]]:
+    """Seats for all groups of members, each with its group; several for a group of one where cores are left.
+
+    There are then as many as cores and blocks of trials allow.
+    """
     n_blocks = _count_blocks(trials)
-    size = max(1, min(count_cores() // len(members), n_blocks))
-    return [(member, seat) for member in members for seat in _team(member, size, n_blocks)]
+    size = max(1, min(count_cores() // len(groups), n_blocks))
+    return [(group, seat) for group in groups for seat in _team(group, size, n_blocks)]
 
 
 def _team(member: Ensemble, size: int, n_blocks: int) -> list[Seat]:

@@ -24,17 +24,6 @@ THREE_BLOCKS = 2 * TRIALS_PER_BLOCK + 1
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 
 
-@pytest.fixture
-def cores(monkeypatch):
-    """Set how many cores there seem to be."""
-
-    def use(count: int) -> None:
-        for module in ("processes", "teams"):
-            monkeypatch.setattr(f"degen.training.{module}.count_cores", lambda: count)
-
-    return use
-
-
 def seats(condition: Condition, trials: int) -> list[Seat]:
     member = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     return [seat for _, seat in teams([member], trials)]

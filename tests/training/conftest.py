@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """Set how many cores there seem to be."""
+
+    def use(count: int) -> None:
+        for module in ("processes", "teams", "groups"):
+            monkeypatch.setattr(f"degen.training.{module}.count_cores", lambda: count)
+
+    return use

@@ -1,0 +1,110 @@
+"""Members computed together: faster, and the same to the last bit (DESIGN, contract 2)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from degen.condition import Condition
+from degen.streams import Stream
+from degen.tasks import Trials
+from degen.training import Ensemble
+from degen.training.gradients import Found, loss_and_gradients
+from degen.training.groups import Together, groups
+from degen.training.teams import TRIALS_PER_BLOCK
+from tests.conftest import TINY, build
+from tests.training.test_ensemble import assert_identical, trained
+
+
+def sizes(members: int, *overrides: str) -> list[int]:
+    condition = build(*overrides)
+    ensemble = Ensemble.new(range(members), condition.task, condition.model)
+    found = groups(ensemble, condition.task, condition.model, condition.training)
+    assert [seed for group in found for seed in group.seeds] == [*range(members)]
+    return [len(group) for group in found]
+
+
+def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
+    small = ("width=8", "training.batch=8")
+    cores(2)
+    assert sizes(1, *small) == [1]
+    assert sizes(2, *small) == [1, 1]
+    assert sizes(5, *small) == [2, 3]
+    assert sizes(16, *small) == [8, 8]
+    assert sizes(17, *small) == [4, 4, 4, 5]
+    cores(4)
+    assert sizes(3, *small) == [1, 1, 1]
+    cores(1)
+    # 100 steps of 128 trials take 7 MB with 64 units, and 100 MB with 1024.
+    assert sizes(8, "width=64", f"training.batch={TRIALS_PER_BLOCK}") == [4, 4]
+    assert sizes(3, "width=1024", f"training.batch={TRIALS_PER_BLOCK}") == [1, 1, 1]
+    # Trials of more than a block are shared by a member's team.
+    assert sizes(3, "width=8", f"training.batch={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
+
+
+WIDE = ("task.n_steps=12", "training.steps_per_epoch=3", "training.max_epochs=2")
+SHAPES = [
+    (*WIDE, "width=64", "training.batch=64"),
+    (*WIDE, "width=64", "training.batch=64", "parameterization=mup", "regularizer=l1"),
+    (*WIDE, "width=32", "training.batch=32", "task=sine_wave", "regularizer=nuclear_norm"),
+    (*WIDE, "width=48", "training.batch=16", "task=path_integration", "task.start=hidden_state"),
+    (*WIDE, "width=64", "training.batch=64", "task=delayed_discrimination", "task.n_steps=60"),
+    (*WIDE, "width=16", "training.batch=16", "task=lorenz96", "dtype=float64"),
+    # Sigmoids of 231 numbers a member: the last few are computed otherwise than those before.
+    (*WIDE, "width=33", "training.batch=7"),
+    (*WIDE, "width=5", "training.batch=3", "parameterization=mup"),
+]
+
+
+@pytest.mark.parametrize("overrides", SHAPES, ids=" ".join)
+def test_a_member_of_a_group_is_the_same_as_alone(cores, overrides):
+    condition = build(*overrides)
+    cores(1)
+    together = trained(condition, [*range(5)])
+    for seed in range(5):
+        assert_identical(together[seed], trained(condition, [seed])[seed])
+
+
+def given(condition: Condition, members: int) -> tuple:
+    parameters = condition.model.initialize(condition.task, Stream.named(range(members), "w"))
+    trials = condition.task.generate(condition.training.batch, Stream.named(range(members), "t"))
+    return condition.model, condition.regularizer, parameters, trials
+
+
+@pytest.mark.parametrize("overrides", SHAPES[:6], ids=" ".join)
+def test_products_of_common_shapes_agree_so_one_pass_serves_all(overrides):
+    # Seen with torch's own libraries on x86_64 with AVX2; elsewhere a failure here means slower, not wrong.
+    together = Together(loss_and_gradients)
+    together(*given(build(*overrides), 4))
+    assert together.agrees
+
+
+class Counted:
+    """`loss_and_gradients` that notes how many members it was asked for, a little off in company."""
+
+    def __init__(self, off: float):
+        self.off = off
+        self.asked: list[int] = []
+
+    def __call__(self, model, regularizer, parameters, trials: Trials) -> Found:
+        members = len(trials.inputs)
+        self.asked.append(members)
+        losses, penalties, gradients = loss_and_gradients(model, regularizer, parameters, trials)
+        gradients["bias"][-1, -1] += self.off * (members - 1)
+        return losses, penalties, gradients
+
+
+@pytest.mark.parametrize(("off", "then"), [(0.0, [3, 3]), (1e-3, [1, 1, 1] * 2)])
+def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
+    condition = build(*TINY, "width=16", "training.batch=16")
+    counted = Counted(off)
+    together = Together(counted)
+    steps = [together(*given(condition, 3)) for _ in range(3)]
+    assert counted.asked == [1, 1, 1, 3, *then]
+    model, regularizer, parameters, trials = given(condition, 3)
+    for i in range(3):
+        one = {name: weights[[i]] for name, weights in parameters.items()}
+        alone = loss_and_gradients(model, regularizer, one, trials.map(lambda array, i=i: array[[i]]))
+        for losses, _, gradients in steps:
+            assert torch.equal(losses[[i]], alone[0])
+            assert all(torch.equal(gradients[name][[i]], alone[2][name]) for name in gradients)
