@@ -83,6 +83,7 @@ DEVICE ?= cpu
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.training --small
 	$(BIN)/python -m tests.benchmarks.scaling --device $(DEVICE)
 
 bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on trained networks (minutes)

@@ -55,7 +55,7 @@ def _compute(
 ) -> bool:
     """Compute and store one metric of one task's conditions; False where that is there already."""
     sources = [results.activations(condition.signature) for condition in conditions]
-    made_from = fingerprint(config, [read_metadata(source)["sha256"] for source in sources])
+    made_from = fingerprint(config, metric.version, [read_metadata(source)["sha256"] for source in sources])
     targets = [results.matrix(name, condition.signature) for condition in conditions]
     which = [
         i
@@ -73,6 +73,11 @@ def _compute(
         arrays = {"distances": torch.from_numpy(found.matrices[index])}
         if found.null is not None:
             arrays["null"] = torch.from_numpy(found.null[index])
-        metadata = {"seeds": stored[i][1]["seeds"], "metric": config, "level": metric.level}
+        metadata = {
+            "seeds": stored[i][1]["seeds"],
+            "metric": config,
+            "version": metric.version,
+            "level": metric.level,
+        }
         write_arrays(targets[i], arrays, metadata, made_from)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,13 @@ class Distances:
 
 
 class Metric(ABC):
-    """A distance between the networks of a condition, chosen and set in `conf/metric/`."""
+    """A distance between the networks of a condition, chosen and set in `conf/metric/`.
+
+    Attributes:
+        version: raised with every change of what is found, so that stored matrices are computed anew.
+    """
+
+    version: ClassVar[int] = 1
 
     @property
     @abstractmethod

@@ -17,8 +17,8 @@ from degen.training.gradients import Found, loss_and_gradients
 from degen.training.recipe import Training
 from degen.training.regularizers import Regularizer
 
-# Trials of a member that are drawn at once on a CPU; the numbers do not depend on it, sequential generators
-# are faster with more.
+# Trials, of all members, that are drawn at once on a CPU; the numbers do not depend on it. Generators in
+# steps are faster with more, until they leave the cache.
 TRIALS_PER_DRAW = 4096
 
 Run = Callable[[Trials, Tensor, Tensor], None]
@@ -138,7 +138,7 @@ def epoch_trials(
     steps_per_draw: int = 0,
 ) -> Iterator[Trials]:
     """Yield the trials of each step (seeds, trials, ...), on `like`'s device, drawn several at a time."""
-    block = steps_per_draw or max(1, TRIALS_PER_DRAW // training.batch)
+    block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch * len(seeds)))
     used = epochs if training.fresh_trials else [0] * len(epochs)
     rows = [
         [key(seed, "training trials", epoch, step) for seed, epoch in zip(seeds, used, strict=True)]

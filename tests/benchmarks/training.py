@@ -4,6 +4,7 @@ Every contestant trains flip-flop networks (128 units, 256 trials of 100 steps, 
 turns within one run, so that the ratios hold whatever else the machine does. Times are wall-clock
 milliseconds of a step and network: medians over the turns. JAX takes part where it is installed.
 
+With --small, 64 units and 64 trials of 50 steps, as at the reduced scale.
 With --shared, for a machine that other work shares: one core, and its processor time instead of the clock's.
 """
 
@@ -29,7 +30,7 @@ from degen.streams import Stream
 from degen.training import Ensemble, train
 from launch.cli import compose
 
-N, TRIALS, TIME, CHANNELS = 128, 256, 100, 3
+N, TRIALS, TIME, CHANNELS = (64, 64, 50, 3) if "--small" in sys.argv[1:] else (128, 256, 100, 3)
 SHARED = "--shared" in sys.argv[1:]
 if SHARED:
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
@@ -45,6 +46,7 @@ clock = time.process_time if SHARED else time.perf_counter
 def condition(steps: int) -> Condition:
     """One epoch of that many steps, which converges for no network."""
     overrides = ["training.max_epochs=1", f"training.steps_per_epoch={steps}", "training.threshold=1e-9"]
+    overrides += [f"width={N}", f"training.batch={TRIALS}", f"task.n_steps={TIME}"]
     return Condition.from_config(compose("train", overrides))
 
 

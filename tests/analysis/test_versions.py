@@ -1,0 +1,60 @@
+"""Numbers of a metric change with its version only: stored matrices are computed anew then, and not else."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.metrics import DSA, PIF, SVCCA, Metric
+from degen.streams import Stream
+from tests.analysis.conftest import OWN, SMALL
+from tests.conftest import Launched, build
+
+CHOSEN = {"lowest_lag": 1, "highest_lag": 2, "ranks": [3, 5], "variance": 0.99, "held_out": 0.25, "seed": 0}
+INITIAL = {"weights": "initial_recurrent", "normalization": "frobenius", "seed": 0}
+
+PINNED: list[tuple[str, Metric, int, list[float]]] = [
+    ("dsa", DSA(score="angular", controlled=False, **CHOSEN), 1, [0.3242802, 0.7854915, 0.7018292]),
+    ("input_dsa", DSA(score="angular", controlled=True, **CHOSEN), 1, [0.6354713, 0.946036, 0.8675496]),
+    ("pif", PIF(aligned=True, **INITIAL), 1, [4.2092106, 4.3392218, 4.4420194]),
+    ("pif_unaligned", PIF(aligned=False, **INITIAL), 1, [5.6993314, 5.8241989, 5.4500386]),
+    ("svcca", SVCCA(variance=0.99), 1, [0.4289056, 0.5685256, 0.5136499]),
+]
+
+
+@pytest.mark.parametrize(
+    ("metric", "version", "pinned"), [row[1:] for row in PINNED], ids=[r[0] for r in PINNED]
+)
+def test_a_metric_that_finds_other_numbers_has_another_version(metric, version, pinned):
+    """Distances 0-1, 0-2 and 1-2 of three untrained networks.
+
+    Where this fails because the solver is better, or wrong no more: raise the metric's `version`, and write
+    that and the new numbers here. Starts are random and solvers iterate, hence the tolerance.
+    """
+    assert metric.version == version
+    condition = build("task=flip_flop", "task.n_steps=30", "width=12", "dtype=float64")
+    names = {"dtype": torch.float64}
+    weights = condition.model.initialize(condition.task, Stream.named(range(3), "pinned weights", **names))
+    weights["recurrent"] *= 2.0
+    trials = condition.task.generate(12, Stream.named([0], "pinned trials", **names))
+    trials = trials.map(lambda array: array.expand(3, *array.shape[1:]))
+    states = {
+        "hidden": condition.model.unroll(weights, trials),
+        "inputs": trials.inputs[0],
+        "initial_recurrent": weights["recurrent"],
+    }
+    (matrix,) = metric.distances([states], [0]).matrices
+    assert matrix[np.triu_indices(3, 1)].tolist() == pytest.approx(pinned, rel=1e-4)
+
+
+def _newer() -> None:
+    SVCCA.version = 99
+
+
+def test_another_version_computes_that_metric_anew(place):
+    launched = Launched((*OWN, *SMALL), place, before=_newer, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    assert re.findall(r"matrices: (\w+) of 2 conditions, 1 of 1 tasks new", launched.stdout) == ["svcca"]
