@@ -14,8 +14,9 @@ import yaml
 
 from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
+from analysis.measures import LEVELS
 from analysis.pilot import pilot
-from analysis.verdict import LEVELS
+from analysis.verdict import WORDS
 from degen.storage import RunFolder
 from launch.conditions import distinct
 
@@ -97,7 +98,8 @@ _READING = (
     "degeneracy over the whole axis with its bootstrap interval (over networks), p is that of a permutation "
     "test of networks between conditions. <b>agrees</b> and <b>disagrees</b> need a p below the level of "
     "significance and an interval without zero; anything else is <b>undecided</b>, which is not evidence of "
-    "no effect. No correction for the number of tests is made."
+    "no effect. No correction for the number of tests is made. A verdict <b>hangs on one network</b> where "
+    "it changes when that network alone is left out; the one that moves the effect farthest is named."
 )
 
 
@@ -105,7 +107,9 @@ def _headline(verdict: pd.DataFrame) -> str:
     """Factors and experiments by levels, tasks pooled, on the paper's own measures."""
     if verdict.empty:
         return "<p>No experiment has enough networks for a verdict.</p>"
-    pooled = verdict[(verdict["task"] == "pooled") & verdict["is_paper_measure"]]
+    pooled = verdict[
+        (verdict["task"] == "pooled") & verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)
+    ]
     rows = []
     for (factor, experiment), group in pooled.groupby(["factor", "experiment"], sort=False):
         by_level = {row["level"]: _cell(row) for row in group.to_dict("records")}
@@ -116,13 +120,14 @@ def _headline(verdict: pd.DataFrame) -> str:
 
 
 def _cell(row: dict[Any, Any]) -> str:
-    words = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
     interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
     missing = f", {row['missing']} not trained" if row["missing"] else ""
+    number = f" (any of {row['deciding']})" if row["deciding"] > 1 else ""
+    hangs = f"<br>hangs on one network{number}: without {row['decided_by']}" if row["decided_by"] else ""
     return (
         f'<td class="{row["agreement"]}"><b>{row["direction"]}</b> {interval}<br><small>p = {row["p"]:.2g}; '
-        f"paper {row['paper']}: {words}; {row['networks']} networks, {row['left_out']} left out"
-        f"{missing}</small></td>"
+        f"paper {row['paper']}: {WORDS[row['agreement']]}; {row['networks']} networks, "
+        f"{row['left_out']} left out{missing}{hangs}</small></td>"
     )
 
 
@@ -132,7 +137,9 @@ def _verdict_table(verdict: pd.DataFrame) -> str:
     table = verdict.drop(columns=["factor", "is_paper_measure"])
     for column in ("effect", "low", "high"):
         table[column] = table[column].map("{:+.0%}".format)
-    return _html(table.assign(p=table["p"].map("{:.2g}".format), spearman=table["spearman"].round(2)))
+    table["p"] = table["p"].map("{:.2g}".format)
+    table["deciding"] = table["deciding"].where(table["deciding"].notna(), "")
+    return _html(table.assign(spearman=table["spearman"].round(2)))
 
 
 def _html(table: pd.DataFrame) -> str:

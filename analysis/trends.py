@@ -12,7 +12,8 @@ right mean, too, but half the scatter: tests on it would find trends that are no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,17 +57,32 @@ class Trend:
         effect: natural logarithm of the ratio of the ends of the line that is fitted to the logarithms of
             the conditions' degeneracies, conditions evenly spaced in their order; above 0 it rises.
         low, high: its interval, by bootstrap over the networks of each condition.
-        p: two-sided, of the permutation test of no trend.
         spearman: rank correlation of factor and degeneracy over the conditions.
         networks: in all conditions together.
+        test: the permutation test of no trend, which returns p.
     """
 
     effect: float
     low: float
     high: float
-    p: float
     spearman: float
     networks: int
+    test: Callable[[], float] = dataclasses.field(repr=False, compare=False)
+
+    @cached_property
+    def p(self) -> float:
+        """Two-sided, of the permutation test; computed when first asked for: it takes most of the time."""
+        return self.test()
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval does."""
+        return self.low > 0 or self.high < 0
+
+    def direction(self, significance: float) -> str:
+        """An arrow where the interval excludes zero and p is below the significance, else `-`."""
+        shown = self.excludes_zero and self.p < significance
+        return ("\u2191" if self.effect > 0 else "\u2193") if shown else "-"
 
     @property
     def change(self) -> float:
@@ -124,19 +140,23 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.mean([_slope(np.log(axis.draws)) for axis in axes], axis=0)
     low, high = bootstrap.interval(drawn[np.isfinite(drawn)])
-    generator = np.random.default_rng(bootstrap.seed)
-    observed = sum(float(_studentized(*_flat(axis))[0]) for axis in axes)
-    permuted = sum(_permuted(axis, generator, n_permutations) for axis in axes)
-    extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
     ranks = [_spearman(axis.values) for axis in axes]
     return Trend(
         effect=float(effects.mean()),
         low=low,
         high=high,
-        p=float((1 + extreme) / (1 + n_permutations)),
         spearman=float(np.mean(ranks)),
         networks=sum(len(values) for axis in axes for values in axis.pseudo_values),
+        test=partial(_permutation_test, axes, bootstrap.seed, n_permutations),
     )
+
+
+def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> float:
+    generator = np.random.default_rng(seed)
+    observed = sum(float(_studentized(*_flat(axis))[0]) for axis in axes)
+    permuted = sum(_permuted(axis, generator, n_permutations) for axis in axes)
+    extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
+    return float((1 + extreme) / (1 + n_permutations))
 
 
 def _positions(conditions: int) -> Array:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
+from analysis.influence import axes_without, deciding
+from analysis.measures import FEWEST, LEVELS, MEASURES, Source, paper_measure
 from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
-from analysis.trends import Array, Axis, Trend, deviation_axis, distance_axis, mean_axis, trend
-from degen.condition import Condition
-from degen.errors import require, require_integer, require_number
-from degen.files import read_tensors
+from analysis.trends import Axis, Trend, trend
+from degen.errors import require_integer, require_number
 from launch.conditions import Experiment
 
-LEVELS = ("dynamics", "weights", "behaviour")
 FACTORS = {
     "task complexity": (("task_complexity", "memory_demand", "auxiliary_loss"), "\u2193\u2191\u2193"),
     "feature learning": (("feature_learning", "standard_feature_learning"), "\u2193\u2191\u2191"),
@@ -26,8 +25,8 @@ FACTORS = {
 }
 """For each factor of Table 1 its experiments and the paper's arrows, in the order of `LEVELS`."""
 
-_FEWEST = 3
-"""Networks of a condition that a trend takes."""
+WORDS = {"yes": "agrees", "no": "disagrees", "undecided": "undecided"}
+"""An agreement for a reader."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,95 +46,6 @@ class Permutations:
         require_number("permutations.significance", self.significance, above=0.0, maximum=1.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a condition's degeneracies are computed from: converged networks only."""
-
-    condition: Condition
-    networks: pd.DataFrame
-    results: Results
-
-    def matrix(self, metric: str) -> Array:
-        """Pairwise distances of a metric.
-
-        Raises:
-            BadInputError: they are not there, or not of these networks.
-        """
-        path = self.results.matrix(metric, self.condition.signature)
-        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
-        seeds = self.networks["seed"].tolist()
-        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
-        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
-        return arrays["distances"].numpy()
-
-    def column(self, name: str) -> Array:
-        """One value a network, by seed."""
-        return self.networks[name].to_numpy(np.float64)
-
-
-Measure = Callable[[Sequence[Source], Bootstrap], Axis]
-
-
-def _distances(
-    metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix
-) -> Measure:
-    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-        return distance_axis([scale(source, source.matrix(metric)) for source in sources], bootstrap)
-
-    return axis
-
-
-def _per_parameter(source: Source, matrix: Array) -> Array:
-    return matrix / source.condition.model.width**2
-
-
-def _relative(source: Source, matrix: Array) -> Array:
-    squares = source.column("weight_norm") ** 2
-    return matrix / np.sqrt(squares[:, None] + squares[None, :])
-
-
-def _over_initial(source: Source, matrix: Array) -> Array:
-    """Times the distance of initial weights: 1 is what training left as far apart as it was."""
-    initial = source.matrix("pif_initial")
-    return matrix / (initial.sum() / (len(initial) * (len(initial) - 1)))
-
-
-def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    return deviation_axis([source.column("ood_loss") for source in sources], bootstrap)
-
-
-def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    losses = [source.column("ood_loss") for source in sources]
-    return deviation_axis([values / values.mean() for values in losses], bootstrap)
-
-
-def _mean(column: str) -> Measure:
-    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-        return mean_axis([source.column(column) for source in sources], bootstrap)
-
-    return axis
-
-
-MEASURES: dict[str, dict[str, Measure]] = {
-    "dynamics": {"DSA": _distances("dsa")},
-    "weights": {
-        "PIF": _distances("pif"),
-        "PIF / n^2": _distances("pif", _per_parameter),
-        "PIF / norms": _distances("pif", _relative),
-        "PIF / initial PIF": _distances("pif", _over_initial),
-    },
-    "behaviour": {"sigma OOD": _sigma, "sigma / mean OOD": _coefficient, "mean OOD": _mean("ood_loss")},
-    "representation": {"1 - SVCCA": _distances("svcca")},
-}
-"""For each level the paper's measure first, then other normalizations of it."""
-
-
-def paper_measure(experiment: str, level: str) -> str:
-    """The measure on which the paper's arrow stands: PIF is divided by n^2 where widths are compared."""
-    across_widths = experiment.endswith("network_size") and level == "weights"
-    return "PIF / n^2" if across_widths else next(iter(MEASURES[level]))
-
-
 def verdict(
     experiments: Sequence[Experiment],
     folder: Callable[[str], Results],
@@ -147,7 +57,11 @@ def verdict(
     Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
     high (relative change over the axis, 1 for twice), p, spearman, left_out (networks that did not converge,
     of all conditions of the axis), missing (not trained yet), direction (an arrow, or `-` where p or the
-    interval shows none), paper (its arrow) and agreement (yes, no or undecided).
+    interval shows none), paper (its arrow), agreement (yes, no or undecided), deciding (networks that each by
+    itself decide direction and agreement: both change when it alone is left out) and decided_by (the one of
+    them that moves the effect farthest: task, condition and seed, then agreement, effect and interval without
+    it, and p if the interval is without zero; empty where there is none). The last two are of the paper's
+    measures in `LEVELS`, and empty elsewhere; conditions of three networks: see `influence.axes_without`.
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
     such conditions out of the table.
@@ -187,11 +101,17 @@ def _rows(
     for level, measures in MEASURES.items():
         for measure, make in measures.items():
             axes = {task: make(sources, bootstrap) for task, sources in groups.items()}
-            pools = {**{task: [axis] for task, axis in axes.items()}, "pooled": list(axes.values())}
+            is_paper_measure = measure == paper_measure(experiment.name, level)
+            # Of Table 1 only: it takes most of the time.
+            tested = groups if is_paper_measure and level in LEVELS else {}
+            without = {task: axes_without(sources, make, bootstrap) for task, sources in tested.items()}
+            pools = {**{task: {task: axis} for task, axis in axes.items()}, "pooled": axes}
             for task, pool in pools.items():
                 if not pool:
                     continue
-                found = trend(pool, bootstrap, permutations.n_permutations)
+                found = trend(list(pool.values()), bootstrap, permutations.n_permutations)
+                direction = found.direction(permutations.significance)
+                arrow = arrows.get(level, "")
                 rows.append(
                     {
                         "factor": factor,
@@ -199,8 +119,8 @@ def _rows(
                         "task": task,
                         "level": level,
                         "measure": measure,
-                        "is_paper_measure": measure == paper_measure(experiment.name, level),
-                        "conditions": sum(len(axis.values) for axis in pool),
+                        "is_paper_measure": is_paper_measure,
+                        "conditions": sum(len(axis.values) for axis in pool.values()),
                         "networks": found.networks,
                         "effect": np.expm1(found.effect),
                         "low": np.expm1(found.low),
@@ -208,8 +128,9 @@ def _rows(
                         "p": found.p,
                         "spearman": found.spearman,
                     }
-                    | _left_out(experiment, table, list(groups) if task == "pooled" else [task])
-                    | _judged(found, arrows.get(level, ""), permutations.significance)
+                    | _left_out(experiment, table, list(pool))
+                    | {"direction": direction, "paper": arrow, "agreement": _agreement(direction, arrow)}
+                    | _influence(found, pool, without, arrow, bootstrap, permutations)
                 )
     return rows
 
@@ -223,7 +144,7 @@ def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> di
     )
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
         sources = [Source(c, good[good["condition"] == c.signature], results) for c in conditions]
-        enough = [source for source in sources if len(source.networks) >= _FEWEST]
+        enough = [source for source in sources if len(source.seeds) >= FEWEST]
         if len(enough) >= 2:
             groups[task] = enough
     return groups
@@ -236,11 +157,29 @@ def _left_out(experiment: Experiment, table: pd.DataFrame, tasks: Sequence[str])
     return {"left_out": int((found["status"] != "converged").sum()), "missing": missing}
 
 
-def _judged(found: Trend, arrow: str, significance: float) -> dict[str, str]:
-    """A trend is one where the test says so and the interval leaves out zero."""
-    shown = found.p < significance and (found.low > 0 or found.high < 0)
-    direction = ("\u2191" if found.effect > 0 else "\u2193") if shown else "-"
-    agreement = (
-        "" if not arrow else "undecided" if direction == "-" else "yes" if direction == arrow else "no"
-    )
-    return {"direction": direction, "paper": arrow, "agreement": agreement}
+def _agreement(direction: str, arrow: str) -> str:
+    if not arrow:
+        return ""
+    return "undecided" if direction == "-" else "yes" if direction == arrow else "no"
+
+
+def _influence(
+    whole: Trend,
+    axes: Mapping[str, Axis],
+    without: Mapping[str, Mapping[str, Axis | None]],
+    arrow: str,
+    bootstrap: Bootstrap,
+    permutations: Permutations,
+) -> dict[str, object]:
+    """The columns deciding and decided_by."""
+    if not without:
+        return {"deciding": pd.NA, "decided_by": ""}
+    significance = permutations.significance
+    found = deciding(whole, axes, without, bootstrap, permutations.n_permutations, significance)
+    if not found:
+        return {"deciding": 0, "decided_by": ""}
+    network, rest = next(iter(found.items()))
+    words = WORDS[_agreement(rest.direction(significance), arrow)]
+    effect, low, high = (f"{np.expm1(value):+.0%}" for value in (rest.effect, rest.low, rest.high))
+    p = f", p = {rest.p:.2g}" if rest.excludes_zero else ""
+    return {"deciding": len(found), "decided_by": f"{network}: {words}, {effect} [{low}, {high}]{p}"}

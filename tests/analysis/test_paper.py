@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.paper import FIGURES, NUMBERS
-from analysis.verdict import LEVELS, MEASURES
+from analysis.measures import LEVELS, MEASURES
 from degen.storage import RunFolder
 from launch.conditions import experiment
 from tests.analysis.conftest import SMALL, store
@@ -117,6 +117,33 @@ def test_an_agreement_is_that_of_the_arrows_and_undecided_without_one(verdict):
     assert judged["agreement"].tolist() == expected.tolist()
     undecided = (judged["p"] >= 0.05) | ((judged["low"] <= 0) & (judged["high"] >= 0))
     assert (undecided == (judged["direction"] == "-")).all()
+
+
+def test_networks_that_decide_are_counted_and_one_named_where_there_is_an_arrow_of_the_papers(verdict):
+    tested = verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)
+    assert (verdict["deciding"].notna() == tested).all()
+    rows = verdict[tested]
+    assert (rows["deciding"] <= rows["networks"]).all()
+    assert ((rows["deciding"] > 0) == rows["decided_by"].notna()).all()
+    # Four networks a condition: some verdict hangs on one.
+    decided = rows[rows["deciding"] > 0]
+    assert len(decided)
+    for row in decided.to_dict("records"):
+        line = re.fullmatch(
+            r"(\w+) (\S+-[0-9a-f]{12}) seed (\d)( and its condition)?: (agrees|disagrees|undecided), "
+            r"[+-]\d+% \[[+-]\d+%, [+-]\d+%\](, p = [\d.e-]+)?",
+            row["decided_by"],
+        )
+        assert line, row["decided_by"]
+        task, name, seed, _, words, _ = line.groups()
+        assert row["task"] in (task, "pooled")
+        found = [c for c in experiment(row["experiment"], TINY).conditions if c.name == name]
+        assert [c.task_name for c in found] == [task]
+        assert int(seed) in range(4)
+        assert {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided") != words
+    # An experiment of one task: the pool is that task.
+    alone = rows[rows["experiment"] == "auxiliary_loss"].groupby("level")
+    assert (alone["deciding"].nunique() == 1).all()
 
 
 def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_the_reason(paper):
@@ -242,6 +269,16 @@ def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
     assert "url(" not in report
     for words in ("Scale: <b>reduced</b>", "68,000 GPU-hours", "torch 2", "1 unconverged", "_target_"):
         assert words in report
+
+
+def test_the_report_says_which_verdict_hangs_on_one_network(report, verdict):
+    table = report[report.index('id="verdict"') : report.index("</table>")]
+    pooled = verdict[(verdict["task"] == "pooled") & verdict["decided_by"].notna()]
+    assert table.count("hangs on one network") == len(pooled)
+    for row in pooled.to_dict("records"):
+        number = f" (any of {row['deciding']:.0f})" if row["deciding"] > 1 else ""
+        assert f"hangs on one network{number}: without {row['decided_by']}" in table
+    assert "NA&gt;" not in report
 
 
 @pytest.fixture(scope="session")

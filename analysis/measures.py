@@ -1,0 +1,129 @@
+"""What a degeneracy is computed from: the networks of a condition, and the measures of each level."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.results import Results
+from analysis.statistics import Bootstrap
+from analysis.trends import Array, Axis, deviation_axis, distance_axis, mean_axis
+from degen.condition import Condition
+from degen.errors import require
+from degen.files import read_tensors
+
+LEVELS = ("dynamics", "weights", "behaviour")
+"""Those of Table 1, in the order of its columns."""
+
+FEWEST = 3
+"""Networks of a condition that a trend takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a condition's degeneracies are computed from.
+
+    Attributes:
+        condition: the condition.
+        networks: its converged networks, one row each, by seed.
+        results: where its matrices are.
+        left_out: the seed of a network that is left out of all of it, None for none.
+    """
+
+    condition: Condition
+    networks: pd.DataFrame
+    results: Results
+    left_out: int | None = None
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the networks that are not left out."""
+        return [seed for seed in self.networks["seed"] if seed != self.left_out]
+
+    def matrix(self, metric: str) -> Array:
+        """Pairwise distances (networks, networks) of a metric.
+
+        Raises:
+            BadInputError: they are not there, or not of these networks.
+        """
+        path = self.results.matrix(metric, self.condition.signature)
+        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
+        seeds = self.networks["seed"].tolist()
+        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
+        return arrays["distances"].numpy()[np.ix_(self._kept, self._kept)]
+
+    def column(self, name: str) -> Array:
+        """One value a network, (networks,), by seed."""
+        return self.networks[name].to_numpy(np.float64)[self._kept]
+
+    @property
+    def _kept(self) -> NDArray[np.bool_]:
+        return (self.networks["seed"] != self.left_out).to_numpy(bool)
+
+
+Measure = Callable[[Sequence[Source], Bootstrap], Axis]
+
+
+def _distances(
+    metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix
+) -> Measure:
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+        return distance_axis([scale(source, source.matrix(metric)) for source in sources], bootstrap)
+
+    return axis
+
+
+def _per_parameter(source: Source, matrix: Array) -> Array:
+    return matrix / source.condition.model.width**2
+
+
+def _relative(source: Source, matrix: Array) -> Array:
+    squares = source.column("weight_norm") ** 2
+    return matrix / np.sqrt(squares[:, None] + squares[None, :])
+
+
+def _over_initial(source: Source, matrix: Array) -> Array:
+    """Times the distance of initial weights: 1 is what training left as far apart as it was."""
+    initial = source.matrix("pif_initial")
+    return matrix / (initial.sum() / (len(initial) * (len(initial) - 1)))
+
+
+def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+    return deviation_axis([source.column("ood_loss") for source in sources], bootstrap)
+
+
+def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+    losses = [source.column("ood_loss") for source in sources]
+    return deviation_axis([values / values.mean() for values in losses], bootstrap)
+
+
+def _mean(column: str) -> Measure:
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+        return mean_axis([source.column(column) for source in sources], bootstrap)
+
+    return axis
+
+
+MEASURES: dict[str, dict[str, Measure]] = {
+    "dynamics": {"DSA": _distances("dsa")},
+    "weights": {
+        "PIF": _distances("pif"),
+        "PIF / n^2": _distances("pif", _per_parameter),
+        "PIF / norms": _distances("pif", _relative),
+        "PIF / initial PIF": _distances("pif", _over_initial),
+    },
+    "behaviour": {"sigma OOD": _sigma, "sigma / mean OOD": _coefficient, "mean OOD": _mean("ood_loss")},
+    "representation": {"1 - SVCCA": _distances("svcca")},
+}
+"""For each level the paper's measure first, then other normalizations of it."""
+
+
+def paper_measure(experiment: str, level: str) -> str:
+    """The measure on which the paper's arrow stands: PIF is divided by n^2 where widths are compared."""
+    across_widths = experiment.endswith("network_size") and level == "weights"
+    return "PIF / n^2" if across_widths else next(iter(MEASURES[level]))
