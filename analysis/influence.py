@@ -2,10 +2,7 @@
 
 Influence by leaving one out (Efron & Tibshirani 1993, chapters 10 and 11), of whole networks: a row and a
 column of a distance matrix, or a value. An interval does not show it: a network that lies far off is in two
-of three samples of the bootstrap.
-
-Conditions of equally many networks share the bootstrap's samples, and one that is left with fewer has others:
-an interval whose end is near zero can cross it for that alone.
+of three samples of the bootstrap. What is left is in the same samples as before.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +39,16 @@ class Bootstrap:
         A network drawn twice makes no pair with itself: its distance of 0 would pull the mean down.
         """
         n = len(distances)
-        return (float(distances.sum() / (n * (n - 1))), *self.interval(self.mean_distance_draws(distances)))
+        draws = mean_distance_draws(distances, self.counts(n))
+        return (float(distances.sum() / (n * (n - 1))), *self.interval(draws))
 
     def mean(self, values: Array) -> tuple[float, float, float]:
         """Mean of one value a network, and its interval."""
-        return (float(values.mean()), *self.interval(self.mean_draws(values)))
+        return (float(values.mean()), *self.interval(mean_draws(values, self.counts(len(values)))))
 
     def deviation(self, values: Array) -> tuple[float, float, float]:
         """Population standard deviation of one value a network (section 2.3.1), and its interval."""
-        return (float(values.std()), *self.interval(self.deviation_draws(values)))
+        return (float(values.std()), *self.interval(deviation_draws(values, self.counts(len(values)))))
 
     def networks_for(self, value: float, low: float, high: float, networks: int) -> float:
         """Networks that an interval of plus or minus 10 % of the value takes; NaN for a value of 0.
@@ -55,31 +57,58 @@ class Bootstrap:
         """
         return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2) if value else math.nan
 
-    def mean_distance_draws(self, distances: Array) -> Array:
-        """The mean over pairs in each bootstrap sample; NaN where all networks drawn are the same one."""
-        counts = self._counts(len(distances))
-        pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
-        sums = ((counts @ distances) * counts).sum(axis=1)
-        return np.divide(sums, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
-
-    def mean_draws(self, values: Array) -> Array:
-        """The mean in each bootstrap sample."""
-        return self._counts(len(values)) @ values / len(values)
-
-    def deviation_draws(self, values: Array) -> Array:
-        """The population standard deviation in each bootstrap sample."""
-        shares = self._counts(len(values)) / len(values)
-        # About the overall mean, or the two moments would cancel where the spread is small.
-        centred = values - values.mean()
-        variances = shares @ centred**2 - (shares @ centred) ** 2
-        return np.sqrt(np.maximum(variances, 0.0))
-
-    def _counts(self, n: int) -> Array:
-        """How often each network is drawn: (samples, networks)."""
-        generator = np.random.default_rng(self.seed)
+    def counts(self, n: int, task: str = "") -> Array:
+        """How often each of n networks is drawn, (samples, n); samples of two tasks are independent."""
+        generator = np.random.default_rng([self.seed, *task.encode()])
         return generator.multinomial(n, np.full(n, 1 / n), size=self.n_samples).astype(np.float64)
+
+    def counts_by_seed(self, seeds: Sequence[Sequence[int]], task: str) -> list[Array]:
+        """How often each network of a task's conditions is drawn: for each condition (samples, networks).
+
+        Seeds are drawn, with the networks of all conditions that have them: these start from the same weights
+        (of one width) and are not independent. A condition in which some did not converge has samples of
+        several sizes.
+
+        Args:
+            seeds: of each condition's networks.
+        """
+        every = sorted(set().union(*seeds))
+        counts = self.counts(len(every), task)
+        return [counts[:, np.searchsorted(every, list(one))] for one in seeds]
 
     def interval(self, draws: Array) -> tuple[float, float]:
         """The percentile interval of a statistic's bootstrap samples, those that are NaN left out."""
         low, high = np.nanquantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high)
+
+
+def mean_distance_draws(distances: Array, counts: Array) -> Array:
+    """The mean over pairs of distances (networks, networks) in each sample, (samples,).
+
+    NaN where all networks drawn are the same one, or none is.
+
+    Args:
+        counts: how often each network is drawn, (samples, networks).
+    """
+    pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+    sums = ((counts @ distances) * counts).sum(axis=1)
+    return np.divide(sums, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def mean_draws(values: Array, counts: Array) -> Array:
+    """The mean of values (networks,) in each sample, (samples,); NaN where none is drawn."""
+    return _shares(counts) @ values
+
+
+def deviation_draws(values: Array, counts: Array) -> Array:
+    """The population standard deviation of values (networks,) in each sample, likewise."""
+    shares = _shares(counts)
+    # About the overall mean, or the two moments would cancel where the spread is small.
+    centred = values - values.mean()
+    variances = shares @ centred**2 - (shares @ centred) ** 2
+    return np.sqrt(np.maximum(variances, 0.0))
+
+
+def _shares(counts: Array) -> Array:
+    drawn = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, drawn, out=np.full(counts.shape, np.nan), where=drawn > 0)

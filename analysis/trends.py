@@ -18,7 +18,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.statistics import Bootstrap
+from analysis.statistics import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 from degen.errors import require, require_integer
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Trend:
     Attributes:
         effect: natural logarithm of the ratio of the ends of the line that is fitted to the logarithms of
             the conditions' degeneracies, conditions evenly spaced in their order; above 0 it rises.
-        low, high: its interval, by bootstrap over the networks of each condition.
+        low, high: its interval, by bootstrap over seeds in each task (`Bootstrap.counts_by_seed`).
         spearman: rank correlation of factor and degeneracy over the conditions.
         networks: in all conditions together.
         test: the permutation test of no trend, which returns p.
@@ -108,24 +108,29 @@ class Axis:
         require(len(self.values) >= 2, "conditions of an axis", len(self.values), "at least 2")
 
 
-def distance_axis(matrices: Sequence[Array], bootstrap: Bootstrap) -> Axis:
-    """The axis of mean distances: a matrix (networks, networks) for each condition."""
+def distance_axis(matrices: Sequence[Array], counts: Sequence[Array]) -> Axis:
+    """The axis of mean distances.
+
+    Args:
+        matrices: of each condition, (networks, networks).
+        counts: of each condition, how often each network is drawn (`Bootstrap.counts_by_seed`).
+    """
     values = np.array([matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in matrices])
-    draws = np.stack([bootstrap.mean_distance_draws(matrix) for matrix in matrices])
+    draws = np.stack(list(map(mean_distance_draws, matrices, counts)))
     return Axis(values, draws, [distance_pseudo_values(matrix) for matrix in matrices])
 
 
-def deviation_axis(groups: Sequence[Array], bootstrap: Bootstrap) -> Axis:
-    """The axis of population standard deviations: values (networks,) for each condition."""
-    draws = np.stack([bootstrap.deviation_draws(values) for values in groups])
+def deviation_axis(groups: Sequence[Array], counts: Sequence[Array]) -> Axis:
+    """The axis of population standard deviations: values (networks,) for each condition; counts as above."""
+    draws = np.stack(list(map(deviation_draws, groups, counts)))
     return Axis(
         np.array([values.std() for values in groups]), draws, [deviation_pseudo_values(v) for v in groups]
     )
 
 
-def mean_axis(groups: Sequence[Array], bootstrap: Bootstrap) -> Axis:
-    """The axis of means: values (networks,) for each condition."""
-    draws = np.stack([bootstrap.mean_draws(values) for values in groups])
+def mean_axis(groups: Sequence[Array], counts: Sequence[Array]) -> Axis:
+    """The axis of means: values (networks,) for each condition; counts as above."""
+    draws = np.stack(list(map(mean_draws, groups, counts)))
     return Axis(np.array([values.mean() for values in groups]), draws, list(groups))
 
 

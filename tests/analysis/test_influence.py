@@ -21,7 +21,7 @@ from launch.conditions import experiment
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 SIGMA, MEAN = (MEASURES["behaviour"][name] for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
-# Unequal also with one left out: the bootstrap draws the same samples of conditions of equally many networks.
+
 SIZES = (8, 11, 14)
 
 
@@ -54,7 +54,7 @@ def found(measure: Measure, **tasks: list[Source]) -> tuple[Trend, dict[str, Tre
 
 def made_by_one() -> list[np.ndarray]:
     """Deviations that hardly fall, but for network 4 of the first condition, far from the others."""
-    generator = np.random.default_rng(434)
+    generator = np.random.default_rng(37)
     falling = [scale * generator.standard_normal(n) for scale, n in zip((1, 0.9, 0.7), SIZES, strict=True)]
     falling[0][4] = 4.0
     return falling

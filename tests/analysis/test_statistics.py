@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.statistics import Bootstrap
+from analysis.statistics import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 
 NETWORKS, EXPERIMENTS, LEVEL = 20, 200, 0.9
 
@@ -69,7 +69,7 @@ def test_mean_and_population_deviation_of_one_value_a_network():
 
 def test_bootstrapped_deviations_are_those_of_the_drawn_values():
     values, bootstrap = np.array([1.0, 2.0, 4.0, 9.0]), Bootstrap(n_samples=50, level=0.5, seed=3)
-    drawn = [np.repeat(values, counts.astype(int)).std() for counts in bootstrap._counts(4)]
+    drawn = [np.repeat(values, counts.astype(int)).std() for counts in bootstrap.counts(4)]
     assert bootstrap.deviation(values)[1:] == pytest.approx(tuple(np.quantile(drawn, [0.25, 0.75])))
 
 
@@ -90,3 +90,23 @@ def test_a_seed_draws_the_same_interval_again_and_a_higher_level_a_wider_one():
     assert interval(0.95, 0) != interval(0.95, 1)
     (_, low, high), (_, lower, higher) = interval(0.5, 0), interval(0.95, 0)
     assert lower < low < high < higher
+
+
+def test_networks_of_one_seed_are_drawn_together_and_those_of_two_tasks_are_not():
+    bootstrap = Bootstrap(n_samples=3000, level=0.95, seed=0)
+    whole, some = bootstrap.counts_by_seed([[0, 1, 2, 3, 5], [5, 1, 2]], "flip_flop")
+    assert (whole.sum(axis=1) == 5).all()
+    assert (some == whole[:, [4, 1, 2]]).all()
+    assert whole.mean(axis=0) == pytest.approx(np.ones(5), abs=0.06)
+    (other,) = bootstrap.counts_by_seed([[0, 1, 2, 3, 5]], "sine_wave")
+    correlations = np.corrcoef(whole.T, other.T)[:5, 5:]
+    # Of 3,000 independent samples, four standard errors.
+    assert np.abs(correlations).max() < 4 / math.sqrt(3000)
+
+
+def test_a_sample_without_a_network_of_a_condition_is_none_of_its():
+    counts = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    values, matrix = np.array([1.0, 4.0, 7.0]), np.ones((3, 3)) - np.eye(3)
+    np.testing.assert_allclose(mean_draws(values, counts), [2, np.nan, 4])
+    np.testing.assert_allclose(deviation_draws(values, counts), [math.sqrt(2), np.nan, 0])
+    np.testing.assert_allclose(mean_distance_draws(matrix, counts), [1, np.nan, np.nan])

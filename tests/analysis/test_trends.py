@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -30,9 +30,18 @@ def distances(generator: np.random.Generator, scale: float = 1.0, networks: int 
     return np.abs(points[:, None] - points[None, :])
 
 
+Make = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Axis]
+
+
+def apart(make: Make, groups: Sequence[np.ndarray], task: str = "") -> Axis:
+    """The axis of networks that have nothing to do with those of another condition."""
+    counts = [BOOTSTRAP.counts(len(group), f"{task} {place}") for place, group in enumerate(groups)]
+    return make(groups, counts)
+
+
 def naive(matrices: Sequence[np.ndarray]) -> Axis:
     """Each network's mean distance to the others in place of its pseudo-value."""
-    axis = distance_axis(matrices, BOOTSTRAP)
+    axis = apart(distance_axis, matrices)
     return Axis(axis.values, axis.draws, [matrix.sum(axis=1) / (len(matrix) - 1) for matrix in matrices])
 
 
@@ -65,7 +74,7 @@ def test_without_a_trend_five_percent_are_called_one_and_far_more_where_pairs_co
     called = {"pseudo-values": 0, "mean distances": 0}
     for _ in range(EXPERIMENTS):
         matrices = [distances(generator) for _ in range(CONDITIONS)]
-        called["pseudo-values"] += trend([distance_axis(matrices, BOOTSTRAP)], BOOTSTRAP, 99).p <= 0.05
+        called["pseudo-values"] += trend([apart(distance_axis, matrices)], BOOTSTRAP, 99).p <= 0.05
         called["mean distances"] += trend([naive(matrices)], BOOTSTRAP, 99).p <= 0.05
     assert 0.02 <= called["pseudo-values"] / EXPERIMENTS <= 0.09
     assert called["mean distances"] / EXPERIMENTS > 0.2
@@ -76,7 +85,7 @@ def test_without_a_trend_conditions_of_unequal_scatter_and_size_are_no_trend():
     called = 0
     for _ in range(EXPERIMENTS):
         groups = [generator.normal(0, scale, networks) for scale, networks in ((1, 25), (2, 12), (4, 12))]
-        called += trend([mean_axis([10 + group for group in groups], BOOTSTRAP)], BOOTSTRAP, 99).p <= 0.05
+        called += trend([apart(mean_axis, [10 + group for group in groups])], BOOTSTRAP, 99).p <= 0.05
     assert called / EXPERIMENTS <= 0.09
 
 
@@ -85,7 +94,7 @@ def test_a_planted_trend_is_found_with_its_size_and_its_sign():
     held = 0
     for _ in range(100):
         found = trend(
-            [distance_axis([distances(generator, scale, 30) for scale in (1, 2, 4)], BOOTSTRAP)],
+            [apart(distance_axis, [distances(generator, scale, 30) for scale in (1, 2, 4)])],
             BOOTSTRAP,
             99,
         )
@@ -96,7 +105,7 @@ def test_a_planted_trend_is_found_with_its_size_and_its_sign():
     assert 0.78 <= held / 100 <= 0.97
     assert found.change == pytest.approx(3, abs=1.5)
     falling = trend(
-        [deviation_axis([np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])], BOOTSTRAP)], BOOTSTRAP, 99
+        [apart(deviation_axis, [np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])])], BOOTSTRAP, 99
     )
     assert falling.effect < 0
 
@@ -104,7 +113,8 @@ def test_a_planted_trend_is_found_with_its_size_and_its_sign():
 def test_several_tasks_together_show_what_one_alone_does_not():
     generator = np.random.default_rng(5)
     axes = [
-        distance_axis([distances(generator, scale, 12) for scale in (1.0, 1.3)], BOOTSTRAP) for _ in range(6)
+        apart(distance_axis, [distances(generator, scale, 12) for scale in (1.0, 1.3)], f"task {i}")
+        for i in range(6)
     ]
     alone = [trend([axis], BOOTSTRAP, 999) for axis in axes]
     together = trend(axes, BOOTSTRAP, 999)
@@ -117,9 +127,45 @@ def test_several_tasks_together_show_what_one_alone_does_not():
 def test_opposite_trends_of_two_tasks_cancel():
     generator = np.random.default_rng(6)
     rising = [distances(generator, scale, 20) for scale in (1, 3)]
-    both = trend([distance_axis(rising, BOOTSTRAP), distance_axis(rising[::-1], BOOTSTRAP)], BOOTSTRAP, 199)
+    axes = [apart(distance_axis, rising, "one"), apart(distance_axis, rising[::-1], "other")]
+    both = trend(axes, BOOTSTRAP, 199)
     assert both.effect == pytest.approx(0)
     assert both.p > 0.5
+
+
+@pytest.mark.parametrize("missing", [0, 5])
+def test_seeds_that_start_alike_are_drawn_together_and_the_interval_is_as_wide_as_it_says(missing):
+    """Networks of one seed are alike in all conditions; some conditions lack some of the 15 seeds."""
+    generator = np.random.default_rng(8)
+    held, widths = {"by seed": 0, "apart": 0}, {"by seed": 0.0, "apart": 0.0}
+    for _ in range(EXPERIMENTS):
+        of_seed = generator.normal(0, 1, NETWORKS)
+        seeds = [np.sort(generator.permutation(NETWORKS)[missing * (i == 1) :]) for i in range(CONDITIONS)]
+        groups = [10 + of_seed[one] + generator.normal(0, 0.5, len(one)) for one in seeds]
+        axes = {
+            "by seed": mean_axis(groups, BOOTSTRAP.counts_by_seed([list(one) for one in seeds], "")),
+            "apart": apart(mean_axis, groups),
+        }
+        for name, axis in axes.items():
+            found = trend([axis], BOOTSTRAP, 1)
+            held[name] += found.low <= 0 <= found.high
+            widths[name] += found.high - found.low
+    # 90 % but for chance and for what percentile intervals of 15 lack.
+    assert 0.82 <= held["by seed"] / EXPERIMENTS <= 0.95
+    assert held["apart"] / EXPERIMENTS > 0.97
+    assert widths["by seed"] < 0.7 * widths["apart"]
+
+
+def test_two_tasks_are_independent_whatever_their_seeds():
+    """Were their samples shared, twice the same networks would say no more than once."""
+    groups = [10 + np.random.default_rng(place).normal(0, 1, 15) for place in (9, 10)]
+    axes = [
+        mean_axis(groups, BOOTSTRAP.counts_by_seed([range(15)] * 2, task))
+        for task in ("flip_flop", "sine_wave")
+    ]
+    alone, both = trend(axes[:1], BOOTSTRAP, 1), trend(axes, BOOTSTRAP, 1)
+    assert both.effect == pytest.approx(alone.effect)
+    assert (both.high - both.low) / (alone.high - alone.low) == pytest.approx(0.5**0.5, rel=0.15)
 
 
 def test_the_networks_needed_for_ten_percent_give_an_interval_of_ten_percent():
