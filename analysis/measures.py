@@ -69,8 +69,8 @@ class Source:
 Measure = Callable[[Sequence[Source], Bootstrap], Axis]
 
 
-def _counts(sources: Sequence[Source], bootstrap: Bootstrap) -> list[Array]:
-    return bootstrap.counts_by_seed([source.seeds for source in sources], sources[0].condition.task_name)
+def _drawn(sources: Sequence[Source], bootstrap: Bootstrap) -> tuple[list[list[int]], Bootstrap, str]:
+    return [source.seeds for source in sources], bootstrap, sources[0].condition.task_name
 
 
 def _distances(
@@ -78,7 +78,7 @@ def _distances(
 ) -> Measure:
     def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
         matrices = [scale(source, source.matrix(metric)) for source in sources]
-        return distance_axis(matrices, _counts(sources, bootstrap))
+        return distance_axis(matrices, *_drawn(sources, bootstrap))
 
     return axis
 
@@ -99,17 +99,17 @@ def _over_initial(source: Source, matrix: Array) -> Array:
 
 
 def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    return deviation_axis([source.column("ood_loss") for source in sources], _counts(sources, bootstrap))
+    return deviation_axis([source.column("ood_loss") for source in sources], *_drawn(sources, bootstrap))
 
 
 def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
     losses = [source.column("ood_loss") for source in sources]
-    return deviation_axis([values / values.mean() for values in losses], _counts(sources, bootstrap))
+    return deviation_axis([values / values.mean() for values in losses], *_drawn(sources, bootstrap))
 
 
 def _mean(column: str) -> Measure:
     def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-        return mean_axis([source.column(column) for source in sources], _counts(sources, bootstrap))
+        return mean_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
     return axis
 

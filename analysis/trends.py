@@ -12,7 +12,7 @@ right mean, too, but half the scatter: tests on it would find trends that are no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -98,48 +98,54 @@ class Axis:
         values: the degeneracy of each condition.
         draws: (conditions, samples), what the bootstrap made of it.
         pseudo_values: of each condition, (networks,).
+        seeds: of each condition's networks.
     """
 
     values: Array
     draws: Array
     pseudo_values: list[Array]
+    seeds: list[list[int]]
 
     def __post_init__(self) -> None:
         require(len(self.values) >= 2, "conditions of an axis", len(self.values), "at least 2")
 
 
-def distance_axis(matrices: Sequence[Array], counts: Sequence[Array]) -> Axis:
-    """The axis of mean distances.
-
-    Args:
-        matrices: of each condition, (networks, networks).
-        counts: of each condition, how often each network is drawn (`Bootstrap.counts_by_seed`).
-    """
-    values = np.array([matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in matrices])
-    draws = np.stack(list(map(mean_distance_draws, matrices, counts)))
-    return Axis(values, draws, [distance_pseudo_values(matrix) for matrix in matrices])
+Seeds = Sequence[Sequence[int]]
+"""Of the networks of each condition of an axis, in order."""
 
 
-def deviation_axis(groups: Sequence[Array], counts: Sequence[Array]) -> Axis:
-    """The axis of population standard deviations: values (networks,) for each condition; counts as above."""
-    draws = np.stack(list(map(deviation_draws, groups, counts)))
-    return Axis(
-        np.array([values.std() for values in groups]), draws, [deviation_pseudo_values(v) for v in groups]
-    )
+def distance_axis(matrices: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
+    """The axis of mean distances: a matrix (networks, networks) for each condition."""
+    values = [matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in matrices]
+    draws = map(mean_distance_draws, matrices, bootstrap.counts_by_seed(seeds, task))
+    return _axis(values, draws, map(distance_pseudo_values, matrices), seeds)
 
 
-def mean_axis(groups: Sequence[Array], counts: Sequence[Array]) -> Axis:
-    """The axis of means: values (networks,) for each condition; counts as above."""
-    draws = np.stack(list(map(mean_draws, groups, counts)))
-    return Axis(np.array([values.mean() for values in groups]), draws, list(groups))
+def deviation_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
+    """The axis of population standard deviations: values (networks,) for each condition."""
+    draws = map(deviation_draws, groups, bootstrap.counts_by_seed(seeds, task))
+    return _axis([values.std() for values in groups], draws, map(deviation_pseudo_values, groups), seeds)
+
+
+def mean_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
+    """The axis of means: values (networks,) for each condition."""
+    draws = map(mean_draws, groups, bootstrap.counts_by_seed(seeds, task))
+    return _axis([values.mean() for values in groups], draws, groups, seeds)
+
+
+def _axis(
+    values: Sequence[float], draws: Iterable[Array], pseudo_values: Iterable[Array], seeds: Seeds
+) -> Axis:
+    return Axis(np.array(values), np.stack(list(draws)), list(pseudo_values), [list(one) for one in seeds])
 
 
 def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Trend:
     """The trend of one axis, or the mean trend of several (tasks), each with the same weight.
 
-    The test permutes networks between the conditions of an axis and compares studentized slopes of the mean
-    pseudo-values, so that conditions may differ in their scatter (Janssen 1997, Statistics & Probability
-    Letters 36); it is one for all axes together.
+    The test permutes the networks of each seed between the conditions of an axis, since they start alike and
+    are not independent, and compares studentized slopes of the mean pseudo-values, so that conditions may
+    differ in their scatter (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes
+    together.
     """
     effects = np.array([_slope(np.log(axis.values)) for axis in axes])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -196,7 +202,10 @@ def _studentized(values: Array, labels: NDArray[np.intp]) -> Array:
 def _permuted(axis: Axis, generator: np.random.Generator, n_permutations: int) -> Array:
     values, labels = _flat(axis)
     rows = np.repeat(values, n_permutations, axis=0)
-    return _studentized(generator.permuted(rows, axis=1), labels)
+    seeds = np.concatenate(axis.seeds)
+    for seed in np.unique(seeds):
+        rows[:, seeds == seed] = generator.permuted(rows[:, seeds == seed], axis=1)
+    return _studentized(rows, labels)
 
 
 def _spearman(values: Array) -> float:
