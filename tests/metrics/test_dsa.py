@@ -246,6 +246,24 @@ def test_null_of_a_noiseless_linear_system_is_small():
     assert null.max() < 1e-6
 
 
+def test_null_falls_as_the_root_of_the_trials_and_distances_of_different_systems_stay():
+    """Noise, the same for all systems, drives them, as inputs that all networks see do."""
+    systems = 0.9 * rotations(4, 6, seed=2) + 0.1 * random_operators(4, 6, seed=3)
+    generator = torch.Generator().manual_seed(7)
+    distance, null = {}, {}
+    for trials in (32, 512):
+        noise = torch.randn(trials, 40, 6, generator=generator, dtype=torch.float64)
+        states = [noise[:, 0].expand(4, -1, -1)]
+        for t in range(1, 40):
+            states.append(states[-1] @ systems.mT + noise[:, t])
+        hidden = torch.stack(states, dim=2)
+        settings = dsa.Settings(n_components=6, lag=1, rank=6)
+        distance[trials] = dsa.distance_matrix(dsa.operators(hidden, settings), seed=0).sum() / 12
+        null[trials] = dsa.null_distances(hidden, settings, seed=0).mean()
+    assert distance[32] == pytest.approx(distance[512], rel=0.05)
+    assert null[32] / null[512] == pytest.approx(4, rel=0.2)
+
+
 def test_choice_on_linear_data_has_no_error_and_names_the_candidates():
     hidden, _ = linear_system()
     choice = dsa.choose([hidden, hidden], lags=(1, 2), ranks=(2, 3), variance=1.0)
