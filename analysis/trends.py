@@ -12,6 +12,7 @@ right mean, too, but half the scatter: tests on it would find trends that are no
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 
@@ -142,10 +143,11 @@ def _axis(
 def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Trend:
     """The trend of one axis, or the mean trend of several (tasks), each with the same weight.
 
-    The test permutes the networks of each seed between the conditions of an axis, since they start alike and
-    are not independent, and compares studentized slopes of the mean pseudo-values, so that conditions may
-    differ in their scatter (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes
-    together.
+    The test permutes the networks of each seed between the conditions of an axis, since those of one width
+    start alike and are not independent, and compares slopes of the mean pseudo-values over their standard
+    errors by seeds, so that conditions may differ in their scatter and neighbours be more alike than the
+    ends (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes together. A seed that
+    one condition alone has is not permuted.
     """
     effects = np.array([_slope(np.log(axis.values)) for axis in axes])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -164,8 +166,14 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
 
 def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> float:
     generator = np.random.default_rng(seed)
-    observed = sum(float(_studentized(*_flat(axis))[0]) for axis in axes)
-    permuted = sum(_permuted(axis, generator, n_permutations) for axis in axes)
+    observed, permuted = 0.0, np.zeros(n_permutations)
+    for axis in axes:
+        values, conditions, seeds = _flat(axis)
+        rows = np.repeat(values, n_permutations, axis=0)
+        for one in range(seeds.max() + 1):
+            rows[:, seeds == one] = generator.permuted(rows[:, seeds == one], axis=1)
+        observed += float(_studentized(values, conditions, seeds)[0])
+        permuted += _studentized(rows, conditions, seeds)
     extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
     return float((1 + extreme) / (1 + n_permutations))
 
@@ -181,31 +189,27 @@ def _slope(values: Array) -> Array:
     return np.tensordot(positions, values, axes=(0, 0)) / (positions**2).sum()
 
 
-def _flat(axis: Axis) -> tuple[Array, NDArray[np.intp]]:
-    """All pseudo-values (1, networks) and the condition (networks,) each belongs to."""
-    labels = np.repeat(np.arange(len(axis.values)), [len(values) for values in axis.pseudo_values])
-    return np.concatenate(axis.pseudo_values)[None], labels
+def _flat(axis: Axis) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
+    """All pseudo-values (1, networks), and of each network the condition and the place of its seed."""
+    conditions = np.repeat(np.arange(len(axis.values)), [len(values) for values in axis.pseudo_values])
+    places = np.unique(np.concatenate(axis.seeds), return_inverse=True)[1]
+    return np.concatenate(axis.pseudo_values)[None], conditions, places
 
 
-def _studentized(values: Array, labels: NDArray[np.intp]) -> Array:
-    """Slope over its standard error, of each row of values (rows, networks)."""
-    positions = _positions(labels.max() + 1)
-    members = [values[:, labels == condition] for condition in range(labels.max() + 1)]
-    slope = sum(place * group.mean(axis=1) for place, group in zip(positions, members, strict=True))
-    variance = sum(
-        place**2 * group.var(axis=1, ddof=1) / group.shape[1]
-        for place, group in zip(positions, members, strict=True)
-    )
-    return slope / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
+def _studentized(values: Array, conditions: NDArray[np.intp], seeds: NDArray[np.intp]) -> Array:
+    """Slope over its standard error, of each row of values (rows, networks).
 
-
-def _permuted(axis: Axis, generator: np.random.Generator, n_permutations: int) -> Array:
-    values, labels = _flat(axis)
-    rows = np.repeat(values, n_permutations, axis=0)
-    seeds = np.concatenate(axis.seeds)
-    for seed in np.unique(seeds):
-        rows[:, seeds == seed] = generator.permuted(rows[:, seeds == seed], axis=1)
-    return _studentized(rows, labels)
+    The error is that of sums over seeds, whose networks are not independent (cluster-robust).
+    """
+    slope = np.zeros(len(values))
+    influence = np.zeros((len(values), seeds.max() + 1))
+    for condition, place in enumerate(_positions(conditions.max() + 1)):
+        members = conditions == condition
+        group = values[:, members]
+        n, mean = group.shape[1], group.mean(axis=1, keepdims=True)
+        slope += place * mean[:, 0]
+        influence[:, seeds[members]] += place * (group - mean) / math.sqrt(n * (n - 1))
+    return slope / np.sqrt(np.maximum((influence**2).sum(axis=1), np.finfo(np.float64).tiny))
 
 
 def _spearman(values: Array) -> float:

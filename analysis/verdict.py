@@ -34,7 +34,7 @@ class Permutations:
     """Permutation tests of trends.
 
     Args:
-        n_permutations: of the networks' labels.
+        n_permutations: of each seed's networks between conditions.
         significance: p below which a trend counts as one.
     """
 

@@ -92,7 +92,10 @@ class _Outputs(torch.autograd.Function):
 
 
 def _read(states: Tensor, weights: Tensor) -> Tensor:
-    """Their product, on a CPU member by member: in company one for a single output adds in another order."""
+    """States (seeds, k, n) times weights (seeds, n, n_outputs); on a CPU member by member.
+
+    In company the product for a single output adds in another order.
+    """
     if states.device.type != "cpu":
         return states @ weights
     return torch.cat([states[i : i + 1] @ weights[i : i + 1] for i in range(len(states))])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from degen.models import Model, Parameters
+from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
 from degen.training.gradients import Found, each
@@ -23,12 +24,18 @@ from degen.training.teams import TRIALS_PER_BLOCK
 # More gain little, and what leaves the cache costs more than it saves (docs/training.md).
 _MOST = 8
 _BYTES = 40 * 2**20
+# Numbers that a processor takes at once, at most: two vectors of 64 bytes, of float32.
+_LONGEST_VECTOR = 32
 
 
 def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> list[Ensemble]:
     """The members in groups of nearly one size: one a core, or several where a group would be too large."""
     fitting = _BYTES // step_bytes(task, model, training.batch, ensemble.like.dtype)
-    largest = 1 if training.batch > TRIALS_PER_BLOCK else min(max(1, fitting), _MOST)
+    largest = min(max(1, fitting), _MOST)
+    # Trials of several blocks are shared by a team. And the last few numbers of an array, those beyond its
+    # whole vectors, go another way through a sigmoid: with company there must be none.
+    if training.batch > TRIALS_PER_BLOCK or training.batch * model.width % _LONGEST_VECTOR:
+        largest = 1
     cores, members = count_cores(), len(ensemble)
     count = min(members, cores * math.ceil(members / (cores * largest)))
     bounds = [members * i // count for i in range(count + 1)]
@@ -36,40 +43,41 @@ def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> 
 
 
 class Together:
-    """Gradients of several members in one pass, as long as each gets the bits that it gets alone.
+    """Gradients of several members in one pass, as long as each gets the numbers that it gets alone.
 
     A product of some shapes adds in another order in company, which shapes depends on the machine and its
-    libraries. So the first step is made both ways, and if a bit differs, all are made member by member.
+    libraries. So the first call finds the gradients on made-up trials both ways, and if a number differs, all
+    are found member by member. (The trials at hand might be empty, and differ in nothing.)
 
     Args:
         gradients: what finds those of any number of members.
+        agrees: what an earlier one has seen for as many members; None to see.
     """
 
-    def __init__(self, gradients: Gradients):
+    def __init__(self, gradients: Gradients, agrees: bool | None = None):
         self.gradients = gradients
-        self.agrees: bool | None = None
+        self.agrees = agrees
 
     def __call__(
         self, model: Model, regularizer: Regularizer, parameters: Parameters, trials: Trials
     ) -> Found:
-        if self.agrees:
-            return self.gradients(model, regularizer, parameters, trials)
-        apart = [
-            self.gradients(
-                model,
-                regularizer,
-                {name: weights[member] for name, weights in parameters.items()},
-                trials.map(operator.itemgetter(member)),
-            )
-            for member in each(trials.inputs)
-        ]
-        losses, penalties, gradients = zip(*apart, strict=True)
-        joined = {name: torch.cat([one[name] for one in gradients]) for name in parameters}
-        found = torch.cat(losses), torch.cat(penalties), joined
+        """Losses and penalties (seeds,) and gradients (seeds, ...), as `gradients` returns them."""
         if self.agrees is None:
-            together = self.gradients(model, regularizer, parameters, trials)
-            self.agrees = all(map(torch.equal, _arrays(together), _arrays(found)))
-        return found
+            stream = Stream.named(range(len(trials.inputs)), "made-up trials", dtype=trials.inputs.dtype)
+            given = model, regularizer, parameters, trials.map(lambda array: stream.normal(*array.shape[1:]))
+            self.agrees = all(map(torch.equal, _arrays(self.gradients(*given)), _arrays(self._apart(*given))))
+        find = self.gradients if self.agrees else self._apart
+        return find(model, regularizer, parameters, trials)
+
+    def _apart(self, model: Model, regularizer: Regularizer, parameters: Parameters, trials: Trials) -> Found:
+        """The same member by member."""
+        found = []
+        for member in each(trials.inputs):
+            one = {name: weights[member] for name, weights in parameters.items()}
+            found.append(self.gradients(model, regularizer, one, trials.map(operator.itemgetter(member))))
+        losses, penalties, gradients = zip(*found, strict=True)
+        joined = {name: torch.cat([one[name] for one in gradients]) for name in parameters}
+        return torch.cat(losses), torch.cat(penalties), joined
 
 
 def _arrays(found: Found) -> list[Tensor]:

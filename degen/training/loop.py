@@ -17,7 +17,7 @@ from degen.training.memory import free_memory
 from degen.training.processes import spread
 from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
-from degen.training.step import Gradients, Step, train_epoch
+from degen.training.step import Step, train_epoch
 from degen.training.teams import Seat, teams
 
 
@@ -45,19 +45,24 @@ def train(
     free_bytes = 0 if on_cpu else free_memory(ensemble.like.device)
     batches = Batches(task, model, training, regularizer, free_bytes)
 
-    def epoch(place: tuple[Ensemble, Seat], on_wait: Callable[[], None]) -> Ensemble | None:
+    # By the number of members of a group, whether one pass serves it.
+    agrees: dict[int, bool | None] = {}
+
+    def epoch(
+        place: tuple[Ensemble, Seat], on_wait: Callable[[], None]
+    ) -> tuple[Ensemble, bool | None] | None:
         group, seat = place
-        gradients: Gradients = functools.partial(seat.loss_and_gradients, on_wait)
-        if len(group) > 1:
-            gradients = Together(gradients)
+        together = Together(functools.partial(seat.loss_and_gradients, on_wait), agrees.get(len(group)))
+        gradients = together if len(group) > 1 else together.gradients
         train_epoch(Step.of(group, model, training, regularizer, gradients), task, on_wait)
-        return group if seat.rank == 0 else None
+        return (group, together.agrees) if seat.rank == 0 else None
 
     while len(ensemble):
         if on_cpu:
             places = teams(groups(ensemble, task, model, training), training.batch)
-            first, *rest = filter(None, spread(epoch, places, on_wait))
-            ensemble = first.join(*rest)
+            trained, seen = zip(*filter(None, spread(epoch, places, on_wait)), strict=True)
+            agrees |= {len(group): one for group, one in zip(trained, seen, strict=True)}
+            ensemble = trained[0].join(*trained[1:])
         else:
             ensemble = batches.epoch(ensemble, on_wait)
         running = [status(history.loss, training) == "running" for history in ensemble.histories]

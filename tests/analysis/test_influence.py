@@ -21,7 +21,6 @@ from launch.conditions import experiment
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 SIGMA, MEAN = (MEASURES["behaviour"][name] for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
-
 SIZES = (8, 11, 14)
 
 
@@ -90,8 +89,8 @@ def test_no_network_decides_a_strong_trend_of_networks_alike(sources):
 
 
 def test_the_one_that_moves_the_effect_farthest_comes_first(sources):
-    generator = np.random.default_rng(29)
-    near = [generator.normal(10 + 0.45 * place, 1, 12) for place in range(3)]  # p 0.03
+    generator = np.random.default_rng(0)
+    near = [generator.normal(10 + 0.45 * place, 1, 12) for place in range(3)]  # p 0.04
     whole, decide = found(MEAN, **{TASK: sources(*near)})
     assert whole.direction(0.05) == "\u2191"
     assert len(decide) > 1

@@ -180,6 +180,20 @@ def test_seeds_that_start_alike_are_permuted_among_themselves_which_holds_the_le
     assert called[0.3] / EXPERIMENTS > 0.7
 
 
+@pytest.mark.parametrize("make", [mean_axis, distance_axis])
+@pytest.mark.parametrize("correlation", [0.0, 0.8])
+def test_neighbours_that_are_more_alike_than_the_ends_are_no_trend(make, correlation):
+    """Four conditions, of which two that are k apart correlate by the k-th power."""
+    generator, called = np.random.default_rng(12), 0
+    root = np.linalg.cholesky(correlation ** np.abs(np.subtract.outer(range(4), range(4))))
+    for _ in range(EXPERIMENTS):
+        points = root @ generator.standard_normal((4, NETWORKS))
+        matrices = np.abs(points[:, :, None] - points[:, None])
+        found = trend([axis_of(make, list(10 + points if make is mean_axis else matrices))], BOOTSTRAP, 99)
+        called += found.p <= 0.05
+    assert 0.01 <= called / EXPERIMENTS <= 0.09
+
+
 def test_two_tasks_are_independent_whatever_their_seeds():
     """Were their samples shared, twice the same networks would say no more than once."""
     groups = [10 + np.random.default_rng(place).normal(0, 1, 15) for place in (9, 10)]

@@ -68,8 +68,7 @@ def assert_identical(one: Ensemble, other: Ensemble) -> None:
     ids=" ".join,
 )
 def test_a_member_alone_and_in_company_agree_bit_for_bit_on_the_cpu(overrides):
-    # There each member is computed by itself, with products of the same shapes as when it is alone, and what
-    # is done to all at once is done entry by entry: no sum runs over members or depends on their number.
+    # No sum runs over members or depends on their number; of groups on one core see test_groups.py.
     condition = build(*overrides)
     together = trained(condition, [5, 0, 8])
     assert sorted(together) == [0, 5, 8]

@@ -38,6 +38,8 @@ def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
     # 100 steps of 128 trials take 7 MB with 64 units, and 100 MB with 1024.
     assert sizes(8, "width=64", f"training.batch={TRIALS_PER_BLOCK}") == [4, 4]
     assert sizes(3, "width=1024", f"training.batch={TRIALS_PER_BLOCK}") == [1, 1, 1]
+    # Beyond whole vectors a sigmoid computes otherwise.
+    assert sizes(3, "width=33", "training.batch=7") == [1, 1, 1]
     # Trials of more than a block are shared by a member's team.
     assert sizes(3, "width=8", f"training.batch={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
 
@@ -50,9 +52,11 @@ SHAPES = [
     (*WIDE, "width=48", "training.batch=16", "task=path_integration", "task.start=hidden_state"),
     (*WIDE, "width=64", "training.batch=64", "task=delayed_discrimination", "task.n_steps=60"),
     (*WIDE, "width=16", "training.batch=16", "task=lorenz96", "dtype=float64"),
-    # Sigmoids of 231 numbers a member: the last few are computed otherwise than those before.
+    # No group: sigmoids of 231 and of 15 numbers a member. Of the last few, one in 25 has another last bit.
     (*WIDE, "width=33", "training.batch=7"),
     (*WIDE, "width=5", "training.batch=3", "parameterization=mup"),
+    # So few pulses that whole batches are empty, and no product has anything to add.
+    (*WIDE, "width=64", "training.batch=2", "task.n_steps=2", "parameterization=mup"),
 ]
 
 
@@ -94,13 +98,13 @@ class Counted:
         return losses, penalties, gradients
 
 
-@pytest.mark.parametrize(("off", "then"), [(0.0, [3, 3]), (1e-3, [1, 1, 1] * 2)])
+@pytest.mark.parametrize(("off", "then"), [(0.0, [3] * 3), (1e-3, [1, 1, 1] * 3)])
 def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
     condition = build(*TINY, "width=16", "training.batch=16")
     counted = Counted(off)
     together = Together(counted)
     steps = [together(*given(condition, 3)) for _ in range(3)]
-    assert counted.asked == [1, 1, 1, 3, *then]
+    assert counted.asked == [3, 1, 1, 1, *then]
     model, regularizer, parameters, trials = given(condition, 3)
     for i in range(3):
         one = {name: weights[[i]] for name, weights in parameters.items()}
