@@ -97,9 +97,10 @@ _READING = (
     "The arrow is the direction along the factor, tasks pooled; the number is the relative change of "
     "degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p is that of a "
     "permutation test of each seed's networks between conditions. <b>agrees</b> and <b>disagrees</b> need a "
-    "p below the level of significance and an interval without zero; anything else is <b>undecided</b>, which is not evidence of "
-    "no effect. No correction for the number of tests is made. A verdict <b>hangs on one network</b> where "
-    "it changes when that network alone is left out; the one that moves the effect farthest is named."
+    "p below the level of significance and an interval without zero; anything else is <b>undecided</b>, "
+    "which is not evidence of no effect. No correction for the number of tests is made. A verdict <b>hangs "
+    "on one network</b> where it changes when that network alone is left out; the one that moves the effect "
+    "farthest is named."
 )
 
 
