@@ -26,6 +26,8 @@ _MOST = 8
 _BYTES = 40 * 2**20
 # Numbers that a processor takes at once, at most: two vectors of 64 bytes, of float32.
 _LONGEST_VECTOR = 32
+# Products of one or two rows add in an order that depends on where in memory these lie; of eight, none seen.
+_FEWEST_TRIALS = 16
 
 
 def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> list[Ensemble]:
@@ -34,7 +36,8 @@ def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> 
     largest = min(max(1, fitting), _MOST)
     # Trials of several blocks are shared by a team. And the last few numbers of an array, those beyond its
     # whole vectors, go another way through a sigmoid: with company there must be none.
-    if training.batch > TRIALS_PER_BLOCK or training.batch * model.width % _LONGEST_VECTOR:
+    has_odd_end = training.batch * model.width % _LONGEST_VECTOR != 0
+    if has_odd_end or not _FEWEST_TRIALS <= training.batch <= TRIALS_PER_BLOCK:
         largest = 1
     cores, members = count_cores(), len(ensemble)
     count = min(members, cores * math.ceil(members / (cores * largest)))

@@ -25,7 +25,7 @@ def sizes(members: int, *overrides: str) -> list[int]:
 
 
 def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
-    small = ("width=8", "training.batch=8")
+    small = ("width=8", "training.batch=16")
     cores(2)
     assert sizes(1, *small) == [1]
     assert sizes(2, *small) == [1, 1]
@@ -39,7 +39,9 @@ def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
     assert sizes(8, "width=64", f"training.batch={TRIALS_PER_BLOCK}") == [4, 4]
     assert sizes(3, "width=1024", f"training.batch={TRIALS_PER_BLOCK}") == [1, 1, 1]
     # Beyond whole vectors a sigmoid computes otherwise.
-    assert sizes(3, "width=33", "training.batch=7") == [1, 1, 1]
+    assert sizes(3, "width=33", "training.batch=16") == [1, 1, 1]
+    # Products of a few rows depend on where these lie.
+    assert sizes(3, "width=64", "training.batch=8") == [1, 1, 1]
     # Trials of more than a block are shared by a member's team.
     assert sizes(3, "width=8", f"training.batch={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
 
@@ -55,8 +57,9 @@ SHAPES = [
     # No group: sigmoids of 231 and of 15 numbers a member. Of the last few, one in 25 has another last bit.
     (*WIDE, "width=33", "training.batch=7"),
     (*WIDE, "width=5", "training.batch=3", "parameterization=mup"),
-    # So few pulses that whole batches are empty, and no product has anything to add.
-    (*WIDE, "width=64", "training.batch=2", "task.n_steps=2", "parameterization=mup"),
+    # So few pulses that whole batches are empty, and no product has anything to add; and too few trials.
+    (*WIDE, "width=64", "training.batch=16", "task.n_steps=1", "parameterization=mup"),
+    (*WIDE, "width=96", "training.batch=1", "task.n_steps=4", "parameterization=mup"),
 ]
 
 
