@@ -2,8 +2,8 @@
 
 Influence by leaving one out (Efron & Tibshirani 1993, chapters 10 and 11), of whole networks: a row and a
 column of a distance matrix, or a value. An interval does not show it: a network that lies far off is in two
-of three samples of the bootstrap. What is left is in the same samples as before, as
-long as another condition has the seed.
+of three samples of the bootstrap. What is left is in the same samples as before, as long as another condition
+has the seed.
 """
 
 from __future__ import annotations
