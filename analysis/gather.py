@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,8 @@ class OODCondition:
         noise = Stream.named([trialset.seed], "ood noise", dtype=dtype).normal(*trials.inputs.shape[1:])
         return dataclasses.replace(trials, inputs=trials.inputs + scale * noise)
 
+
+_TRIALS_PER_BLOCK = 512
 
 FurtherOOD = Mapping[str, OODCondition]
 """Names, as they stand in tables, to conditions."""
@@ -179,8 +182,13 @@ def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) ->
 
 
 def _loss(condition: Condition, network: Network, trials: Trials) -> float:
-    with torch.no_grad():
-        return float(task_loss(condition.model(network.weights, trials), trials))
+    """Of all trials, a block of them at a time: memory is a block's, whatever their number."""
+    total = 0.0
+    for first in range(0, trials.inputs.shape[1], _TRIALS_PER_BLOCK):
+        block = trials.map(operator.itemgetter((slice(None), slice(first, first + _TRIALS_PER_BLOCK))))
+        with torch.no_grad():
+            total += float(task_loss(condition.model(network.weights, block), block, trials))
+    return total
 
 
 def _history(condition: Condition, network: Network) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch
 from torch.func import jacrev
 
 from analysis.feature_learning import KernelProbe, _alignments
-from analysis.gather import OODCondition, Trialset, further_ood
+from analysis.gather import OODCondition, Trialset, _loss, further_ood
 from analysis.metrics import DSA
 from degen.condition import Condition
 from degen.errors import BadInputError
@@ -63,13 +63,24 @@ def test_conditions_are_named():
         further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})
 
 
+@pytest.mark.parametrize("task", ["flip_flop", "delayed_discrimination", "path_integration"])
+def test_the_loss_of_many_trials_is_that_of_all_at_once(task):
+    condition = build(f"task={task}", "width=6", "dtype=float64")
+    network = networks(condition, torch.float64)[0]
+    trials = Trialset(n_trials=1100, seed=3).draw(condition.task, "test trials", torch.float64)
+    squares = (condition.model(network.weights, trials) - trials.targets).square().mean(dim=-1)
+    weights = torch.ones_like(squares) if trials.mask is None else trials.mask
+    whole = float((squares * weights).sum() / weights.sum())
+    assert _loss(condition, network, trials) == pytest.approx(whole, rel=1e-12)
+
+
 # Feature learning -------------------------------------------------------------------------------------------
 
 
-def networks(condition: Condition) -> list[Network]:
+def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[Network]:
     """Two networks whose final weights are drawn afresh."""
     initial, final = (
-        condition.model.initialize(condition.task, Stream.named(seeds, "weights"))
+        condition.model.initialize(condition.task, Stream.named(seeds, "weights", dtype=dtype))
         for seeds in ((0, 1), (7, 8))
     )
 
