@@ -46,7 +46,7 @@ class Analysis:
         self.further_ood = further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
         self.metrics = {
-            name: build(node, Metric, f"metrics.{name}") for name, node in settings.get("metrics", {}).items()
+            name: build(node, Metric, f"metrics.{name}") for name, node in settings["metrics"].items()
         }
         self.runs = Path(settings["runs"])
         self.results = Results(Path(settings["results"]) / experiment.name)

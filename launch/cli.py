@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -92,13 +93,17 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
     Bad input and Ctrl-C end with one sentence on standard error.
     """
 
+    def checked(config: DictConfig) -> None:
+        _require_known(config_name, config, HydraConfig.get().overrides.task)
+        task(config)
+
     def job(config: DictConfig) -> None:
         if "SUBMITIT_EXECUTOR" in os.environ:
-            task(config)  # what it raises goes to the launcher, which waits for it
+            checked(config)  # what it raises goes to the launcher, which waits for it
         else:
             # Hydra prints a line of its own for what leaves the task: nothing may.
             with one_sentence_ends():
-                task(config)
+                checked(config)
 
     def main() -> None:
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
@@ -155,10 +160,25 @@ def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
     overrides = quote_numbers(overrides)
     if GlobalHydra.instance().is_initialized():
         config = hydra.compose(config_name, overrides)
+        _require_known(config_name, config, overrides)
     else:
         with hydra.initialize_config_dir(CONF, version_base="1.3"):
-            config = hydra.compose(config_name, overrides)
+            return compose(config_name, overrides)
     return resolved(config)
+
+
+def _require_known(config_name: str, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse `+name=value` where nothing reads a field of that name: Hydra advises it for any misspelt one.
+
+    Deeper fields are refused by what is built of them.
+    """
+    added = {re.split(r"[.@/=]", text.lstrip("+"))[0]: text for text in overrides if text.startswith("+")}
+    if not added.keys() & set(config):
+        return
+    known = hydra.compose(config_name, [text for text in overrides if not text.startswith("+")])
+    for name in added.keys() & set(config):
+        value = added[name].partition("=")[2]
+        require(name in known, name, value, f"one of {', '.join(map(str, known))} (no such field)")
 
 
 class Arguments:

@@ -21,6 +21,8 @@ DISCRIMINATION = "task=delayed_discrimination"
     ("arguments", "field", "value", "allowed"),
     [
         (["optimizer=adam"], "optimizer", "adam", "one of seeds, runs, device"),
+        (["+learning_rate=0.1"], "learning_rate", "'0.1'", "one of seeds, runs, device"),
+        (["-m", "++optimizer.name=adam,sgd"], "optimizer", "'adam'", "one of seeds, runs, device"),
         (["task=flop"], "task", "'flop'", "one of delayed_discrimination, flip_flop"),
         (["regularizer=l3"], "regularizer", "'l3'", "one of l1, none, nuclear_norm"),
         (["width=wide"], "width", "'wide'", "any number"),
