@@ -12,6 +12,7 @@ from analysis.figures.data import Data
 from analysis.pilot import pilot
 from analysis.results import Results
 from analysis.statistics import Bootstrap
+from analysis.table import table_one
 from analysis.verdict import Permutations, verdict
 from degen.condition import build
 from degen.errors import require
@@ -51,6 +52,9 @@ def job(config: DictConfig) -> None:
     )
     write_atomically(place / "verdict.csv", table.to_csv(index=False).encode())
     print(f"table: {place / 'verdict.csv'}", flush=True)
+    scales = sorted({one.experiment.scale for one in there})
+    write_atomically(place / "table-1.md", table_one(table, scales).encode())
+    print(f"table: {place / 'table-1.md'}", flush=True)
     write_atomically(place / "pilot.csv", pilot(data).to_csv(index=False).encode())
     print(f"table: {place / 'pilot.csv'}", flush=True)
     # Figure 9, where `analysis.memory_demand` has drawn it.

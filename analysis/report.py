@@ -16,6 +16,7 @@ from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
 from analysis.measures import LEVELS
 from analysis.pilot import pilot
+from analysis.table import READING
 from analysis.verdict import WORDS
 from degen.storage import RunFolder
 from launch.conditions import distinct
@@ -66,7 +67,7 @@ def page(
         f"<p>After arXiv 2410.03972. Made by <code>python -m analysis.paper</code>.</p>{note}",
         "<h2>Table 1, recomputed</h2>",
         _headline(verdict),
-        f"<p>{_READING}</p>",
+        f"<p>{html.escape(READING)}</p>",
         _details("Every task, measure and normalization", _verdict_table(verdict)),
         "<h2>Networks</h2>",
         _counts(data),
@@ -93,15 +94,6 @@ def page(
 
 
 _SCALE = "Networks, trials, batches and ensembles are smaller than the paper's; see Settings."
-_READING = (
-    "The arrow is the direction along the factor, tasks pooled; the number is the relative change of "
-    "degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p is that of a "
-    "permutation test of each seed's networks between conditions. <b>agrees</b> and <b>disagrees</b> need a "
-    "p below the level of significance and an interval without zero; anything else is <b>undecided</b>, "
-    "which is not evidence of no effect. No correction for the number of tests is made. A verdict <b>hangs "
-    "on one network</b> where it changes when that network alone is left out; the one that moves the effect "
-    "farthest is named."
-)
 
 
 def _headline(verdict: pd.DataFrame) -> str:

@@ -253,6 +253,33 @@ def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
     assert (table["epochs"] == 1).all()
 
 
+def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
+    page = (paper / "results" / "table-1.md").read_text()
+    together, each, hanging = (part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:])
+    rows = verdict[verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)]
+    for lines, (first, second), chosen in (
+        (together, ("factor", "experiment"), rows[rows["task"] == "pooled"]),
+        (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
+    ):
+        cells = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines if line]
+        assert cells[0] == [first, second, *LEVELS, "networks (left out)"]
+        assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
+        found = {
+            (*row[:2], level): cell for row in cells[2:] for level, cell in zip(LEVELS, row[2:], strict=False)
+        }
+        assert len(found) == len(chosen)
+        for row in chosen.to_dict("records"):
+            cell = found[row[first], row[second], row["level"]]
+            word = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
+            assert cell.startswith(f"{row['direction']} {row['effect']:+.0%} [")
+            assert cell.endswith(f"paper {row['paper']}: **{word}**")
+        assert cells[-1][-1] == ("47 (1)" if first == "factor" else "12 (0)")
+    assert len(hanging) == rows["decided_by"].notna().sum()
+    for row in rows[rows["decided_by"].notna()].to_dict("records"):
+        start = f"- {row['experiment']}, {row['task']}, {row['level']}: "
+        assert any(line.startswith(start) and line.endswith(row["decided_by"]) for line in hanging)
+
+
 # The report -------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,79 @@
+"""Table 1 of the paper, recomputed, as a page of Markdown: to be read, pasted and linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.measures import LEVELS
+from analysis.verdict import WORDS
+
+READING = (
+    "The arrow is the direction along the factor, `-` where none is shown; the number is the relative "
+    "change of degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p "
+    "is that of a permutation test of each seed's networks between conditions. Agrees and disagrees need "
+    "a p below the level of significance and an interval without zero; anything else is undecided, which "
+    "is not evidence of no effect. No correction for the number of tests is made. A verdict hangs on one "
+    "network where it changes when that network alone is left out; the one that moves the effect farthest "
+    "is named."
+)
+
+
+def table_one(verdict: pd.DataFrame, scales: Sequence[str]) -> str:
+    """The page: all tasks together, each task, and what hangs on one network.
+
+    Args:
+        verdict: as `analysis.verdict.verdict` returns it.
+        scales: of its experiments.
+    """
+    rows = verdict[verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)] if len(verdict) else verdict
+    if rows.empty:
+        return "# Table 1, recomputed\n\nNo experiment has enough networks for a verdict.\n"
+    pooled = rows["task"] == "pooled"
+    hanging = [
+        f"- {row['experiment']}, {row['task']}, {row['level']}: {WORDS[row['agreement']]}, by "
+        f"{_count(row['deciding'])}; without {row['decided_by']}"
+        for row in rows.to_dict("records")
+        if row["decided_by"]
+    ]
+    parts = [
+        "# Table 1, recomputed",
+        f"Scale: {', '.join(scales)}. {READING}",
+        "## All tasks together",
+        _grid(rows[pooled], ["factor", "experiment"]),
+        "## Each task",
+        _grid(rows[~pooled], ["experiment", "task"]),
+        "## Verdicts that hang on one network",
+        "\n".join(hanging) or "None.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _count(deciding: int) -> str:
+    return f"any of {deciding} networks" if deciding > 1 else "one network"
+
+
+def _grid(rows: pd.DataFrame, by: list[str]) -> str:
+    """A line for each value of `by`, a column for each level."""
+    heads = [*by, *LEVELS, "networks (left out)"]
+    lines: list[list[object]] = [[*heads], ["---"] * len(heads)]
+    for names, group in rows.groupby(by, sort=False):
+        cells = {row["level"]: _cell(row) for row in group.to_dict("records")}
+        first = group.iloc[0]
+        missing = f", {first['missing']} not trained" if first["missing"] else ""
+        lines.append(
+            [
+                *names,
+                *(cells.get(level, "not measured") for level in LEVELS),
+                f"{first['networks']} ({first['left_out']}{missing})",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _cell(row: dict[Any, Any]) -> str:
+    interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
+    word = WORDS[row["agreement"]]
+    return f"{row['direction']} {interval}, p {row['p']:.2g}; paper {row['paper']}: **{word}**"
