@@ -157,14 +157,21 @@ def _measure(stages: Stages, export: Path, *, on_cuda: bool) -> None:
     """Tests and benchmarks."""
     from launch.session import git_commit
 
-    key = str(git_commit())
-    pytest = ("-m", "pytest", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider")
-    if not stages.done_before("tests", key):
+    commit = git_commit()
+    key = str(commit)
+
+    def done_before(name: str) -> bool:
+        return commit is not None and stages.done_before(name, key)  # else: of which code?
+
+    # Names of tests and where one hangs: whoever reads the log may not have the machine any more.
+    told = ("--verbose", "--tb=short", "-o", "faulthandler_timeout=60")
+    pytest = ("-m", "pytest", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", *told)
+    if not done_before("tests"):
         stages.run("tests", key, _SHARES["tests"], *pytest)
     device = ("--device", "cuda") if on_cuda else ("--device", "cpu", "--tiny")
     for name in ("gpu", "scaling"):
         arguments = ("-m", f"tests.benchmarks.{name}", *device, "--export", str(export))
-        if not stages.done_before(f"benchmark {name}", key):
+        if not done_before(f"benchmark {name}"):
             stages.run(f"benchmark {name}", key, _SHARES["benchmark"], *arguments)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -68,16 +70,20 @@ class Stages:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         ended_by_us = threading.Event()
 
-        def interrupt() -> None:
+        def end(number: int) -> None:
+            """Send a signal to the stage and to all that it has started: one would keep the output open."""
             ended_by_us.set()
-            process.send_signal(signal.SIGTERM)  # training stores what it has; a SIGINT may be ignored
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
         timers = (
-            threading.Timer(seconds, interrupt),
-            threading.Timer(seconds + _SECONDS_TO_STORE, process.kill),
+            # Training stores what it has; a SIGINT may be ignored.
+            threading.Timer(seconds, end, [signal.SIGTERM]),
+            threading.Timer(seconds + _SECONDS_TO_STORE, end, [signal.SIGKILL]),
         )
         for timer in timers:
             timer.start()
@@ -92,7 +98,8 @@ class Stages:
                     last = line.strip() or last
             return process.wait(), not ended_by_us.is_set(), last
         except KeyboardInterrupt:
-            process.wait(_SECONDS_TO_STORE)  # a terminal interrupts both
+            end(signal.SIGTERM)  # it is in a session of its own, which no terminal interrupts
+            process.wait(_SECONDS_TO_STORE)
             raise
         finally:
             for timer in timers:

@@ -44,6 +44,12 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest"])
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide CUDA devices but from `pytest -m gpu`: beside one, a CPU's work is not spread over processes."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @functools.cache
 def build(*overrides: str) -> Condition:
     """The condition of `launch.train` with these overrides."""

@@ -9,7 +9,7 @@ from degen.models import Model
 from degen.tasks import Task
 from degen.training.ensemble import Ensemble
 from degen.training.graphs import Recorded
-from degen.training.memory import plan
+from degen.training.memory import Plan, plan
 from degen.training.recipe import Training
 from degen.training.regularizers import Regularizer
 from degen.training.step import Step, epoch_trials, train_epoch
@@ -32,6 +32,8 @@ class Batches:
         self, task: Task, model: Model, training: Training, regularizer: Regularizer, free_bytes: int
     ):
         self.task, self.model, self.training, self.regularizer = task, model, training, regularizer
+        # Once for each number of members: a plan draws trials and weights to see their sizes.
+        self.planned: dict[int, Plan] = {}
         self.free_bytes = free_bytes
         self.step: Step | None = None
         self.recorded: Recorded | None = None
@@ -54,7 +56,10 @@ class Batches:
     def _prepare(self, ensemble: Ensemble) -> None:
         """See that there are places enough, and not too many."""
         dtype, members = ensemble.like.dtype, len(ensemble)
-        planned = plan(members, self.task, self.model, self.training, dtype, self.free_bytes)
+        if members not in self.planned:
+            parts = self.task, self.model, self.training
+            self.planned[members] = plan(members, *parts, dtype, self.free_bytes)
+        planned = self.planned[members]
         # Parts of one size: with room for 40 of 50 members, 25 twice.
         wanted = math.ceil(members / math.ceil(members / planned.members))
         places = 0 if self.step is None else len(self.step.ensemble)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -47,19 +49,35 @@ class Recorded:
         current, stream = torch.cuda.current_stream(self.size.device), torch.cuda.Stream(self.size.device)
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            # Libraries set themselves up in their first calls, which cannot be recorded.
-            for _ in range(3):
-                self._make()
-        current.wait_stream(stream)
         try:
+            with torch.cuda.stream(stream):
+                # Libraries set themselves up in their first calls, which cannot be recorded.
+                for _ in range(2):
+                    self._make()
+                # A recording that fails leaves torch's allocator in its midst: better to know before.
+                with _waiting_raises():
+                    self._make()
+            current.wait_stream(stream)
             with torch.cuda.graph(graph, stream=stream):
                 self._make()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            torch.cuda.set_stream(current)  # which a recording that fails does not
             torch.cuda.synchronize(self.size.device)
             reason = str(error).partition("\n")[0]
             warnings.warn(f"training steps are not recorded as a CUDA graph ({reason})", stacklevel=2)
             return None
         return graph
+
+
+@contextlib.contextmanager
+def _waiting_raises() -> Iterator[None]:
+    """What waits for the device, and so cannot be recorded, raises `RuntimeError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls it a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -15,8 +15,9 @@ from degen.streams import Stream
 from degen.tasks import Task
 from degen.training.recipe import Training
 
-# Of the free memory; the rest is for libraries' workspaces and gaps between arrays.
-_SHARE = 0.8
+# Of the free memory: for members, and for trials of further steps. The rest is for copies of the ensemble,
+# libraries' workspaces and gaps between arrays.
+_FOR_MEMBERS, _FOR_TRIALS = 0.6, 0.2
 # Arrays (trials, time, width) that autograd keeps of a model without backpropagation of its own.
 _ARRAYS_OF_A_LOOP = 8
 
@@ -37,15 +38,14 @@ class Plan:
 def plan(
     members: int, task: Task, model: Model, training: Training, dtype: torch.dtype, free_bytes: int
 ) -> Plan:
-    """As many of the members as fit, and as many steps' trials as fit in a quarter of the memory.
+    """As many of the members as fit, and as many steps' trials as fit beside them.
 
     One member and one step are the least, whether or not they fit.
     """
-    budget = _SHARE * free_bytes
     draw = draw_bytes(task, training.batch, dtype)
-    fitting = int(budget // (step_bytes(task, model, training.batch, dtype) + draw))
-    members = min(members, max(1, fitting))
-    steps = int(budget / 4 // (members * draw))
+    member = step_bytes(task, model, training.batch, dtype) + draw
+    members = min(members, max(1, int(_FOR_MEMBERS * free_bytes // member)))
+    steps = int(_FOR_TRIALS * free_bytes // (members * draw))
     return Plan(members, min(training.steps_per_epoch, max(1, steps)))
 
 

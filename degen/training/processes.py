@@ -25,8 +25,13 @@ _SECONDS_BETWEEN_CALLS = 0.1
 
 
 def count_cores() -> int:
-    """How many processes can work at once; one on systems where forking is not safe."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    """How many processes can work at once; one where forking is not safe.
+
+    That is so beside a CUDA device: the first gradient that is found starts autograd's threads for it, even
+    one on the CPU, and those do not survive a fork. `launch.train device=cpu` hides the devices.
+    """
+    is_safe = sys.platform == "linux" and torch.cuda.device_count() == 0
+    return len(os.sched_getaffinity(0)) if is_safe else 1
 
 
 def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[], None]) -> list[Result]:

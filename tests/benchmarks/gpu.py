@@ -29,6 +29,12 @@ PRECISIONS = {"float32": "highest", "tf32": "high"}
 _REPEATS = 5
 
 
+def set_precision(precision: str) -> None:
+    """Of products and of cuDNN, whose own flag is another and on by default."""
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = precision == "high"
+
+
 class Benchmark:
     """The measurements, at paper settings or, to test them, at a tiny size."""
 
@@ -64,9 +70,9 @@ class Benchmark:
         one, other = torch.rand(2, n, n, device=self.device)
         found = {}
         for name, precision in PRECISIONS.items():
-            torch.set_float32_matmul_precision(precision)
+            set_precision(precision)
             found[f"{name}, TFLOP/s"] = 2 * n**3 / self.timed(lambda: one @ other) / 1e9
-        torch.set_float32_matmul_precision("highest")
+        set_precision("highest")
         large = torch.rand(16 * n * n, device=self.device)
         return found | {"copy, GB/s": 2 * 4 * large.numel() / self.timed(large.clone) / 1e6}
 
@@ -74,24 +80,26 @@ class Benchmark:
         """Microseconds of a time step's product by the length of a row: would padding to 16 bytes pay?"""
         trials, n = (4, 8) if self.tiny else (256, 128)
         found = {}
-        for row in (n + 3, n + 4):
-            sources = torch.rand(self.seeds, trials, row, device=self.device)[..., : n + 3]
-            weights = torch.rand(self.seeds, n + 3, n, device=self.device)
-            found[f"rows of {row}"] = (
-                1e3 * self.timed(lambda s=sources, w=weights: [s @ w for _ in range(100)]) / 100
-            )
+        for name, precision in PRECISIONS.items():
+            set_precision(precision)
+            for row in (n + 3, n + 4):
+                sources = torch.rand(self.seeds, trials, row, device=self.device)[..., : n + 3]
+                weights = torch.rand(self.seeds, n + 3, n, device=self.device)
+                taken = self.timed(lambda s=sources, w=weights: [s @ w for _ in range(100)])
+                found[f"rows of {row}, {name}"] = 1e3 * taken / 100
+        set_precision("highest")
         return found
 
     def steps(self) -> dict[str, float]:
         """Milliseconds of a step and network, 3-bit flip-flop: recorded, plain, and cuDNN one at a time."""
         found = {}
         for name, precision in PRECISIONS.items():
-            torch.set_float32_matmul_precision(precision)
+            set_precision(precision)
             for seeds in (1, self.seeds):
                 found[f"degen, {seeds} seeds, {name}"] = self.epoch(self.condition(), seeds)["milliseconds"]
             found[f"degen without a graph, {self.seeds} seeds, {name}"] = self._plain_step()
             found[f"nn.RNN (cuDNN), one at a time, {name}"] = self._torch_step()
-        torch.set_float32_matmul_precision("highest")
+        set_precision("highest")
         return found
 
     def _plain_step(self) -> float:

@@ -1,8 +1,8 @@
 """python -m tests.benchmarks.scaling: time and memory of training against seeds, width, batch and time steps.
 
-Flip-flop networks, one factor changed at a time from a base that is measured beside it. Each measurement is a
-process of its own, so that its memory is its own. Times are the clock's on a GPU, and processor time of all
-cores together on a CPU, which other work may share. Prints a table, writes scaling.csv and scaling.png.
+Flip-flop networks, one factor changed at a time from a base that is measured beside it. Each measurement on a
+CPU is a process of its own, so that its memory is its own. Times are the clock's on a GPU, and processor time
+of all cores together on a CPU, which other work may share. Prints a table; writes it and a plot.
 """
 
 from __future__ import annotations
@@ -76,16 +76,31 @@ def _prepare() -> None:
     torch.set_flush_denormal(True)
 
 
-def measured(device: str, tiny: bool) -> pd.DataFrame:
-    """One row a measurement: axis, value, milliseconds a step, megabytes, time a network, ratio to base."""
-    rows = []
+def _measured(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
+    """`measure` from a clean start."""
+    if device == "cuda":  # whose memory can be counted anew, and where a process takes seconds to start
+        _prepare()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return measure(sizes, device, tiny)
     context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_prepare) as process:
+        return process.submit(measure, sizes, device, tiny).result()
+
+
+def measured(device: str, tiny: bool, path: Path) -> pd.DataFrame:
+    """One row a measurement: axis, value, milliseconds a step, megabytes, time a network, ratio to base.
+
+    Args:
+        path: of a CSV file that holds the rows so far: whoever measures may run out of time.
+    """
+    rows = []
     for axis, values in ({"seeds": [2]} if tiny else AXES).items():
         for value in values:
             sizes = BASE | ({"time": 5, "batch": 8} if tiny else {}) | {axis: value}
-            with ProcessPoolExecutor(1, context, initializer=_prepare) as process:
-                found = process.submit(measure, sizes, device, tiny).result()
+            found = _measured(sizes, device, tiny)
             rows.append({"axis": axis, "value": value, "seeds": sizes["seeds"]} | found)
+            _write(pd.DataFrame(rows), path)
             print(
                 f"{axis:6} {value:5} {found['milliseconds']:10.2f} ms {found['megabytes']:9.0f} MB",
                 flush=True,
@@ -97,6 +112,10 @@ def measured(device: str, tiny: bool) -> pd.DataFrame:
         reference = base.iloc[0] if len(base) else group.iloc[0]
         table.loc[group.index, "ratio"] = group["per_network"] / reference["per_network"]
     return table
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format="%.4g")
 
 
 def draw(table: pd.DataFrame, path: Path, title: str) -> None:
@@ -132,8 +151,8 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a test of the benchmark itself")
     given = parser.parse_args()
     given.export.mkdir(parents=True, exist_ok=True)
-    table = measured(given.device, given.tiny)
-    table.to_csv(given.export / "scaling.csv", index=False, float_format="%.4g")
+    table = measured(given.device, given.tiny, given.export / "scaling.csv")
+    _write(table, given.export / "scaling.csv")
     name = (
         torch.cuda.get_device_name()
         if given.device == "cuda"

@@ -139,7 +139,7 @@ def test_tf32_gradients_lose_three_digits_and_float32_ones_do_not():
 
     exact = gradient(torch.float64, "highest")
     assert (gradient(torch.float32, "highest") - exact).norm() < 2e-5 * exact.norm()
-    assert (gradient(torch.float32, "high") - exact).norm() < 2e-2 * exact.norm()
+    assert 2e-5 * exact.norm() < (gradient(torch.float32, "high") - exact).norm() < 2e-2 * exact.norm()
 
 
 # Graphs ----------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_members_that_do_not_fit_at_once_are_split_and_agree():
     member = step_bytes(condition.task, condition.model, 32, torch.float64)
     member += draw_bytes(condition.task, 32, torch.float64)
     whole = Batches(*parts, condition.regularizer, free_bytes=100 * member)
-    split = Batches(*parts, condition.regularizer, free_bytes=int(3.5 * member / 0.8))
+    split = Batches(*parts, condition.regularizer, free_bytes=int(3.5 * member / 0.6))
     one, other = whole.epoch(new(condition, 7), lambda: None), split.epoch(new(condition, 7), lambda: None)
     assert (len(whole.step.ensemble), len(split.step.ensemble)) == (7, 3)
     for name, weights in one.parameters.items():

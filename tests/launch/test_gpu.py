@@ -92,6 +92,16 @@ def test_a_stage_out_of_time_is_interrupted_may_store_and_is_left(stages, tmp_pa
     assert not stages.complete
 
 
+def test_what_a_stage_has_started_ends_with_it(stages):
+    # It would hold the stage's output open, and the session would wait for it.
+    child = "import time; print('started', flush=True); time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    started = time.monotonic()
+    assert not stages.run("benchmark a", "", 0.08, "-c", code)
+    assert time.monotonic() - started < 30
+    assert stages.states["benchmark a"]["detail"].endswith("out of time; started")
+
+
 def test_a_stage_that_fails_says_so_and_the_next_one_starts(stages, capsys):
     assert not stages.run("one", "", 1.0, "-c", "raise SystemExit('error: no')")
     assert stages.run("two", "", 1.0, "-c", "print('well')")

@@ -31,7 +31,7 @@ def room_for(members: int, condition: Condition) -> int:
     batch = condition.training.batch
     member = step_bytes(condition.task, condition.model, batch, condition.dtype)
     member += draw_bytes(condition.task, batch, condition.dtype)
-    return int((members + 0.5) * member / 0.8)
+    return int((members + 0.5) * member / 0.6)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def test_one_item_stays_in_this_process():
     assert spread(lambda item, on_wait: os.getpid(), [0], lambda: None) == [os.getpid()]
 
 
+def test_beside_a_cuda_device_everything_stays_in_this_process(monkeypatch):
+    # Autograd would have threads for the device, and fail in a process forked after its first use.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert spread(lambda item, on_wait: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
+
+
 def test_an_error_of_the_work_is_raised_here():
     def work(item, on_wait):
         raise ValueError(f"item {item}")
