@@ -45,6 +45,8 @@ class Analysis:
         ]
         self.further_ood = further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
+        lost = ", ".join(settings.get("metric", {}))
+        require(not lost, "a file of metric", lost, "begun with the line # @package metrics.<name>")
         self.metrics = {
             name: build(node, Metric, f"metrics.{name}") for name, node in settings["metrics"].items()
         }

@@ -49,7 +49,9 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         if planned.arrays:
             submission, numbers = _submit(planned, launcher, list(overrides))
             print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
-            print("watch: python -m launch.status, stop: python -m launch.cancel, with the same arguments")
+            place = "" if runs == Path("runs") else f" runs={runs}"
+            stop = f"python -m launch.cancel submission={submission.path.name}{place}"
+            print(f"watch: python -m launch.status with the same arguments; stop: {stop}")
         else:
             print("nothing to submit")
 

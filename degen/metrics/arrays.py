@@ -28,13 +28,18 @@ def to_tensor(field: str, values: Array, ndim: int) -> Tensor:
     return tensor
 
 
+def require_pairs(field: str, values: Array | Sequence[Array]) -> None:
+    """Raise `BadInputError` for fewer than two networks."""
+    require(len(values) >= 2, f"networks in {field}", len(values), "at least 2, since distances are of pairs")
+
+
 def to_networks(field: str, values: Array | Sequence[Array], ndim: int) -> list[Tensor]:
     """One float64 tensor of `ndim` axes for each network, from a stacked array or a list.
 
     Raises:
         BadInputError: fewer than two networks, or a network with NaN, infinity or a wrong number of axes.
     """
-    require(len(values) >= 2, f"networks in {field}", len(values), "at least 2, since distances are of pairs")
+    require_pairs(field, values)
     return [to_tensor(f"{field} of network {index}", value, ndim) for index, value in enumerate(values)]
 
 

@@ -119,6 +119,17 @@ def test_a_place_that_cannot_be_written_to_is_refused(place):
     assert sentence == "results must be a folder that can be written to, got file/tiny (Not a directory)."
 
 
+def test_a_metric_whose_file_does_not_say_where_it_goes_is_refused(place):
+    folder = place / OWN[1] / "metric"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("_target_: analysis.metrics.SVCCA\nvariance: 0.9\n")
+    arguments = (*OWN, "metric=[svcca,mine]", "results=fresh")
+    sentence = refusal(Launched(arguments, place, module="analysis.__main__"))
+    start = "a file of metric must be begun with the line # @package metrics.<name>, got '_target_, "
+    assert sentence.startswith(start)
+    assert not (place / "fresh").exists()
+
+
 def test_an_experiment_must_be_chosen(place):
     launched = Launched(SMALL, place, module="analysis.__main__")
     assert "experiment" in refusal(launched)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from degen.errors import require, require_integer, require_number
-from degen.metrics.arrays import Array, to_networks
+from degen.metrics.arrays import Array, require_pairs, to_tensor
 from degen.metrics.dsa.dmd import Settings, fit, numerical_rank, spectrum
 from degen.metrics.dsa.embedding import Moments, n_components, project, windows
 from degen.metrics.pairs import spread
@@ -59,13 +59,22 @@ def choose(
         BadInputError: an argument is out of range, or no candidate rank is held by the data.
     """
     require_number("held_out", held_out, above=0.0, maximum=0.9)
-    networks = to_networks("activations", activations, 3)
-    for index, states in enumerate(networks):
+    require_pairs("activations", activations)
+    count = len(activations)
+
+    def network(index: int) -> Tensor:
+        """In float64, which all at once might take more memory than there is."""
+        return to_tensor(f"activations of network {index}", activations[index], 3)
+
+    needed, widths = [], []
+    for index in range(count):
+        states = network(index)
         require(states.shape[0] >= 2, f"trials of network {index}", states.shape[0], "at least 2")
-    needed = max(n_components(states, variance=variance) for states in networks)
-    k = min(needed, *(states.shape[2] for states in networks))
+        needed.append(n_components(states, variance=variance))
+        widths.append(states.shape[2])
+    k = min(max(needed), *widths)
     candidates = _candidates(k, lags, ranks)
-    scores = spread(lambda states: _errors(states, k, candidates, held_out), networks, networks[0].device)
+    scores = spread(lambda i: _errors(network(i), k, candidates, held_out), range(count), states.device)
     rows = [
         _row(lag, rank, [score[lag, rank] for score in scores])
         for lag, rank in candidates
