@@ -17,6 +17,7 @@ import degen
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
+from degen.metrics.pairs import spread
 from degen.networks import Network
 from degen.storage import RunFolder
 from degen.streams import Stream
@@ -74,7 +75,8 @@ class OODCondition:
         return dataclasses.replace(trials, inputs=trials.inputs + scale * noise)
 
 
-_TRIALS_PER_BLOCK = 512
+# More leave the cache.
+_TRIALS_PER_BLOCK = 256
 
 FurtherOOD = Mapping[str, OODCondition]
 """Names, as they stand in tables, to conditions."""
@@ -119,16 +121,21 @@ def gather(
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further.items()}]
     rows, histories, computed = [], [], 0
     for folder, finished in zip(folders, seeds, strict=True):
-        tests = functools.cache(functools.partial(_trials, folder.condition, ood, further))
-        run = degen.load(folder.path) if finished else None
-        for network in [network for network in run.networks if network.seed in finished] if run else []:
-            made_from = fingerprint(folder.condition.signature, network.digest, settings)
-            row = known_row(known, made_from)
-            if row is None:
-                row = _row(folder.condition, network, tests()) | {"made_from": made_from}
-                computed += 1
-            rows.append(row | {"factor": experiment.value(folder.condition)})
-            histories.append(_history(folder.condition, network))
+        if not finished:
+            continue
+        condition = folder.condition
+        networks = [network for network in degen.load(folder.path).networks if network.seed in finished]
+        marks = [fingerprint(condition.signature, network.digest, settings) for network in networks]
+        found = [known_row(known, mark) for mark in marks]
+        missing = [i for i, row in enumerate(found) if row is None]
+        if missing:
+            measured = functools.partial(_row, condition, tests=_trials(condition, ood, further))
+            new = spread(measured, [networks[i] for i in missing], torch.device("cpu"))
+            for i, row in zip(missing, new, strict=True):
+                found[i] = row | {"made_from": marks[i]}
+            computed += len(missing)
+        rows += [row | {"factor": experiment.value(condition)} for row in found if row is not None]
+        histories += [_history(condition, network) for network in networks]
     table = pd.DataFrame(rows)
     made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
     if any(read_table(path, made_from) is None for path in (results.history, results.networks)):
