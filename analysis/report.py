@@ -67,7 +67,7 @@ def page(
         f"<p>After arXiv 2410.03972. Made by <code>python -m analysis.paper</code>.</p>{note}",
         "<h2>Table 1, recomputed</h2>",
         _headline(verdict),
-        f"<p>{html.escape(READING)}</p>",
+        f"<p>All tasks together. {html.escape(READING)}</p>",
         _details("Every task, measure and normalization", _verdict_table(verdict)),
         "<h2>Networks</h2>",
         _counts(data),

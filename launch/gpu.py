@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -141,6 +142,8 @@ def main() -> None:
         environment["PYTHONPATH"] = os.pathsep.join([str(site), environment.get("PYTHONPATH", "")]).strip(":")
     machine = check_machine(export, environment)
     stages = Stages(export, given.minutes, environment)
+    # Whoever lends the machine may end the session: as Ctrl-C does, with its stage and with a summary.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _measure(stages, export, on_cuda=machine["card"] is not None)
         for name in experiments:

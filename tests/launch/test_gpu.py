@@ -66,6 +66,26 @@ def test_a_session_trains_and_analyses_though_its_tests_fail_and_goes_on_where_i
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_session_that_is_ended_ends_its_stage_and_says_what_is_left(tmp_path):
+    command = [sys.executable, "-m", "launch.gpu", "--export", str(tmp_path / "export")]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    assert any(line.startswith("== tests") for line in process.stdout)
+    until = time.monotonic() + 10
+    while not (tmp_path / "export" / "tests.log").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    running = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.terminate()
+    process.communicate(timeout=60)
+    assert running
+    assert not [child for child in running if Path(f"/proc/{child}").exists()]
+    assert "left    tests" in (tmp_path / "export" / "summary.txt").read_text()
+
+
 @pytest.fixture
 def stages(tmp_path):
     return Stages(tmp_path, 1.0, dict(os.environ))
