@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -30,8 +31,9 @@ def convergence(table: pd.DataFrame, conditions: list[Condition], n_seeds: int, 
     """One row a condition.
 
     Columns: task, variant, parameterization, networks by status and missing, threshold, epochs to it, loss
-    of the last epoch and OOD loss (median and worst of the finished networks), epochs allowed, and seconds
-    of one network (time of all training sessions over the number of networks).
+    of the last epoch and OOD loss (median and worst of the finished networks: one that never got there, or
+    diverged, is worse than any number), epochs allowed, and seconds of one network (time of all training
+    sessions over the number of networks in the run folder).
 
     Args:
         table: as `analysis.gather.gather` returns it.
@@ -51,19 +53,21 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
     row["epochs allowed"] = condition.training.max_epochs
     if len(networks):
         row |= {
-            "epochs to threshold": _median_and_worst(networks["epochs_to_threshold"]),
-            "final loss": _median_and_worst(networks["final_loss"]),
-            "OOD loss": _median_and_worst(networks["ood_loss"]),
+            "epochs to threshold": _median_and_worst(networks["epochs_to_threshold"], "never"),
+            "final loss": _median_and_worst(networks["final_loss"], "diverged"),
+            "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
         }
-        sessions = degen.load(RunFolder.of(runs, condition).path).sessions
-        row["seconds a network"] = round(sum(s["seconds"] for s in sessions) / len(networks))
+        folder = RunFolder.of(runs, condition)
+        seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
+        row["seconds a network"] = round(seconds / len(folder.finished()))
     return row
 
 
-def _median_and_worst(values: pd.Series) -> str:
-    """Where a network never got there, the worst is `never`."""
-    worst = "never" if values.isna().any() else f"{values.max():.3g}"
-    return f"{values.median():.3g} ({worst})"
+def _median_and_worst(values: pd.Series, without: str) -> str:
+    """Both in words; `without` stands for a network without a value, which is worse than any."""
+    whole = values.fillna(np.inf)
+    words = [f"{value:.3g}" if np.isfinite(value) else without for value in (whole.median(), whole.max())]
+    return f"{words[0]} ({words[1]})"
 
 
 def job(config: DictConfig) -> None:

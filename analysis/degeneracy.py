@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ def degeneracy(
 ) -> pd.DataFrame:
     """The degeneracy table, as parquet and CSV; conditions with a pair of converged networks are in it.
 
-    Columns: task, condition, label, factor, level, measure, value, low, high, networks (converged, behind
-    the value), networks_for_10_percent (for an interval that narrow), converged, unconverged, diverged,
-    missing. Measures:
+    Columns: task, condition, label, factor, level, measure, value, low, high (empty for two networks),
+    coverage (of that interval), networks (converged, behind the value), networks_for_10_percent (for an
+    interval that narrow), converged, unconverged, diverged, missing. Measures:
 
     - each pairwise metric: the mean over pairs of converged networks; <metric>_null, where there is one: the
       mean distance of a network from itself on other trials, which a distance must exceed to mean anything;
@@ -52,6 +53,7 @@ def degeneracy(
         }
         for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
             measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
+            measured["coverage"] = bootstrap.level
             needed = bootstrap.networks_for(value, low, high, counts["converged"])
             extent = {"networks": counts["converged"], "networks_for_10_percent": needed}
             rows.append(known | measured | extent | counts)
@@ -104,4 +106,4 @@ def as_text(table: pd.DataFrame, level: float) -> str:
 
 
 def _cell(value: float, low: float, high: float) -> str:
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    return f"{value:.3g} " + ("[two networks]" if math.isnan(low) else f"[{low:.3g}, {high:.3g}]")

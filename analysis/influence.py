@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from analysis.measures import FEWEST, Measure, Source
-from analysis.statistics import Bootstrap
+from analysis.measures import Make, Source
+from analysis.statistics import FEWEST, Bootstrap
 from analysis.trends import Axis, Trend, trend
 
 
-def axes_without(sources: Sequence[Source], make: Measure, bootstrap: Bootstrap) -> dict[str, Axis | None]:
+def axes_without(sources: Sequence[Source], make: Make, bootstrap: Bootstrap) -> dict[str, Axis | None]:
     """The axis of one task without each of its networks in turn, by network: task, condition and seed.
 
     It is what the axis would be had that network not converged. A condition of three networks goes with any

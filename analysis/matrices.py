@@ -8,7 +8,7 @@ from itertools import groupby
 import torch
 
 from analysis.metrics import Metric
-from analysis.results import Results, fingerprint, is_made_from, write_arrays, write_table
+from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays, write_table
 from degen.condition import Condition
 from degen.files import read_metadata, read_tensors
 from launch.conditions import Experiment
@@ -62,13 +62,16 @@ def _compute(
         for i, condition in enumerate(conditions)
         if only in (None, condition.signature) and not is_made_from(targets[i], made_from)
     ]
-    if not which:
+    # One file for all conditions of a task: that of other conditions may lie there beside these matrices.
+    choice = results.choice(name, conditions[0].task_name)
+    is_other_choice = choice.exists() and read_table(choice, made_from) is None
+    if not which and not is_other_choice:
         return False
     stored = [read_tensors(source) for source in sources]
     found = metric.distances([arrays for arrays, _ in stored], which)
     if found.curve is not None:
-        targets[0].parent.mkdir(parents=True, exist_ok=True)
-        write_table(results.choice(name, conditions[0].task_name), found.curve, made_from)
+        choice.parent.mkdir(parents=True, exist_ok=True)
+        write_table(choice, found.curve, made_from)
     for index, i in enumerate(which):
         arrays = {"distances": torch.from_numpy(found.matrices[index])}
         if found.null is not None:

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 
 from analysis.results import Results
 from analysis.statistics import Bootstrap
-from analysis.trends import Array, Axis, deviation_axis, distance_axis, mean_axis
+from analysis.trends import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors
 
 LEVELS = ("dynamics", "weights", "behaviour")
 """Those of Table 1, in the order of its columns."""
-
-FEWEST = 3
-"""Networks of a condition that a trend takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,16 +63,28 @@ class Source:
         return (self.networks["seed"] != self.left_out).to_numpy(bool)
 
 
-Measure = Callable[[Sequence[Source], Bootstrap], Axis]
+Make = Callable[[Sequence[Source], Bootstrap], Axis]
+"""From a task's conditions, lowest first, to the axis of a measure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A degeneracy along a factor.
+
+    Attributes:
+        axis: finds it.
+        metrics: whose matrices it takes.
+    """
+
+    axis: Make
+    metrics: tuple[str, ...] = ()
 
 
 def _drawn(sources: Sequence[Source], bootstrap: Bootstrap) -> tuple[list[list[int]], Bootstrap, str]:
     return [source.seeds for source in sources], bootstrap, sources[0].condition.task_name
 
 
-def _distances(
-    metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix
-) -> Measure:
+def _distances(metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix) -> Make:
     def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
         matrices = [scale(source, source.matrix(metric)) for source in sources]
         return distance_axis(matrices, *_drawn(sources, bootstrap))
@@ -92,10 +101,10 @@ def _relative(source: Source, matrix: Array) -> Array:
     return matrix / np.sqrt(squares[:, None] + squares[None, :])
 
 
-def _over_initial(source: Source, matrix: Array) -> Array:
+def _over_initial(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
     """Times the distance of initial weights: 1 is what training left as far apart as it was."""
-    initial = source.matrix("pif_initial")
-    return matrix / (initial.sum() / (len(initial) * (len(initial) - 1)))
+    trained, initial = (_distances(metric)(sources, bootstrap) for metric in ("pif", "pif_initial"))
+    return ratio_axis(trained, initial)
 
 
 def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
@@ -103,11 +112,10 @@ def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
 
 
 def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    losses = [source.column("ood_loss") for source in sources]
-    return deviation_axis([values / values.mean() for values in losses], *_drawn(sources, bootstrap))
+    return ratio_axis(_sigma(sources, bootstrap), _mean("ood_loss")(sources, bootstrap))
 
 
-def _mean(column: str) -> Measure:
+def _mean(column: str) -> Make:
     def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
         return mean_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
@@ -115,15 +123,19 @@ def _mean(column: str) -> Measure:
 
 
 MEASURES: dict[str, dict[str, Measure]] = {
-    "dynamics": {"DSA": _distances("dsa")},
+    "dynamics": {"DSA": Measure(_distances("dsa"), ("dsa",))},
     "weights": {
-        "PIF": _distances("pif"),
-        "PIF / n^2": _distances("pif", _per_parameter),
-        "PIF / norms": _distances("pif", _relative),
-        "PIF / initial PIF": _distances("pif", _over_initial),
+        "PIF": Measure(_distances("pif"), ("pif",)),
+        "PIF / n^2": Measure(_distances("pif", _per_parameter), ("pif",)),
+        "PIF / norms": Measure(_distances("pif", _relative), ("pif",)),
+        "PIF / initial PIF": Measure(_over_initial, ("pif", "pif_initial")),
     },
-    "behaviour": {"sigma OOD": _sigma, "sigma / mean OOD": _coefficient, "mean OOD": _mean("ood_loss")},
-    "representation": {"1 - SVCCA": _distances("svcca")},
+    "behaviour": {
+        "sigma OOD": Measure(_sigma),
+        "sigma / mean OOD": Measure(_coefficient),
+        "mean OOD": Measure(_mean("ood_loss")),
+    },
+    "representation": {"1 - SVCCA": Measure(_distances("svcca"), ("svcca",))},
 }
 """For each level the paper's measure first, then other normalizations of it."""
 

@@ -27,7 +27,8 @@ def curves(
 ) -> pd.DataFrame:
     """The error of every task, history length and initialization.
 
-    Columns: task, variant, history, seed, error (mean squared, held out), demand (h* of the task).
+    Columns: task, variant, condition (its signature), history, seed, error (mean squared, held out), demand
+    (h* of the task).
 
     Raises:
         BadInputError: the longest history leaves no step of a trial to predict.
@@ -46,9 +47,10 @@ def curves(
             predictor=predictor,
         )
         known = {"task": condition.task_name, "variant": condition.task.variant}
+        known["condition"] = condition.signature
         tables.append(found.curve.assign(**known, demand=found.history))
         print(f"{condition.task_name} {condition.task.variant}: h* = {found.history}", flush=True)
-    columns = ["task", "variant", "history", "seed", "error", "demand"]
+    columns = ["task", "variant", "condition", "history", "seed", "error", "demand"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 

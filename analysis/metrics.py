@@ -141,21 +141,20 @@ class DSA(Metric):
 class PIF(Metric):
     """Permutation-invariant Frobenius distance of recurrent matrices, or the same without alignment.
 
+    Other normalizations divide it by what alignment does not change (`analysis.measures`).
+
     Args:
         weights: recurrent (trained) or initial_recurrent.
-        normalization: frobenius, parameters or relative.
         aligned: minimize over permutations of units.
         seed: of the random starts.
     """
 
     weights: str
-    normalization: str
     aligned: bool
     seed: int
 
     def __post_init__(self) -> None:
         require_choice("metrics.pif.weights", self.weights, ("recurrent", "initial_recurrent"))
-        require_choice("metrics.pif.normalization", self.normalization, pif.NORMALIZATIONS)
         require(isinstance(self.aligned, bool), "metrics.pif.aligned", self.aligned, "true or false")
         require_integer("metrics.pif.seed", self.seed, 0)
 
@@ -166,15 +165,8 @@ class PIF(Metric):
     def distances(self, states: States, which: Sequence[int]) -> Distances:
         groups = [states[i][self.weights] for i in which]
         if self.aligned:
-            matrices = [
-                pif.distance_matrix(group, seed=self.seed, normalization=self.normalization)
-                for group in groups
-            ]
-        else:
-            matrices = [
-                pif.unaligned_distance_matrix(group, normalization=self.normalization) for group in groups
-            ]
-        return Distances(matrices)
+            return Distances([pif.distance_matrix(group, seed=self.seed) for group in groups])
+        return Distances([pif.unaligned_distance_matrix(group) for group in groups])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ MEANT_TO_MOVE = {
 def pilot(data: dict[str, Data]) -> pd.DataFrame:
     """One row a condition of the experiments that have been analysed.
 
-    Columns: experiment, task, factor, networks by status and missing, epochs (median to the threshold) and
+    Columns: experiment, task, factor, networks by status and missing, epochs_to_threshold (median) and
     the means over converged networks of what the factor is meant to move.
     """
     tables = [_of(name, one) for name, one in data.items() if one.is_there]
@@ -30,9 +30,9 @@ def _of(name: str, one: Data) -> pd.DataFrame:
     columns = MEANT_TO_MOVE.get(name, ())
     good = one.networks.groupby("condition")
     table = one.counts.assign(experiment=name)
-    table["epochs"] = table["condition"].map(good["epochs_to_threshold"].median())
+    table["epochs_to_threshold"] = table["condition"].map(good["epochs_to_threshold"].median())
     for column in columns:
         if column in one.networks:
             table[column] = table["condition"].map(good[column].mean())
     kept = [column for column in columns if column in table]
-    return table[["experiment", "task", "label", "factor", *STATUSES, "epochs", *kept]]
+    return table[["experiment", "task", "label", "factor", *STATUSES, "epochs_to_threshold", *kept]]

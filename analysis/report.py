@@ -16,7 +16,7 @@ from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
 from analysis.measures import LEVELS
 from analysis.pilot import pilot
-from analysis.table import READING
+from analysis.table import READING, p_of
 from analysis.verdict import WORDS
 from degen.storage import RunFolder
 from launch.conditions import distinct
@@ -93,7 +93,7 @@ def page(
     )
 
 
-_SCALE = "Networks, trials, batches and ensembles are smaller than the paper's; see Settings."
+_SCALE = "Networks, trials, batches or ensembles are not the paper's; see Settings."
 
 
 def _headline(verdict: pd.DataFrame) -> str:
@@ -118,7 +118,7 @@ def _cell(row: dict[Any, Any]) -> str:
     number = f" (any of {row['deciding']})" if row["deciding"] > 1 else ""
     hangs = f"<br>hangs on one network{number}: without {row['decided_by']}" if row["decided_by"] else ""
     return (
-        f'<td class="{row["agreement"]}"><b>{row["direction"]}</b> {interval}<br><small>p = {row["p"]:.2g}; '
+        f'<td class="{row["agreement"]}"><b>{row["direction"]}</b> {interval}<br><small>p = {p_of(row)}; '
         f"paper {row['paper']}: {WORDS[row['agreement']]}; {row['networks']} networks, "
         f"{row['left_out']} left out{missing}{hangs}</small></td>"
     )
@@ -149,7 +149,8 @@ def _counts(data: dict[str, Data]) -> str:
     table = pd.concat(tables, ignore_index=True)
     statuses = ["converged", "unconverged", "diverged", "missing"]
     total = table.groupby("experiment", sort=False)[statuses].sum().reset_index()
-    unique = table.drop_duplicates("condition")[statuses].sum()
+    # A condition of two experiments may be gathered in one only.
+    unique = table.sort_values("missing").drop_duplicates("condition")[statuses].sum()
     words = ", ".join(f"{unique[status]} {status}" for status in statuses)
     columns = ["experiment", "task", "label", "factor", *statuses]
     return (
@@ -212,6 +213,10 @@ def _costs(data: dict[str, Data], runs: Path) -> str:
 
 def _settings(data: dict[str, Data], settings: dict[str, Any]) -> str:
     parts = [_details("This report", f"<pre>{html.escape(yaml.safe_dump(settings, sort_keys=False))}</pre>")]
+    for name, one in data.items():
+        if one.results.settings.exists():
+            text = html.escape(one.results.settings.read_text())
+            parts.append(_details(f"Analysis of {name}", f"<pre>{text}</pre>"))
     for condition in distinct([one.experiment for one in data.values()]):
         text = html.escape(yaml.safe_dump(condition.config, sort_keys=False))
         parts.append(_details(html.escape(f"{condition.task_name}: {condition.name}"), f"<pre>{text}</pre>"))

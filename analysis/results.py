@@ -7,6 +7,7 @@ results/<experiment>/
     activations/<signature>.safetensors  hidden states on the probe (activations)
     matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
     degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
+    settings.yaml                        what these were made with (degeneracy)
     trajectories.parquet                 trials and slow points of single networks (trajectories)
     line_attractors.parquet, line_attractors.csv   one row a network and period of a trial (line_attractors)
     figures/*.pdf, *.png
@@ -63,6 +64,10 @@ class Results:
     @property
     def degeneracy(self) -> Path:
         return self.path / "degeneracy.parquet"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.yaml"
 
     @property
     def trajectories(self) -> Path:

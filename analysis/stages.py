@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from analysis import figures
 from analysis.activations import activations, with_pairs
@@ -21,8 +22,12 @@ from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
 from degen.errors import require
+from degen.files import write_atomically
 from degen.storage import RunFolder
 from launch.conditions import Experiment
+
+REPORTED = ("overrides", "probe", "ood", "further_ood", "feature_learning", "metrics", "bootstrap")
+"""Settings on which numbers depend: kept beside them."""
 
 
 class Analysis:
@@ -38,6 +43,7 @@ class Analysis:
 
     def __init__(self, experiment: Experiment, settings: dict[str, Any]):
         self.experiment = experiment
+        self.settings = settings
         self.probe: Trialset = build(settings["probe"], Trialset, "probe")[1]
         self.ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
         self.kernel_probe: KernelProbe = build(settings["feature_learning"], KernelProbe, "feature_learning")[
@@ -83,6 +89,9 @@ class Analysis:
         kept, table = self.prepare()
         matrices(kept, self.results, self.metrics)
         found = degeneracy(self.experiment, self.results, table, list(self.metrics), self.bootstrap)
+        used = yaml.safe_dump({name: self.settings[name] for name in REPORTED}, sort_keys=False)
+        if not self.results.settings.exists() or self.results.settings.read_text() != used:
+            write_atomically(self.results.settings, used.encode())
         print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
             trajectories(kept, self.runs, self.results, table, self.probe)

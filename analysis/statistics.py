@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,13 @@ from degen.errors import require_integer, require_number
 
 Array = NDArray[np.float64]
 
+FEWEST = 3
+"""Networks that an interval takes: of two, samples hold one pair or none."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """Percentile intervals from networks drawn with replacement.
+    """Percentile intervals from networks drawn with replacement; NaN of fewer than `FEWEST`.
 
     Args:
         n_samples: bootstrap samples.
@@ -39,23 +42,31 @@ class Bootstrap:
         A network drawn twice makes no pair with itself: its distance of 0 would pull the mean down.
         """
         n = len(distances)
-        draws = mean_distance_draws(distances, self.counts(n))
-        return (float(distances.sum() / (n * (n - 1))), *self.interval(draws))
+        return self._with_interval(float(distances.sum() / (n * (n - 1))), mean_distance_draws, distances)
 
     def mean(self, values: Array) -> tuple[float, float, float]:
         """Mean of one value a network, and its interval."""
-        return (float(values.mean()), *self.interval(mean_draws(values, self.counts(len(values)))))
+        return self._with_interval(float(values.mean()), mean_draws, values)
 
     def deviation(self, values: Array) -> tuple[float, float, float]:
         """Population standard deviation of one value a network (section 2.3.1), and its interval."""
-        return (float(values.std()), *self.interval(deviation_draws(values, self.counts(len(values)))))
+        return self._with_interval(float(values.std()), deviation_draws, values)
+
+    def _with_interval(
+        self, value: float, draws: Callable[[Array, Array], Array], data: Array
+    ) -> tuple[float, float, float]:
+        n = len(data)
+        return (value, *(self.interval(draws(data, self.counts(n))) if n >= FEWEST else (math.nan, math.nan)))
 
     def networks_for(self, value: float, low: float, high: float, networks: int) -> float:
-        """Networks that an interval of plus or minus 10 % of the value takes; NaN for a value of 0.
+        """Networks that an interval of plus or minus 10 % of the value takes.
 
-        Half an interval narrows as one over the square root of the number of networks.
+        NaN for a value of 0 or without an interval. Half an interval narrows as one over the square root of
+        the number of networks.
         """
-        return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2) if value else math.nan
+        if not value or math.isnan(low):
+            return math.nan
+        return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2)
 
     def counts(self, n: int, task: str = "") -> Array:
         """How often each of n networks is drawn, (samples, n); samples of two tasks are independent."""

@@ -14,10 +14,11 @@ READING = (
     "The arrow is the direction along the factor, `-` where none is shown; the number is the relative "
     "change of degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p "
     "is that of a permutation test of each seed's networks between conditions. Agrees and disagrees need "
-    "a p below the level of significance and an interval without zero; anything else is undecided, which "
-    "is not evidence of no effect. No correction for the number of tests is made. A verdict hangs on one "
-    "network where it changes when that network alone is left out; the one that moves the effect farthest "
-    "is named."
+    "a p below the level of significance and an interval without zero, both of one direction; anything "
+    "else is undecided, which is not evidence of no effect. Tasks count alike in the effect, and by how "
+    "certain they are in p: an arrow behind p says that it speaks for the other direction. No correction "
+    "for the number of tests is made. A verdict hangs on one network where it changes when that network "
+    "alone is left out; the one that moves the effect farthest is named."
 )
 
 
@@ -57,7 +58,7 @@ def _count(deciding: int) -> str:
 
 def _grid(rows: pd.DataFrame, by: list[str]) -> str:
     """A line for each value of `by`, a column for each level."""
-    heads = [*by, *LEVELS, "networks (left out)"]
+    heads = [*by, *LEVELS, "conditions", "networks (left out)"]
     lines: list[list[object]] = [[*heads], ["---"] * len(heads)]
     for names, group in rows.groupby(by, sort=False):
         cells = {row["level"]: _cell(row) for row in group.to_dict("records")}
@@ -67,6 +68,7 @@ def _grid(rows: pd.DataFrame, by: list[str]) -> str:
             [
                 *names,
                 *(cells.get(level, "not measured") for level in LEVELS),
+                first["conditions"],
                 f"{first['networks']} ({first['left_out']}{missing})",
             ]
         )
@@ -76,4 +78,10 @@ def _grid(rows: pd.DataFrame, by: list[str]) -> str:
 def _cell(row: dict[Any, Any]) -> str:
     interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
     word = WORDS[row["agreement"]]
-    return f"{row['direction']} {interval}, p {row['p']:.2g}; paper {row['paper']}: **{word}**"
+    return f"{row['direction']} {interval}, p {p_of(row)}; paper {row['paper']}: **{word}**"
+
+
+def p_of(row: dict[Any, Any]) -> str:
+    """p of a verdict, with an arrow where it speaks for the other direction than the effect's."""
+    is_opposed = row["slope"] * row["effect"] < 0
+    return f"{row['p']:.2g}" + (" (\u2191)" if row["slope"] > 0 else " (\u2193)") * is_opposed

@@ -33,7 +33,7 @@ def trajectories(
 
     Columns: condition, seed, kind (trial, fixed or slow), trial and step (-1 for points), x, y (principal
     components of the states on the probe), value (mean target of a trial while it is not zero; the largest
-    modulus of the eigenvalues at a point), speed (q of points).
+    modulus of the eigenvalues at a point), q (speed of points).
     """
     chosen = [(c, converged(table, c)[0]) for c in experiment.conditions if converged(table, c)]
     digests = [table.set_index(["condition", "seed"])["made_from"][c.signature, seed] for c, seed in chosen]
@@ -89,7 +89,7 @@ def _table(condition: Condition, network: Network, probe: Trialset) -> pd.DataFr
                     "x": points[:, 0],
                     "y": points[:, 1],
                     "value": found.eigenvalues.abs()[:, 0],
-                    "speed": found.speed,
+                    "q": found.speed,
                 }
             )
         )

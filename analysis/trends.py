@@ -60,7 +60,7 @@ class Trend:
         low, high: its interval, by bootstrap over seeds in each task (`Bootstrap.counts_by_seed`).
         spearman: rank correlation of factor and degeneracy over the conditions.
         networks: in all conditions together.
-        test: the permutation test of no trend, which returns p.
+        test: the permutation test of no trend, which returns p and the slope in standard errors.
     """
 
     effect: float
@@ -68,12 +68,26 @@ class Trend:
     high: float
     spearman: float
     networks: int
-    test: Callable[[], float] = dataclasses.field(repr=False, compare=False)
+    test: Callable[[], tuple[float, float]] = dataclasses.field(repr=False, compare=False)
 
     @cached_property
-    def p(self) -> float:
-        """Two-sided, of the permutation test; computed when first asked for: it takes most of the time."""
+    def _tested(self) -> tuple[float, float]:
+        """Computed when first asked for: it takes most of the time."""
         return self.test()
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of the permutation test."""
+        return self._tested[0]
+
+    @property
+    def slope(self) -> float:
+        """What is tested: the slope over its standard error, summed over tasks.
+
+        It weighs tasks by how certain they are, the effect weighs them alike: where they go apart, its sign
+        may be the other one, and p then speaks against the effect's direction.
+        """
+        return self._tested[1]
 
     @property
     def excludes_zero(self) -> bool:
@@ -81,8 +95,11 @@ class Trend:
         return self.low > 0 or self.high < 0
 
     def direction(self, significance: float) -> str:
-        """An arrow where the interval excludes zero and p is below the significance, else `-`."""
-        shown = self.excludes_zero and self.p < significance
+        """An arrow where the interval excludes zero, p is below the significance and both go one way.
+
+        Else `-`.
+        """
+        shown = self.excludes_zero and self.p < significance and self.slope * self.effect > 0
         return ("\u2191" if self.effect > 0 else "\u2193") if shown else "-"
 
     @property
@@ -134,6 +151,29 @@ def mean_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task:
     return _axis([values.mean() for values in groups], draws, groups, seeds)
 
 
+def ratio_axis(above: Axis, below: Axis) -> Axis:
+    """The axis of one degeneracy over another, of the same networks and samples.
+
+    Both are drawn, and left out, together: the one below is no constant.
+    """
+    pseudo_values = [
+        _jackknifed_ratio(a, one, b, other)
+        for a, one, b, other in zip(
+            above.values, above.pseudo_values, below.values, below.pseudo_values, strict=True
+        )
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = above.draws / below.draws
+    return Axis(above.values / below.values, draws, pseudo_values, above.seeds)
+
+
+def _jackknifed_ratio(above: float, of_above: Array, below: float, of_below: Array) -> Array:
+    """Pseudo-values of above / below from those of both, which tell each without any one network."""
+    n = len(of_above)
+    without = (n * above - of_above) / (n * below - of_below)
+    return n * above / below - (n - 1) * without
+
+
 def _axis(
     values: Sequence[float], draws: Iterable[Array], pseudo_values: Iterable[Array], seeds: Seeds
 ) -> Axis:
@@ -164,7 +204,7 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
     )
 
 
-def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> float:
+def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> tuple[float, float]:
     generator = np.random.default_rng(seed)
     observed, permuted = 0.0, np.zeros(n_permutations)
     for axis in axes:
@@ -175,7 +215,7 @@ def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> f
         observed += float(_studentized(values, conditions, seeds)[0])
         permuted += _studentized(rows, conditions, seeds)
     extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
-    return float((1 + extreme) / (1 + n_permutations))
+    return float((1 + extreme) / (1 + n_permutations)), observed
 
 
 def _positions(conditions: int) -> Array:

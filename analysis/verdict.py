@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.influence import axes_without, deciding
-from analysis.measures import FEWEST, LEVELS, MEASURES, Source, paper_measure
+from analysis.measures import LEVELS, MEASURES, Source, paper_measure
 from analysis.results import Results, read_table
-from analysis.statistics import Bootstrap
+from analysis.statistics import FEWEST, Bootstrap
 from analysis.trends import Axis, Trend, trend
 from degen.errors import require_integer, require_number
 from launch.conditions import Experiment
@@ -55,16 +55,17 @@ def verdict(
     """One row for a factor, experiment, task (or `pooled`), level and measure.
 
     Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
-    high (relative change over the axis, 1 for twice), p, spearman, left_out (networks that did not converge,
-    of all conditions of the axis), missing (not trained yet), direction (an arrow, or `-` where p or the
-    interval shows none), paper (its arrow), agreement (yes, no or undecided), deciding (networks that each by
-    itself decide direction and agreement: both change when it alone is left out) and decided_by (the one of
-    them that moves the effect farthest: task, condition and seed, then agreement, effect and interval without
-    it, and p if the interval is without zero; empty where there is none). The last two are of the paper's
-    measures in `LEVELS`, and empty elsewhere; conditions of three networks: see `influence.axes_without`.
+    high (relative change over the axis, 1 for twice), p, slope (what p is of: `Trend.slope`), spearman,
+    left_out (networks that did not converge, of all conditions of the axis), missing (not trained yet),
+    direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow), agreement (yes, no or
+    undecided), deciding (networks that each by itself decide direction and agreement: both change when it
+    alone is left out) and decided_by (the one of them that moves the effect farthest: task, condition and
+    seed, then agreement, effect and interval without it, and p if the interval is without zero; empty where
+    there is none). The last two are of the paper's measures in `LEVELS`, and empty elsewhere; conditions of
+    three networks: see `influence.axes_without`.
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
-    such conditions out of the table.
+    such conditions out of the table, and measures of metrics that the last analysis did not compute, too.
 
     Args:
         folder: the results folder of an experiment.
@@ -93,13 +94,18 @@ def _rows(
     permutations: Permutations,
     factor: str,
 ) -> list[dict[str, object]]:
-    table = read_table(results.networks)
-    if table is None:
+    table, degeneracies = read_table(results.networks), read_table(results.degeneracy)
+    if table is None or degeneracies is None:
         return []
     groups = axes_of(experiment, results, table)
+    # Matrices of other metrics may lie there, from an earlier analysis on another probe.
+    measured = set(degeneracies["measure"])
     rows = []
     for level, measures in MEASURES.items():
-        for measure, make in measures.items():
+        for measure, definition in measures.items():
+            if not measured.issuperset(definition.metrics):
+                continue
+            make = definition.axis
             axes = {task: make(sources, bootstrap) for task, sources in groups.items()}
             is_paper_measure = measure == paper_measure(experiment.name, level)
             # Of Table 1 only: it takes most of the time.
@@ -126,6 +132,7 @@ def _rows(
                         "low": np.expm1(found.low),
                         "high": np.expm1(found.high),
                         "p": found.p,
+                        "slope": found.slope,
                         "spearman": found.spearman,
                     }
                     | _left_out(experiment, table, list(pool))

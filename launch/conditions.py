@@ -23,7 +23,7 @@ class Experiment:
         shared: conditions that stand at the start of the axis and are another experiment's own.
         swept: its own conditions, in the order of the file.
         seeds: of each condition.
-        scale: the name of the scale (`conf/scale/`).
+        scale: the name of the scale (`conf/scale/`), and the overrides that change it.
         trajectories: whether single networks' trajectories are to be drawn.
     """
 
@@ -72,6 +72,8 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     settings = base["experiment"]
     require("of" not in settings, "experiment", name, "a single one, not a list of them")
     factor = settings["factor"]
+    others = [text for text in overrides if not text.startswith(("scale=", "hydra."))]
+    own = [", ".join(others)] if others else []
 
     def expanded(grids: list[list[str]]) -> list[Condition]:
         # The user's own overrides come last: they win.
@@ -86,7 +88,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
         shared=expanded(settings.get("shared", [])),
         swept=expanded(settings["grids"]),
         seeds=parse_seeds(base["seeds"]),
-        scale=base["scale"]["name"],
+        scale=" with ".join([base["scale"]["name"], *own]),
         trajectories=settings.get("trajectories", False),
     )
     signatures = [condition.signature for condition in chosen.conditions]

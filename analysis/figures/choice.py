@@ -25,7 +25,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     # Ranks that stand in the curve of one lag only are full ranks, k times the lag: one line for all.
     for column, (task, curve) in enumerate(curves.items()):
         lags = curve.groupby("rank")["lag"].nunique()
-        alone = curve["rank"].map(lags) == 1
+        alone = (curve["rank"].map(lags) == 1) & (curve["lag"].nunique() > 1)
         chosen = curve[curve["chosen"]].iloc[0]
         for row, (quantity, words) in enumerate(_PANELS):
             axis = axes[row, column]

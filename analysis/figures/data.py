@@ -110,8 +110,8 @@ def task_words(task: str) -> str:
     return TASKS.get(task, task.replace("_", " "))
 
 
-def note(*data: Data, tasks: list[str] | None = None) -> str:
-    """What stands under a figure: the networks behind it, those left out and why, and the scale."""
+def note(*data: Data, tasks: list[str] | None = None, has_bands: bool = False) -> str:
+    """What stands under a figure: the networks behind it, those left out and why, bands, and the scale."""
     counts = pd.concat([one.counts for one in data])
     counts = counts[counts["task"].isin(tasks)] if tasks is not None else counts
     counts = counts.drop_duplicates("condition")
@@ -123,5 +123,9 @@ def note(*data: Data, tasks: list[str] | None = None) -> str:
     words.append("left out: " + (", ".join(left_out) or "none"))
     if len(drawn) < len(counts):
         words.append(f"{len(counts) - len(drawn)} of {len(counts)} conditions have no two converged networks")
-    scale = data[0].experiment.scale
-    return "; ".join(words) + (f". {scale} scale".upper() if scale != "full" else "")
+    coverages = sorted({value for one in data for value in one.degeneracy["coverage"]}) if has_bands else []
+    if coverages:
+        words.append(f"bands: {' and '.join(f'{value:.0%}' for value in coverages)} bootstrap intervals")
+    name, _, rest = data[0].experiment.scale.partition(" ")
+    scale = "" if data[0].experiment.scale == "full" else f". {name.upper()} SCALE {rest}".rstrip()
+    return "; ".join(words) + scale

@@ -52,11 +52,15 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     for axis, (level, measure) in zip(axes.flat, measures, strict=False):
         for task, group in table[table["measure"] == measure].groupby("task"):
             group = group.sort_values("factor")
-            (line,) = axis.plot(group["factor"], group["value"], marker="o", markersize=3, label=task)
-            axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
+            # Conditions that differ in more than the factor are no line.
+            style = "" if group["factor"].duplicated().any() else "-"
+            (line,) = axis.plot(group["factor"], group["value"], style, marker="o", markersize=3, label=task)
+            if style:
+                axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
             null = table[(table["measure"] == f"{measure}_null") & (table["task"] == task)]
             null = null.sort_values("factor")
-            axis.plot(null["factor"], null["value"], linestyle=":", linewidth=1, color=line.get_color())
+            dots = ":" if style else ""
+            axis.plot(null["factor"], null["value"], dots, marker=",", linewidth=1, color=line.get_color())
         axis.set(title=level, ylabel=_words(measure), xlabel=label)
         axis.set_xticks(sorted(table["factor"].unique()))
     for axis in axes.flat[len(measures) :]:
@@ -64,7 +68,8 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     low, high = table["networks"].min(), table["networks"].max()
     networks = f"{low}" if low == high else f"{low} to {high}"
     figure.suptitle(
-        f"{networks} converged networks a condition; bands: bootstrap over networks; dots: same network",
+        f"{networks} converged networks a condition; bands: {table['coverage'].iloc[0]:.0%} intervals, "
+        "bootstrap over networks; dots: same network",
         fontsize=7,
     )
     axes.flat[0].legend(frameon=False, fontsize=6)

@@ -16,13 +16,13 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     Args:
         table: as `analysis.memory_demand.curves` returns it.
     """
-    groups = list(table.groupby(["task", "variant"], sort=False))
+    groups = list(table.groupby(["task", "variant", "condition"], sort=False))
     columns = min(4, len(groups))
     rows = -(-len(groups) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(PANEL[0] * columns, PANEL[1] * rows), squeeze=False, layout="constrained"
     )
-    for axis, ((task, variant), group) in zip(axes.flat, groups, strict=False):
+    for axis, ((task, variant, _), group) in zip(axes.flat, groups, strict=False):
         errors = group.groupby("history")["error"]
         mean, spread = errors.mean(), errors.sem().fillna(0.0)
         axis.plot(mean.index, mean, marker="o", markersize=2)

@@ -47,10 +47,10 @@ def grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
     return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **kind)
 
 
-def finish(figure: Figure, *data: Data, tasks: list[str] | None = None) -> Figure:
+def finish(figure: Figure, *data: Data, tasks: list[str] | None = None, has_bands: bool = False) -> Figure:
     """The figure with `note` below it."""
     width = int(figure.get_size_inches()[0] * 19)
-    words, lines = note(*data, tasks=tasks).split(), [""]
+    words, lines = note(*data, tasks=tasks, has_bands=has_bands).split(), [""]
     for word in words:
         lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
     figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
@@ -79,7 +79,7 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     for row, measure in enumerate(measures):
         axes[row, 0].set_ylabel(MEASURES.get(measure, measure), fontsize=8)
     shown = sorted({task for _, task in columns})
-    return finish(figure, *data, tasks=shown)
+    return finish(figure, *data, tasks=shown, has_bands=True)
 
 
 def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
@@ -150,8 +150,9 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
             empty(right, "not measured")
         else:
             for _, network in one.networks[one.networks["condition"].isin(places)].groupby("seed"):
-                network = network.sort_values("condition", key=lambda c: c.map(places))
-                left.plot(network["condition"].map(places), network[column], marker="o", markersize=2, lw=0.7)
+                # A line breaks where the seed did not converge.
+                values = network.set_index("condition")[column].reindex(list(places))
+                left.plot(range(len(places)), values, marker="o", markersize=2, lw=0.7)
             _line(right, one, task, column)
             left.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
             left.tick_params(labelsize=7)
@@ -161,7 +162,7 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel(one.experiment.label, fontsize=8)
     figure.suptitle(task_words(task), fontsize=8)
-    return finish(figure, one, tasks=[task])
+    return finish(figure, one, tasks=[task], has_bands=True)
 
 
 def behaviour(one: Data) -> Figure:

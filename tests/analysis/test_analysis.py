@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 import degen
 from degen.files import read_tensors
@@ -203,6 +204,25 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyse):
     assert "gather: 12 networks, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
+
+
+def test_the_curve_of_the_choice_is_that_of_the_conditions_that_are_drawn(place, analyse):
+    choice = place / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-choice.parquet"
+    before = pd.read_parquet(choice)
+    assert Launched((*OWN, "seeds=2", "width=6"), place).wait() == 0
+    analyse("overrides=['seeds=2','width=6']")
+    assert not pd.read_parquet(choice).equals(before)
+    printed = analyse().stdout
+    pd.testing.assert_frame_equal(pd.read_parquet(choice), before)
+    assert "matrices: dsa of 2 conditions, 1 of 1 tasks new" in printed
+
+
+def test_what_the_numbers_were_made_with_is_kept_beside_them(place, analyse):
+    analyse("probe.seed=1", "bootstrap.level=0.9")
+    kept = yaml.safe_load((place / "results" / "tiny" / "settings.yaml").read_text())
+    assert kept["probe"] == {"_target_": "analysis.gather.Trialset", "n_trials": 8, "seed": 1}
+    assert kept["metrics"]["dsa"]["score"] == "angular"
+    assert set(table(place, "degeneracy")["coverage"]) == {kept["bootstrap"]["level"]} == {0.9}
 
 
 def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analyse):

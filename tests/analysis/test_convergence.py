@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -32,8 +33,31 @@ def test_a_network_that_never_got_there_is_the_worst(converged, place):
     networks = pd.read_parquet(place / "results" / "tiny" / "networks.parquet")
     for (_, row), (_, group) in zip(found.iterrows(), networks.groupby("condition", sort=False), strict=True):
         assert row["epochs to threshold"] == "1 (never)"
-        assert row["final loss"] == f"{group['final_loss'].median():.3g} (never)"
+        # Of six: the diverged one is beyond the others.
+        median = group["final_loss"].fillna(math.inf).median()
+        assert row["final loss"] == f"{median:.3g} (diverged)"
         assert math.isfinite(row["seconds a network"])
+
+
+def test_where_most_never_got_there_so_does_the_median(place):
+    threshold = ("training.threshold=1e-9",)
+    assert Launched((*OWN, *threshold, "seeds=3"), place).wait() == 0
+    overrides = "overrides=['training.threshold=1e-9','seeds=3']"
+    launched = Launched((*OWN, "ood.n_trials=8", overrides), place, module="analysis.convergence")
+    assert launched.wait() == 0, launched.stderr
+    found = pd.read_csv(place / "results" / "tiny" / "convergence.csv")
+    assert (found["epochs to threshold"] == "never (never)").all()
+
+
+def test_seconds_are_of_all_networks_that_the_time_was_spent_on(place):
+    def seconds(*arguments: str) -> list[int]:
+        launched = Launched((*OWN, "ood.n_trials=8", *arguments), place, module="analysis.convergence")
+        assert launched.wait() == 0, launched.stderr
+        return pd.read_csv(place / "results" / "tiny" / "convergence.csv")["seconds a network"].tolist()
+
+    for manifest in place.glob("runs/flip_flop/*/manifest.json"):
+        manifest.write_text(re.sub(r'"seconds": [\d.e-]+', '"seconds": 1200.0', manifest.read_text()))
+    assert seconds() == seconds("overrides=['seeds=2']") == [200, 200]  # six are there
 
 
 def test_an_override_of_training_is_refused(place):

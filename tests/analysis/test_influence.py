@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from analysis.influence import axes_without, deciding
-from analysis.measures import MEASURES, Measure, Source
+from analysis.measures import MEASURES, Make, Source
 from analysis.results import Results, write_arrays
 from analysis.statistics import Bootstrap
 from analysis.trends import Trend, trend
@@ -19,7 +19,7 @@ from degen.condition import Condition
 from launch.conditions import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
-SIGMA, MEAN = (MEASURES["behaviour"][name] for name in ("sigma OOD", "mean OOD"))
+SIGMA, MEAN = (MEASURES["behaviour"][name].axis for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
 
@@ -43,7 +43,7 @@ def sources(conditions, tmp_path) -> Build:
     return sources
 
 
-def found(measure: Measure, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
+def found(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
     """The trend of all networks of these tasks, and what `deciding` returns."""
     axes = {task: measure(one, BOOTSTRAP) for task, one in tasks.items()}
     without = {task: axes_without(one, measure, BOOTSTRAP) for task, one in tasks.items()}
@@ -107,7 +107,7 @@ def test_the_one_that_moves_the_effect_farthest_comes_first(sources):
 )
 def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_path, level, measure):
     generator = np.random.default_rng(3)
-    make = MEASURES[level][measure]
+    make = MEASURES[level][measure].axis
 
     def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> Source:
         kept = table.index.to_numpy()
@@ -161,11 +161,12 @@ def test_a_condition_of_three_goes_with_any_of_them_and_an_axis_of_one_condition
     }
 
 
-def test_a_direction_takes_an_interval_without_zero_and_then_a_small_p():
-    def fails() -> float:
+def test_a_direction_takes_an_interval_without_zero_and_then_a_small_p_of_the_same_direction():
+    def fails() -> tuple[float, float]:
         raise AssertionError("p takes time, and an interval with zero has decided")
 
     assert Trend(0.1, -0.1, 0.3, 1.0, 9, fails).direction(0.05) == "-"
-    assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: 0.05).direction(0.05) == "-"
-    assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: 0.04).direction(0.05) == "\u2191"
-    assert Trend(-0.1, -0.3, -0.05, -1.0, 9, lambda: 0.04).direction(0.05) == "\u2193"
+    assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: (0.05, 2.0)).direction(0.05) == "-"
+    assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: (0.04, 2.0)).direction(0.05) == "\u2191"
+    assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: (0.04, -2.0)).direction(0.05) == "-"
+    assert Trend(-0.1, -0.3, -0.05, -1.0, 9, lambda: (0.04, -2.0)).direction(0.05) == "\u2193"

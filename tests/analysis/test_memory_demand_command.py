@@ -35,6 +35,16 @@ def test_every_task_history_and_initialization_is_a_row_and_drawn(tmp_path):
     assert matplotlib.image.imread(figure.with_suffix(".png"))[..., :3].std() > 0.02
 
 
+def test_tasks_that_share_a_variant_are_told_apart(tmp_path):
+    tasks = 'tasks=[["task=sine_wave","task.n_steps=20"],["task=sine_wave","task.n_steps=30"]]'
+    launched = Launched((*SMALL, tasks), tmp_path, module="analysis.memory_demand")
+    assert launched.wait() == 0, launched.stderr
+    table = pd.read_csv(tmp_path / "found" / "memory_demand.csv")
+    assert table.groupby(["task", "variant", "condition"]).size().tolist() == [6, 6]
+    figure = matplotlib.image.imread(tmp_path / "found" / "figures" / "memory-demand.png")
+    assert figure.shape[1] > 1.5 * figure.shape[0]  # two panels
+
+
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [

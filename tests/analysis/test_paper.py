@@ -116,6 +116,7 @@ def test_an_agreement_is_that_of_the_arrows_and_undecided_without_one(verdict):
     )
     assert judged["agreement"].tolist() == expected.tolist()
     undecided = (judged["p"] >= 0.05) | ((judged["low"] <= 0) & (judged["high"] >= 0))
+    undecided |= judged["slope"] * judged["effect"] < 0
     assert (undecided == (judged["direction"] == "-")).all()
 
 
@@ -216,6 +217,40 @@ def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
     assert allowed in sentence
 
 
+def test_measures_of_metrics_that_were_not_analysed_are_not_in_the_verdict(paper, verdict, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    arguments = ("experiment=network_size", OVERRIDES, *SMALL, "probe.seed=1", "metric=[dsa]")
+    run(place, "analysis.__main__", *arguments)
+    run(place, "analysis.paper", *PAPER, "figures=[7]")
+    found = pd.read_csv(place / "results" / "verdict.csv")
+    # Matrices of the former probe lie there still.
+    assert list(place.glob("results/network_size/matrices/svcca/*"))
+    levels = found.groupby("experiment")["level"].unique()
+    assert set(levels["network_size"]) == {"dynamics", "behaviour"}
+    assert set(levels["auxiliary_loss"]) == set(verdict["level"])
+    assert "not measured" in (place / "results" / "table-1.md").read_text()
+
+
+def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(place / "results" / "auxiliary_loss")
+    more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], "figures=[7]")
+    run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    run(place, "analysis.paper", *more)
+    counted = re.search(
+        r"counted once: (\d+) converged, (\d+) unconverged, \d+ diverged, (\d+) missing",
+        (place / "results" / "report.html").read_text(),
+    )
+    assert counted
+    conditions = {
+        c.signature
+        for name in ("task_complexity", "memory_demand", "network_size")
+        for c in experiment(name, TINY).conditions
+    }
+    # The base is of two of them, and was trained for the auxiliary loss.
+    assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]
+
+
 def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     next(place.glob("results/network_size/matrices/pif/*")).unlink()
@@ -235,7 +270,7 @@ def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(pape
         # A network with small weights rests somewhere without input.
         for kind, fastest in (("slow", 1e-4), ("fixed", 1e-10)):
             assert len(rows[rows["kind"] == kind]) >= 1
-            assert (rows.loc[rows["kind"] == kind, "speed"] <= fastest).all()
+            assert (rows.loc[rows["kind"] == kind, "q"] <= fastest).all()
 
 
 def test_every_converged_network_has_a_row_of_line_measures_for_both_periods(paper):
@@ -250,7 +285,7 @@ def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
     assert table["experiment"].value_counts().to_dict() == {"network_size": 12, "auxiliary_loss": 2}
     assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 4).all()
     assert table["unconverged"].sum() == 1
-    assert (table["epochs"] == 1).all()
+    assert (table["epochs_to_threshold"] == 1).all()
 
 
 def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
@@ -262,7 +297,7 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
         (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
     ):
         cells = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines if line]
-        assert cells[0] == [first, second, *LEVELS, "networks (left out)"]
+        assert cells[0] == [first, second, *LEVELS, "conditions", "networks (left out)"]
         assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
         found = {
             (*row[:2], level): cell for row in cells[2:] for level, cell in zip(LEVELS, row[2:], strict=False)
@@ -273,7 +308,7 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
             word = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
             assert cell.startswith(f"{row['direction']} {row['effect']:+.0%} [")
             assert cell.endswith(f"paper {row['paper']}: **{word}**")
-        assert cells[-1][-1] == ("47 (1)" if first == "factor" else "12 (0)")
+        assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
     assert len(hanging) == rows["decided_by"].notna().sum()
     for row in rows[rows["decided_by"].notna()].to_dict("records"):
         start = f"- {row['experiment']}, {row['task']}, {row['level']}: "
@@ -294,7 +329,10 @@ def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
     assert "@import" not in report
     assert "url(" not in report
-    for words in ("Scale: <b>reduced</b>", "68,000 GPU-hours", "torch 2", "1 unconverged", "_target_"):
+    for words in (
+        *("Scale: <b>reduced with scale.width=8, ", "68,000 GPU-hours", "torch 2", "1 unconverged"),
+        *("_target_", "Analysis of network_size", "score: angular", "n_samples: 200"),
+    ):
         assert words in report
 
 

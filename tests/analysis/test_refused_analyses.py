@@ -35,7 +35,6 @@ from tests.conftest import Launched, refusal
             "one with an alignment",
         ),
         (["metrics.pif.weights=input"], "metrics.pif.weights", "'input'", "one of recurrent"),
-        (["metrics.pif.normalization=l1"], "metrics.pif.normalization", "'l1'", "one of frobenius"),
         (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),
         (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
         (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, probe"),

@@ -67,6 +67,20 @@ def test_mean_and_population_deviation_of_one_value_a_network():
     assert 1 <= low < 4 < high <= 9
 
 
+def test_two_networks_have_a_value_and_no_interval():
+    bootstrap = Bootstrap(n_samples=50, level=0.95, seed=0)
+    pair = np.array([1.0, 2.0])
+    for value, low, high in (
+        bootstrap.mean_distance(distances(pair)),
+        bootstrap.deviation(pair),
+        bootstrap.mean(pair),
+    ):
+        assert value > 0
+        assert math.isnan(low)
+        assert math.isnan(high)
+        assert math.isnan(bootstrap.networks_for(value, low, high, 2))
+
+
 def test_bootstrapped_deviations_are_those_of_the_drawn_values():
     values, bootstrap = np.array([1.0, 2.0, 4.0, 9.0]), Bootstrap(n_samples=50, level=0.5, seed=3)
     drawn = [np.repeat(values, counts.astype(int)).std() for counts in bootstrap.counts(4)]

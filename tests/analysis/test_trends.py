@@ -16,6 +16,7 @@ from analysis.trends import (
     distance_axis,
     distance_pseudo_values,
     mean_axis,
+    ratio_axis,
     trend,
 )
 from degen.errors import BadInputError
@@ -131,6 +132,37 @@ def test_opposite_trends_of_two_tasks_cancel():
     both = trend(axes, BOOTSTRAP, 199)
     assert both.effect == pytest.approx(0)
     assert both.p > 0.5
+
+
+def test_a_p_that_speaks_for_the_other_direction_makes_no_arrow():
+    """The effect weighs tasks alike, the test by how certain they are: one rises, the other surely falls."""
+    generator = np.random.default_rng(8)
+    rising = [np.exp(generator.normal(mean, 0.25, 15)) for mean in (0, 0.7)]
+    falling = [10 * np.exp(generator.normal(mean, 0.02, 15)) for mean in (0, -0.2)]
+    axes = [axis_of(mean_axis, rising, "one"), axis_of(mean_axis, falling, "other")]
+    rise, fall, both = (trend(some, BOOTSTRAP, 999) for some in (axes[:1], axes[1:], axes))
+    assert (rise.direction(0.05), fall.direction(0.05)) == ("\u2191", "\u2193")
+    assert both.slope == pytest.approx(rise.slope + fall.slope)
+    assert both.effect > 0 > both.slope
+    assert both.excludes_zero
+    assert both.p < 0.05
+    assert both.direction(0.05) == "-"
+
+
+def test_a_ratio_is_drawn_and_left_out_above_and_below_alike():
+    generator = np.random.default_rng(9)
+    groups = [generator.uniform(1, 3, n) for n in (8, 5)]
+    found = ratio_axis(axis_of(deviation_axis, groups), axis_of(mean_axis, groups))
+    for place, values in enumerate(groups):
+        n = len(values)
+        assert found.values[place] == pytest.approx(values.std() / values.mean())
+        without = [np.delete(values, i) for i in range(n)]
+        expected = [n * found.values[place] - (n - 1) * rest.std() / rest.mean() for rest in without]
+        assert found.pseudo_values[place] == pytest.approx(expected)
+    counts = BOOTSTRAP.counts_by_seed([range(8), range(5)], "task")
+    for place, sample in ((0, 3), (1, 7)):
+        drawn = np.repeat(groups[place], counts[place][sample].astype(int))
+        assert found.draws[place, sample] == pytest.approx(drawn.std() / drawn.mean())
 
 
 def alike(

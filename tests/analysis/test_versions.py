@@ -14,7 +14,7 @@ from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, build
 
 CHOSEN = {"lowest_lag": 1, "highest_lag": 2, "ranks": [3, 5], "variance": 0.99, "held_out": 0.25, "seed": 0}
-INITIAL = {"weights": "initial_recurrent", "normalization": "frobenius", "seed": 0}
+INITIAL = {"weights": "initial_recurrent", "seed": 0}
 
 PINNED: list[tuple[str, Metric, int, list[float]]] = [
     ("dsa", DSA(score="angular", controlled=False, **CHOSEN), 1, [0.3242802, 0.7854915, 0.7018292]),
