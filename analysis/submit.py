@@ -104,21 +104,21 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
 
 def wait(analyses: Sequence[Analysis]) -> list[str]:
     """Return when no job of theirs runs or waits any more: of each that failed, where and the last words."""
-    while any(task.is_active for task in _tasks(analyses)):
+    while any(task.is_active for task in _tasks(analyses, slurm.PATIENCE)):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     failed = []
     for analysis in analyses:
-        words = [task.last_words for task in _tasks([analysis]) if task.has_failed]
+        words = [task.last_words for task in _tasks([analysis], slurm.PATIENCE) if task.has_failed]
         if words:
             where = read_submissions(analysis.results.path)[-1].path
             failed.append(f"{analysis.experiment.name} failed ({where}):\n{words[0]}")
     return failed
 
 
-def _tasks(analyses: Sequence[Analysis]) -> list[Task]:
+def _tasks(analyses: Sequence[Analysis], patience: float = 0.0) -> list[Task]:
     """The jobs of their latest submissions."""
     latest = [read_submissions(analysis.results.path)[-1:] for analysis in analyses]
-    return read_tasks([submission for each in latest for submission in each])
+    return read_tasks([submission for each in latest for submission in each], patience)
 
 
 def _submit(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+from degen.errors import BadInputError
 
 _held: set[TextIO] = set()
 """Files of the claims that this process holds."""
@@ -31,15 +34,25 @@ class ClaimedError(Exception):
 def claimed(file: Path, *, shared: bool) -> Iterator[None]:
     """Hold a file, for this process alone or together with others that share it.
 
+    Where the filesystem has no locks, a warning says that nothing is held.
+
     Raises:
         ClaimedError: another process holds it in another way; the message says which.
+        BadInputError: the file is somebody else's, who keeps it.
     """
-    with open(file, "a+") as opened:
+    try:
+        held = open(file, "a+")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        message = f"runs must be folders whose claims can be written to, got {file} ({error.strerror})."
+        raise BadInputError(message) from error
+    with held as opened:
         try:
             fcntl.flock(opened, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             opened.seek(0)
             raise ClaimedError(opened.read().strip() or "another process") from None
+        except OSError as error:
+            warn_unlocked(file.parent, error)
         opened.seek(0)
         opened.truncate()
         opened.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -49,6 +62,12 @@ def claimed(file: Path, *, shared: bool) -> Iterator[None]:
             yield
         finally:
             _held.discard(opened)
+
+
+def warn_unlocked(folder: Path, error: OSError) -> None:
+    """Some mounts of Lustre and NFS have no locks: work goes on there, unguarded."""
+    message = f"{folder} cannot be locked ({error.strerror}): nothing keeps a second process from it"
+    warnings.warn(message, stacklevel=3)
 
 
 def is_held_here(file: Path) -> bool:

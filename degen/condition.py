@@ -135,7 +135,13 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
     require(isinstance(node, Mapping) and "_target_" in node, field, node, "a mapping with the key _target_")
     target = _class(node["_target_"], base, field)
     parameters = inspect.signature(target).parameters
-    hints = get_type_hints(target.__init__)  # type: ignore[misc]
+    try:
+        hints = get_type_hints(target.__init__)  # type: ignore[misc]
+    except NameError as error:
+        raise BadInputError(
+            f"{field}._target_ must be a class whose type hints are of what its module imports, got "
+            f"{node['_target_']!r} ({error})."
+        ) from error
     given = {name: value for name, value in node.items() if name != "_target_"}
     for name in given:
         require(

@@ -83,7 +83,10 @@ class RunFolder:
             raise BadInputError(
                 f"{file} must be as degen wrote it, got unreadable contents ({error!r})."
             ) from error
-        condition = Condition.from_config(stored)
+        try:
+            condition = Condition.from_config(stored)
+        except BadInputError as error:
+            raise BadInputError(f"{file} must be of this version of degen: {error}") from error
         require(
             condition.signature == signature,
             str(file),

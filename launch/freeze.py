@@ -42,6 +42,9 @@ def _own_modules() -> set[Path]:
         places = getattr(module, "__path__", None) or [getattr(module, "__file__", None)]
         for place in [Path(place).resolve() for place in places if place]:
             is_own = place.exists() and HOME not in place.parents
-            if is_own and not any(folder in place.parents for folder in installed):
+            is_installed = any(folder in place.parents for folder in installed) or any(
+                parent.name in ("site-packages", "dist-packages") for parent in place.parents
+            )
+            if is_own and not is_installed:
                 found.add(place)
     return found

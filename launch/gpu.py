@@ -12,6 +12,7 @@ device everything runs on the CPU, the benchmarks at a tiny size.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -79,14 +80,18 @@ def install_wheels(wheels: Path, place: Path) -> None:
     subprocess.run([*pip, "--target", str(place), *files], check=True)
 
 
-def check_machine(export: Path, environment: dict[str, str]) -> dict:
-    """Card, torch, Python: printed, stored and returned; ends the process where packages are missing."""
+def require_packages() -> None:
+    """End the process where packages are missing."""
     missing = missing_packages()
     if missing:
         refuse(
             f"these packages are missing in {sys.executable}: {', '.join(missing)}; "
             "install them, or carry their wheels in a folder and name it (make gpu WHEELS=folder)."
         )
+
+
+def describe_machine(export: Path, environment: dict[str, str]) -> dict:
+    """Card, torch, Python: printed, stored and returned."""
     described = subprocess.run(
         [sys.executable, "-c", _DESCRIBE], env=environment, capture_output=True, text=True, check=True
     )
@@ -140,14 +145,19 @@ def main() -> None:
         install_wheels(given.wheels.resolve(), site)
         sys.path.insert(0, str(site))
         environment["PYTHONPATH"] = os.pathsep.join([str(site), environment.get("PYTHONPATH", "")]).strip(":")
-    machine = check_machine(export, environment)
+    require_packages()
+    try:
+        keys = {name: _key(name, overrides) for name in experiments}
+    except ValueError as error:  # a BadInputError, whose module needs torch
+        refuse(str(error))
+    machine = describe_machine(export, environment)
     stages = Stages(export, given.minutes, environment)
     # Whoever lends the machine may end the session: as Ctrl-C does, with its stage and with a summary.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _measure(stages, export, on_cuda=machine["card"] is not None)
         for name in experiments:
-            _experiment(stages, name, overrides, runs, results)
+            _experiment(stages, name, keys[name], overrides, runs, results)
             export_results(results, runs, export)
     finally:
         (export / "summary.txt").write_text(stages.summary() + "\n")
@@ -158,29 +168,39 @@ def main() -> None:
 
 def _measure(stages: Stages, export: Path, *, on_cuda: bool) -> None:
     """Tests and benchmarks."""
-    from launch.session import git_commit
+    from launch.session import digest, sources
 
-    commit = git_commit()
-    key = str(commit)
-
-    def done_before(name: str) -> bool:
-        return commit is not None and stages.done_before(name, key)  # else: of which code?
+    parts = (sources(ROOT / part, ".yaml") for part in ("degen", "launch", "analysis", "tests", "conf"))
+    key = digest([file for files in parts for file in files])
 
     # Names of tests and where one hangs: whoever reads the log may not have the machine any more.
     told = ("--verbose", "--tb=short", "-o", "faulthandler_timeout=60")
     pytest = ("-m", "pytest", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", *told)
-    if not done_before("tests"):
+    if not stages.done_before("tests", key):
         stages.run("tests", key, _SHARES["tests"], *pytest)
     device = ("--device", "cuda") if on_cuda else ("--device", "cpu", "--tiny")
     for name in ("gpu", "scaling"):
         arguments = ("-m", f"tests.benchmarks.{name}", *device, "--export", str(export))
-        if not done_before(f"benchmark {name}"):
+        if not stages.done_before(f"benchmark {name}", key):
             stages.run(f"benchmark {name}", key, _SHARES["benchmark"], *arguments)
 
 
-def _experiment(stages: Stages, name: str, overrides: list[str], runs: Path, results: Path) -> None:
+def _key(name: str, overrides: list[str]) -> str:
+    """Of what an experiment asks for: its conditions and their seeds.
+
+    Raises:
+        BadInputError: an override is not allowed.
+    """
+    from launch.conditions import experiments
+
+    each = experiments(name, overrides)
+    asked = [[one.name, one.seeds, [condition.signature for condition in one.conditions]] for one in each]
+    return hashlib.sha256(json.dumps([overrides, asked]).encode()).hexdigest()[:12]
+
+
+def _experiment(stages: Stages, name: str, key: str, overrides: list[str], runs: Path, results: Path) -> None:
     """Train all conditions of an experiment, one after the other, and analyse those that are there."""
-    train, analyse, key = f"train {name}", f"analyse {name}", " ".join(overrides)
+    train, analyse = f"train {name}", f"analyse {name}"
     if stages.done_before(analyse, key):
         return
     chosen = (f"experiment={name}", f"runs={runs}")

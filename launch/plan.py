@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from degen.condition import Condition
-from degen.errors import require_integer
+from degen.errors import BadInputError, require_integer
 from degen.storage import RunFolder
 from launch.conditions import Sweep
 from launch.submissions import Piece, Task
@@ -124,7 +124,10 @@ def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[st
     seconds: dict[str, list[float]] = {}
     for task in {condition.task_name for condition in conditions}:
         for path in sorted((runs / task).glob("*/condition.yaml")):
-            folder = RunFolder.open(path.parent)
+            try:
+                folder = RunFolder.open(path.parent)
+            except BadInputError:
+                continue  # a copy, say, or of an older version: it is not what is submitted
             finished = len(folder.finished())
             if finished:
                 spent = sum(session["seconds"] for session in folder.read_manifest())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ import numpy
 import torch
 
 import degen
+from degen.condition import Condition
+from degen.files import sha256
 from degen.storage import RunFolder
 from degen.training import Ensemble
 
@@ -46,6 +51,7 @@ class Session:
                 "numpy": numpy.__version__,
             },
             "git_commit": git_commit(),
+            "code": code_of(folder.condition),
             "epochs": 0,
         }
         self.store(ensemble)
@@ -60,6 +66,52 @@ class Session:
         self.record["epoch"] = min((len(history.loss) for history in running.histories), default=None)
         self.record["stored"] = datetime.now(UTC).isoformat(timespec="seconds")
         self.folder.write_manifest([*self.earlier, self.record])
+
+
+def code_of(condition: Condition) -> dict[str, str]:
+    """Digests of the source that trains a condition: degen's, and that of each other module it names."""
+    named: set[str] = set()
+
+    def collect(node: Any) -> None:
+        if isinstance(node, dict):
+            named.update({node["_target_"].rpartition(".")[0]} if "_target_" in node else ())
+            for value in node.values():
+                collect(value)
+
+    collect(condition.config)
+    files = {
+        name: [Path(sys.modules[name].__file__ or "")] for name in named if not name.startswith("degen.")
+    }
+    return {
+        name: digest(paths)
+        for name, paths in {"degen": sources(Path(degen.__file__).parent), **files}.items()
+    }
+
+
+def changed_since(sessions: Sequence[dict[str, Any]], code: dict[str, str]) -> list[str]:
+    """The modules whose source some of the sessions of a folder had otherwise."""
+    return sorted(
+        {
+            name
+            for session in sessions
+            for name, known in session.get("code", {}).items()
+            if code.get(name) != known
+        }
+    )
+
+
+def sources(folder: Path, *kinds: str) -> list[Path]:
+    """Files of source below a folder, Python's and those of the kinds given, in order."""
+    found = (path for kind in (".py", *kinds) for path in folder.rglob(f"*{kind}"))
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def digest(files: Sequence[Path]) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of files' names and contents."""
+    hashed = hashlib.sha256()
+    for file in files:
+        hashed.update(f"{file.name} {sha256(file)}\n".encode())
+    return hashed.hexdigest()[:12]
 
 
 def slurm_job() -> str | None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
@@ -126,8 +127,16 @@ def submit_array(
     return jobs[0].job_id.partition("_")[0]
 
 
-def jobs_named(names: Sequence[str]) -> dict[str, dict[int, Job]]:
+PATIENCE = 900.0
+"""Seconds for which SLURM may be silent before who waits for jobs gives up: a restart of its controller."""
+_SECONDS_BETWEEN_QUESTIONS = 10.0
+
+
+def jobs_named(names: Sequence[str], patience: float = 0.0) -> dict[str, dict[int, Job]]:
     """What SLURM knows of arrays, by name and task: from the controller, and the accounts where it has any.
+
+    Args:
+        patience: seconds for which it is asked again where it does not answer.
 
     Raises:
         BadInputError: SLURM is there and does not answer; to guess would submit or report something twice.
@@ -140,9 +149,11 @@ def jobs_named(names: Sequence[str]) -> dict[str, dict[int, Job]]:
     lines = [[*line.split("|"), "0"] for line in table.splitlines()]
     queue = ["squeue", "--array", "--noheader", "--states=all", chosen]
     queue.append("--Format=JobArrayID:40,Name:120,State:20,RestartCnt:10")
-    answer = subprocess.run(queue, capture_output=True, text=True)
-    if answer.returncode != 0:
-        raise BadInputError(f"SLURM must answer, got {_short(answer.stderr)!r} from squeue; try again.")
+    until = time.monotonic() + patience
+    while (answer := subprocess.run(queue, capture_output=True, text=True)).returncode != 0:
+        if time.monotonic() >= until:
+            raise BadInputError(f"SLURM must answer, got {_short(answer.stderr)!r} from squeue; try again.")
+        time.sleep(min(_SECONDS_BETWEEN_QUESTIONS, patience))
     # The controller has the last word.
     lines += [line.split() for line in answer.stdout.splitlines()]
     for identity, name, state, restarts in lines:

@@ -109,7 +109,10 @@ class Stages:
         """Record what became of a stage: done, failed or left."""
         self.planned[name] = None
         self.states[name] = {"state": state, "key": key, "detail": detail}
-        self.record.write_text(json.dumps(self.states, indent=2) + "\n")
+        # Not `degen.files`: its packages may be missing here.
+        part = self.record.with_suffix(".part")
+        part.write_text(json.dumps(self.states, indent=2) + "\n")
+        os.replace(part, self.record)
 
     def summary(self) -> str:
         """A line for each stage of this session."""

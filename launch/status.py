@@ -9,19 +9,24 @@ import dataclasses
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from degen.files import read_metadata
+from degen.errors import BadInputError
+from degen.files import is_whole, read_metadata
 from degen.storage import RunFolder
+from launch import slurm
 from launch.cli import Arguments, one_sentence_ends
 from launch.conditions import compose_settings, sweep
 from launch.submissions import Submission, Task, read_submissions, read_tasks
 
-STATES = ("failed", "running", "preempted", "queued", "missing", "diverged", "done")
+STATES = ("unreadable", "damaged", "failed", "running", "preempted", "queued", "missing", "diverged", "done")
 """What a condition can be; of several that hold, the first.
 
+- unreadable: the folder is a copy under another name, say, or of an older version;
+- damaged: the file of a network is cut off; `launch.train` refuses it and says which;
 - failed: a job for networks that are not there ended, and not well;
 - running: somebody trains;
 - preempted: a job was taken off its node and waits to go on;
@@ -46,7 +51,8 @@ class Row:
         epochs_per_minute: of the latest session.
         hours_left: at most, if every network took the most epochs.
         jobs: of SLURM, active or failed.
-        error: the last lines of a failed job.
+        is_active: somebody trains, or a job waits.
+        error: the last lines of a failed job, or why a folder cannot be read.
     """
 
     condition: str
@@ -61,6 +67,7 @@ class Row:
     epochs_per_minute: float | None
     hours_left: float | None
     jobs: list[str]
+    is_active: bool
     error: str
 
 
@@ -73,23 +80,26 @@ def status(overrides: Sequence[str]) -> list[Row]:
     return next(looks(overrides))
 
 
-def looks(overrides: Sequence[str]) -> Iterator[list[Row]]:
-    """`status` now, and again whenever the next is asked for. Arguments and errors as there."""
+def looks(overrides: Sequence[str], patience: float = 0.0) -> Iterator[list[Row]]:
+    """`status` now, and again whenever the next is asked for. Arguments and errors as there.
+
+    Args:
+        patience: seconds for which SLURM may be silent.
+    """
     runs = Path(compose_settings(overrides)["runs"])
     is_sweep = any(not text.startswith(("runs=", "hydra.")) for text in overrides)
     # Composed once: dozens of conditions take seconds.
     wanted = sweep(overrides).wanted.values() if is_sweep else []
     while True:
         submissions = read_submissions(runs)
-        tasks = read_tasks(submissions)
+        tasks = read_tasks(submissions, patience)
         if is_sweep:
-            found = [(RunFolder.of(runs, condition), seeds) for condition, seeds in wanted]
+            yield [_row(RunFolder.of(runs, condition), seeds, tasks) for condition, seeds in wanted]
         else:
-            found = _everything(runs, submissions)
-        yield [_row(folder, seeds, tasks) for folder, seeds in found]
+            yield _everything(runs, submissions, tasks)
 
 
-def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFolder, list[int]]]:
+def _everything(runs: Path, submissions: list[Submission], tasks: list[Task]) -> list[Row]:
     """Every condition with a folder (each that is submitted has one), and the seeds it was asked for."""
     asked: dict[str, set[int]] = {}
     for submission in submissions:
@@ -97,18 +107,42 @@ def _everything(runs: Path, submissions: list[Submission]) -> list[tuple[RunFold
             asked.setdefault(piece.signature, set()).update(piece.seeds)
     found = []
     for path in sorted(runs.glob("*/*/condition.yaml")):
-        folder = RunFolder.open(path.parent)
+        try:
+            folder = RunFolder.open(path.parent)
+        except BadInputError as error:
+            found.append(_unreadable(path.parent, error))
+            continue
         trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
-        found.append(
-            (folder, sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained}))
-        )
+        seeds = sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained})
+        found.append(_row(folder, seeds, tasks))
     return found
+
+
+def _unreadable(path: Path, error: BadInputError) -> Row:
+    return Row(
+        condition=f"{path.parent.name}/{path.name}",
+        state="unreadable",
+        networks=0,
+        converged=0,
+        unconverged=0,
+        diverged=0,
+        training=0,
+        epoch=None,
+        max_epochs=0,
+        epochs_per_minute=None,
+        hours_left=None,
+        jobs=[],
+        is_active=False,
+        error=str(error),
+    )
 
 
 def _row(folder: RunFolder, seeds: list[int], tasks: list[Task]) -> Row:
     signature, finished = folder.condition.signature, set(folder.finished())
     missing = set(seeds) - finished
-    ends = [_end(folder, seed) for seed in seeds if seed in finished]
+    ends = {seed: _end(folder, seed) for seed in seeds if seed in finished}
+    damaged = [str(folder.network_file(seed)) for seed, end in ends.items() if end == "damaged"]
+    counts = Counter(ends.values())
     mine = _latest(signature, missing, tasks)
     active = [task for task in mine if task.is_active]
     failed = [task for task in mine if task.has_failed]
@@ -117,23 +151,26 @@ def _row(folder: RunFolder, seeds: list[int], tasks: list[Task]) -> Row:
     restarted = [task for task in active if task.job is not None and task.job.restarts]
     is_training = bool(running) or (bool(missing) and folder.is_claimed())
     holds = {
+        "unreadable": False,
+        "damaged": bool(damaged),
         "failed": bool(failed),
         "running": is_training,
         "preempted": bool(restarted),
         "queued": bool(active),
         "missing": bool(missing),
-        "diverged": "diverged" in ends,
+        "diverged": counts["diverged"] > 0,
         "done": True,
     }
     return Row(
         condition=f"{folder.condition.task_name}/{folder.condition.name}",
         state=next(state for state in STATES if holds[state]),
         networks=len(seeds),
-        converged=ends.count("converged"),
-        unconverged=ends.count("unconverged"),
-        diverged=ends.count("diverged"),
+        converged=counts["converged"],
+        unconverged=counts["unconverged"],
+        diverged=counts["diverged"],
         jobs=[task.job.identity for task in (*active, *failed) if task.job is not None],
-        error="\n".join(task.last_words for task in failed),
+        is_active=is_training or bool(active),
+        error="\n".join([*(f"{file} is cut off" for file in damaged), *(task.last_words for task in failed)]),
         **_progress(folder, missing, is_training),
     )
 
@@ -149,7 +186,8 @@ def _latest(signature: str, missing: set[int], tasks: list[Task]) -> list[Task]:
 
 
 def _end(folder: RunFolder, seed: int) -> str:
-    return read_metadata(folder.network_file(seed)).get("status", "damaged")
+    file = folder.network_file(seed)
+    return read_metadata(file).get("status", "damaged") if is_whole(file) else "damaged"
 
 
 def _progress(folder: RunFolder, missing: set[int], is_training: bool) -> dict[str, Any]:
@@ -181,7 +219,7 @@ def as_text(rows: list[Row]) -> str:
     lines.append(", ".join(count for count in counts if not count.startswith("0 ")))
     for row in rows:
         if row.error:
-            lines += ["", f"{row.condition} failed:", *(f"  {line}" for line in row.error.splitlines())]
+            lines += ["", f"{row.condition} {row.state}:", *(f"  {line}" for line in row.error.splitlines())]
     return "\n".join(lines)
 
 
@@ -209,7 +247,7 @@ def main() -> None:
     arguments.parser.add_argument("--watch", action="store_true", help=every)
     with one_sentence_ends(), arguments.parsed() as (given, overrides):
         shown: list[str] | None = None
-        for rows in looks(overrides):
+        for rows in looks(overrides, slurm.PATIENCE if given.watch else 0.0):
             states = [row.state for row in rows]
             if given.json:
                 print(json.dumps([dataclasses.asdict(row) for row in rows]), flush=True)
@@ -220,8 +258,8 @@ def main() -> None:
             if not given.watch:
                 return
             # What nobody is going to change needs no watching.
-            if not set(states) & {"running", "preempted", "queued"}:
-                sys.exit(int(bool(set(states) & {"failed", "missing"})))
+            if not any(row.is_active for row in rows):
+                sys.exit(int(not set(states) <= {"done", "diverged"}))
             shown = states
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 

@@ -9,8 +9,8 @@
             logs/<array>/          submitit's files: scripts and the output of jobs
             cancelled              there once it is
 
-An array bears the name of its submission and its number. By this name SLURM is asked for it, so that
-nothing is lost where the submitting process dies.
+An array bears the random identity of its submission and its number. By this name SLURM is asked for it, so
+that nothing is lost where the submitting process dies.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import dataclasses
 import fcntl
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from degen.claims import warn_unlocked
 from degen.errors import BadInputError
 from degen.files import write_atomically
 from launch import slurm
@@ -90,12 +92,14 @@ class Submission:
         experiment: what it submitted, by name.
         arrays: of each, the pieces of each task.
         names: of the conditions, by signature.
+        identity: that no other has, in any folder of runs.
     """
 
     path: Path
     experiment: str
     arrays: list[list[list[Piece]]]
     names: dict[str, str]
+    identity: str
 
     @classmethod
     def new(
@@ -103,7 +107,7 @@ class Submission:
     ) -> Submission:
         """One that starts now, with a folder of its own."""
         parent = runs.resolve() / ".submissions"
-        word = re.sub(r"[^\w,-]", "_", experiment)
+        word = _word(experiment)
         for number in range(1000):
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{number}" if number else "")
             path = parent / f"{stamp}-{word}"
@@ -111,7 +115,7 @@ class Submission:
                 path.mkdir(parents=True)
             except FileExistsError:
                 continue
-            return cls(path, experiment, arrays, names)
+            return cls(path, experiment, arrays, names, uuid.uuid4().hex[:12])
         raise AssertionError("a thousand submissions in a second")
 
     @property
@@ -129,8 +133,8 @@ class Submission:
         return self.path / "logs" / str(array)
 
     def array_name(self, array: int) -> str:
-        """The name of its job in SLURM."""
-        return f"degen-{self.path.name}-{array}"
+        """The name of its job in SLURM; without commas, at which `squeue --name` would cut it."""
+        return f"degen-{_word(self.experiment)}-{self.identity}-{array}"
 
     @property
     def array_names(self) -> list[str]:
@@ -138,7 +142,7 @@ class Submission:
 
     def write(self, **more: Any) -> None:
         """Store the record."""
-        content = dataclasses.asdict(self) | {"path": str(self.path)} | more
+        content = dataclasses.asdict(self) | {"path": str(self.path), "inode": _inode(self.path)} | more
         write_atomically(self.path / "submission.json", json.dumps(content, indent=1).encode())
 
     def mark_cancelled(self) -> None:
@@ -165,6 +169,8 @@ class Submission:
 def read_submissions(runs: Path) -> list[Submission]:
     """All of a folder of runs, oldest first.
 
+    Those in a copy of the folder are left aside: their jobs are the original's, and train there.
+
     Raises:
         BadInputError: a record is damaged.
     """
@@ -172,17 +178,25 @@ def read_submissions(runs: Path) -> list[Submission]:
     for file in sorted((runs.resolve() / ".submissions").glob("*/submission.json")):
         try:
             stored = json.loads(file.read_text())
+            # Mounted elsewhere it is the same file, and restored in its place it has the same path.
+            if stored["path"] != str(file.parent) and stored["inode"] != _inode(file.parent):
+                continue
             arrays = [[[Piece(**piece) for piece in task] for task in array] for array in stored["arrays"]]
-            found.append(Submission(file.parent, stored["experiment"], arrays, stored["names"]))
+            fields = (stored[name] for name in ("names", "identity"))
+            found.append(Submission(file.parent, stored["experiment"], arrays, *fields))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInputError(f"{file} must be as degen wrote it, got a damaged one ({error}).") from error
     return found
 
 
-def read_tasks(submissions: list[Submission]) -> list[Task]:
-    """The tasks of all, oldest first, with what SLURM says of them."""
+def read_tasks(submissions: list[Submission], patience: float = 0.0) -> list[Task]:
+    """The tasks of all, oldest first, with what SLURM says of them.
+
+    Args:
+        patience: seconds for which SLURM may be silent.
+    """
     names = [name for submission in submissions for name in submission.array_names]
-    known = slurm.jobs_named(names)
+    known = slurm.jobs_named(names, patience)
     return [task for submission in submissions for task in submission.tasks(known)]
 
 
@@ -198,8 +212,20 @@ def locked(runs: Path) -> Iterator[None]:
             f"runs must be a folder that can be written to, got {runs} ({error.strerror})."
         ) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            warn_unlocked(folder, error)
         yield
+
+
+def _word(experiment: str) -> str:
+    """The name of an experiment as a part of other names."""
+    return re.sub(r"[^\w-]", "_", experiment)[:40]
+
+
+def _inode(folder: Path) -> int:
+    return folder.stat().st_ino
 
 
 def _task_number(log: Path) -> int:

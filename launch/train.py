@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ from launch.conditions import conditions, parse_seeds
 from launch.device import prepare_device, prepare_torch, resolve_device
 from launch.interruption import Interrupted, interruptible
 from launch.progress import Progress
-from launch.session import Session
+from launch.session import Session, changed_since, code_of
 
 
 def job(config: DictConfig) -> None:
@@ -49,7 +50,9 @@ def job(config: DictConfig) -> None:
     seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
     prepare_device(device, settings["tf32"])
     for folder in folders:
-        folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
+        # A finished one may be a colleague's, who lets others read.
+        if set(seeds) - set(folder.finished()):
+            folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
@@ -155,6 +158,10 @@ def _train(
     title: str,
 ) -> None:
     condition = folder.condition
+    changed = changed_since(folder.read_manifest(), code_of(condition))
+    if changed:
+        words = f"the code of {' and '.join(changed)} has changed since other networks here were trained"
+        print(f"warning: {title}: {words}; they may not be alike", file=sys.stderr, flush=True)
     session = Session(folder, ensemble)
     progress = Progress(title, condition.training, len(ensemble))
     latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()

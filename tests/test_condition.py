@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -19,6 +19,9 @@ from degen.training import Regularizer
 from launch.cli import CONF, compose
 from launch.conditions import Experiment, distinct, experiment, experiments
 from tests.conftest import build
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 
@@ -62,6 +65,16 @@ class Weighed(Regularizer):
 
     def __call__(self, recurrent):
         return self.strength * (recurrent.abs() ** self.power).sum(dim=(-2, -1))
+
+
+class Hasty(Regularizer):
+    """Its hint is known to type checkers only."""
+
+    def __init__(self, strength: Decimal):
+        self.strength = strength
+
+    def __call__(self, recurrent):
+        return recurrent.sum()
 
 
 class Greedy(Regularizer):
@@ -186,6 +199,11 @@ def test_values_are_found_by_dotted_path():
         (("task", "_target_"), "degen.training.L1", "task._target_ must be the dotted name"),
         (("task", "_target_"), f"{__name__}.called", "task._target_ must be the dotted name"),
         (("task", "_target_"), f"{__name__}.Greedy", "task._target_ must be the dotted name"),
+        (
+            ("regularizer", "_target_"),
+            f"{__name__}.Hasty",
+            "regularizer._target_ must be a class whose type hints are of what its module imports, got",
+        ),
         (
             ("training", "schedule", "_target_"),
             f"{__name__}.Greedy",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import errno
 import functools
 import itertools
 import multiprocessing
@@ -16,7 +18,7 @@ import pytest
 import torch
 
 from degen.errors import BadInputError
-from degen.files import read_metadata, read_tensors, remove_parts, write_atomically, write_tensors
+from degen.files import is_whole, read_metadata, read_tensors, remove_parts, write_atomically, write_tensors
 
 TENSORS = {
     "a": torch.arange(3, dtype=torch.float32),
@@ -96,6 +98,27 @@ def test_a_file_has_the_permissions_of_the_umask(tmp_path):
         finally:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_a_filesystem_that_cannot_sync_folders_does_without(tmp_path, monkeypatch):
+    for number, refused in ((errno.EINVAL, False), (errno.EIO, True)):
+
+        def fsync(descriptor, number=number):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        with pytest.raises(OSError, match="error") if refused else contextlib.nullcontext():
+            write_atomically(tmp_path / "file", b"content")
+        assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_a_file_that_is_cut_or_longer_is_not_whole(written):
+    assert is_whole(written)
+    content = written.read_bytes()
+    for other in (b"", content[:5], content[:100], content[:-1], content + b"0", b"\0" * len(content)):
+        written.write_bytes(other)
+        assert not is_whole(written)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ from degen.files import read_tensors, write_tensors
 from degen.storage import ClaimedError, RunFolder
 from degen.streams import Stream
 from degen.training import Ensemble, train
+from launch.submissions import locked
 from tests.conftest import TINY, build
 
 SEEDS = [2, 0, 5]
@@ -294,6 +297,29 @@ def test_a_folder_is_claimed_once_and_free_again_after(folder):
             pass
         assert (folder.path / "condition.yaml").exists()
     with folder.claim():
+        pass
+
+
+def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, monkeypatch):
+    def refuse(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\): nothing keeps"),
+        folder.claim(),
+    ):
+        assert (folder.path / "condition.yaml").exists()
+    with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
+        pass
+
+
+def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
+    (folder.path / "claim").mkdir()
+    with (
+        pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
+        folder.claim(),
+    ):
         pass
 
 

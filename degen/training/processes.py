@@ -6,11 +6,13 @@ them Python's threads wait for one another: at 64 units and 64 trials, two threa
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
@@ -56,11 +58,11 @@ def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[]
     try:
         for share in shares:
             receiver, sender = context.Pipe(duplex=False)
-            arguments = (work, [items[i] for i in share], sender, os.getpid())
+            receivers[receiver] = share
+            arguments = (work, [items[i] for i in share], sender, list(receivers), os.getpid())
             processes.append(context.Process(target=_work_in_child, args=arguments, daemon=True))
             processes[-1].start()
             sender.close()
-            receivers[receiver] = share
         waiting = set(receivers)
         while waiting:
             for ready in wait(list(waiting), timeout=_SECONDS_BETWEEN_CALLS):
@@ -75,7 +77,16 @@ def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[]
     return [results[i] for i in range(len(items))]
 
 
-def _work_in_child(work: Work[Item, Result], items: Sequence[Item], sender: Connection, parent: int) -> None:
+def _work_in_child(
+    work: Work[Item, Result],
+    items: Sequence[Item],
+    sender: Connection,
+    receivers: Sequence[Connection],
+    parent: int,
+) -> None:
+    # Held open here, too, they would keep a sender waiting for a parent that is dead.
+    for receiver in receivers:
+        receiver.close()
     # The parent decides what a signal to the whole group means; the handlers inherited are its own.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -89,9 +100,22 @@ def _work_in_child(work: Work[Item, Result], items: Sequence[Item], sender: Conn
     try:
         answer: list[Result] | Exception = [work(item, leave_with_parent) for item in items]
     except Exception as error:
-        answer = error
+        answer = _portable(error)
     # Not `send`: it would pass tensors by shared memory, which containers have little of.
-    sender.send_bytes(pickle.dumps(answer))
+    with contextlib.suppress(BrokenPipeError):  # the parent is dead
+        sender.send_bytes(pickle.dumps(answer))
+
+
+def _portable(error: Exception) -> Exception:
+    """The error with its traceback, which would stay here; one that cannot be passed on in its words."""
+    error.add_note("In a process of this ensemble:\n" + traceback.format_exc().rstrip())
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        words = RuntimeError(f"{type(error).__name__}: {error}")
+        words.add_note(error.__notes__[-1])
+        return words
+    return error
 
 
 def _received(receiver: Connection) -> list:

@@ -140,7 +140,24 @@ def test_no_stage_starts_when_the_time_is_over(tmp_path):
     assert over.states["one"]["state"] == "left"
 
 
-def test_a_stage_is_done_again_for_another_commit(stages, tmp_path):
+def test_an_experiment_is_done_again_when_it_asks_for_more():
+    from launch.gpu import _key
+
+    asked = [_key("demo", list(given)) for given in ((), (), ("seeds=60",), ("width=32",), ("tf32=false",))]
+    assert asked[0] == asked[1]
+    assert len(set(asked)) == 4
+
+
+def test_the_record_is_whole_though_a_session_dies_in_its_writing(stages, tmp_path, monkeypatch):
+    assert stages.run("tests", "one", 1.0, "-c", "")
+    monkeypatch.setattr(Path, "write_text", lambda path, text: path.write_bytes(text[:9].encode()) and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stages.note("benchmark", "one", "done", "")
+    monkeypatch.undo()
+    assert Stages(tmp_path, 1.0, dict(os.environ)).done_before("tests", "one")
+
+
+def test_a_stage_is_done_again_for_other_code(stages, tmp_path):
     assert stages.run("tests", "one", 1.0, "-c", "")
     later = Stages(tmp_path, 1.0, dict(os.environ))
     assert later.done_before("tests", "one")
@@ -155,6 +172,7 @@ def test_a_stage_is_done_again_for_another_commit(stages, tmp_path):
         (("--minutes", "0"), "minutes must be a number above 0, got 0."),
         (("--minutes", "nan"), "minutes must be a number above 0, got nan."),
         (("--wheels", "nowhere"), "wheels must be a folder with wheels, got"),
+        (("--overrides", "seeds=none"), "seeds must be a number of at least 1"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_made(arguments, said, tmp_path):

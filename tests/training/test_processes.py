@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import signal
 import time
 
@@ -40,6 +41,52 @@ def test_an_error_of_the_work_is_raised_here():
 
     with pytest.raises(ValueError, match="item"):
         spread(work, [1, 2], lambda: None)
+
+
+def test_an_error_of_the_work_says_where_it_was_raised_and_one_that_cannot_travel_comes_in_words():
+    class HomeboundError(Exception):
+        def __init__(self, one, other):
+            super().__init__(f"{one} and {other}")
+
+    for kind, arguments, raised in (
+        (ValueError, ("item",), ValueError),
+        (HomeboundError, ("this", "that"), RuntimeError),
+    ):
+
+        def work(item, on_wait, kind=kind, arguments=arguments):
+            raise kind(*arguments)
+
+        with pytest.raises(raised) as caught:
+            spread(work, [1, 2], lambda: None)
+        assert " and ".join(arguments) in str(caught.value)
+        (note,) = caught.value.__notes__
+        assert "raise kind(*arguments)" in note
+        assert "test_processes.py" in note
+
+
+def test_a_process_that_answers_a_dead_parent_ends():
+    """Its answer is more than a pipe holds: it would wait for a reader, itself one of them, for ever."""
+    reading, writing = os.pipe()
+
+    def work(item, on_wait):
+        os.write(writing, f"{os.getpid()}\n".encode())
+        time.sleep(1)
+        return b"0" * 2**22
+
+    parent = os.fork()
+    if parent == 0:
+        try:
+            spread(work, [1, 2], lambda: None)
+        finally:
+            os._exit(1)
+    with open(reading) as lines:
+        os.close(writing)
+        assert int(next(lines)) != int(next(lines))
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        # The end of the file is when nobody has it open any more.
+        assert select.select([lines], [], [], 20)[0]
+        assert lines.read() == ""
 
 
 def test_a_killed_process_is_noticed():

@@ -1,0 +1,173 @@
+"""What is known of folders and submissions without a SLURM: records, plans and what status shows of them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from degen.errors import BadInputError
+from degen.storage import RunFolder
+from launch import slurm
+from launch.conditions import sweep
+from launch.freeze import freeze
+from launch.plan import plan
+from launch.status import as_text, status
+from launch.submissions import Piece, Submission, read_submissions
+from tests.conftest import TINY, build, refusal, run_folder
+
+
+def submission(runs: Path, experiment: str) -> Submission:
+    found = Submission.new(
+        runs, experiment, [[[Piece("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
+    )
+    found.write()
+    return found
+
+
+# Records ----------------------------------------------------------------------------------------------------
+
+
+def test_names_in_slurm_are_one_word_each_and_nobody_elses(tmp_path):
+    long = ",".join(["auxiliary_loss", "memory_demand"] * 6)
+    names = [
+        submission(tmp_path / place, experiment).array_name(0)
+        for place in ("one", "other")
+        for experiment in ("demo", "demo", long)
+    ]
+    assert len(set(names)) == 6
+    assert all(
+        len(name) < 100 and name.replace("-", "").isidentifier() for name in names
+    )  # no comma, no space
+
+
+def test_a_record_is_read_in_its_place_and_where_its_folder_is_moved_to_and_not_in_a_copy(tmp_path):
+    runs = tmp_path / "runs"
+    made = submission(runs, "demo")
+    assert read_submissions(runs) == [made]
+    shutil.copytree(runs, tmp_path / "copy")
+    assert read_submissions(tmp_path / "copy") == []
+    runs.rename(tmp_path / "moved")
+    (moved,) = read_submissions(tmp_path / "moved")
+    assert moved.identity == made.identity
+
+
+# Folders that cannot be read --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spoiled(tiny_run, tmp_path) -> Path:
+    """Runs with a finished condition, a copy of its folder beside it, and one of another version."""
+    shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / tiny_run.name)
+    shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / f"{tiny_run.name}.bak")
+    other = tmp_path / "runs" / "flip_flop" / "older-0123456789ab"
+    other.mkdir()
+    text = (tiny_run / "condition.yaml").read_text()
+    (other / "condition.yaml").write_text(text.replace("  n_steps:", "  steps:"))
+    return tmp_path / "runs"
+
+
+def test_the_plan_passes_them_over(spoiled):
+    asked = sweep([*TINY, "seeds=5", f"runs={spoiled}"])
+    found = plan(asked, [], {"array_parallelism": 3}, 100)
+    assert (found.finished, [piece.seeds for piece in found.pieces]) == (3, [[3, 4]])
+    assert found.hours is not None
+
+
+def test_status_names_them_beside_the_others(spoiled):
+    rows = {row.condition: row for row in status([f"runs={spoiled}"])}
+    assert sorted(row.state for row in rows.values()) == ["done", "unreadable", "unreadable"]
+    text = as_text(list(rows.values()))
+    assert "1 done" in text
+    assert "2 unreadable" in text
+    assert "older-0123456789ab/condition.yaml must be of this version of degen: task.steps must be" in text
+
+
+def test_a_network_that_is_cut_off_is_not_done(spoiled):
+    (name,) = [path.name for path in spoiled.glob("flip_flop/*") if path.name[-4:] not in (".bak", "89ab")]
+    arguments = (*TINY, "seeds=3", f"runs={spoiled}")
+    (row,) = status(arguments)
+    assert (row.state, row.converged + row.unconverged + row.diverged) == ("done", 3)
+    for size, file in zip(
+        (-100, 0), sorted((spoiled / "flip_flop" / name / "networks").iterdir()), strict=False
+    ):
+        file.write_bytes(file.read_bytes()[:size])
+    (row,) = status(arguments)
+    assert (row.state, row.converged + row.unconverged + row.diverged) == ("damaged", 1)
+    assert row.error.count("is cut off") == 2
+    assert not row.is_active
+
+
+# SLURM that is silent for a while ---------------------------------------------------------------------------
+
+
+def test_who_waits_asks_again_and_who_does_not_is_told(tmp_path, monkeypatch):
+    """A command in the place of squeue: the controller's restart cannot be had on demand."""
+    answers = tmp_path / "answers"
+    (tmp_path / "squeue").write_text(
+        f"#!/bin/sh\nif [ -e {answers} ]; then echo 7_0 one RUNNING 2; exit 0; fi\n"
+        f"touch {answers}\necho 'slurm_load_jobs error: Socket timed out' >&2\nexit 1\n"
+    )
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(slurm, "_SECONDS_BETWEEN_QUESTIONS", 0.1)
+    monkeypatch.setattr(slurm, "_ask", lambda *command: "")
+    with pytest.raises(BadInputError, match="SLURM must answer, got 'Socket timed out'"):
+        slurm.jobs_named(["one"])
+    answers.unlink()
+    started = time.monotonic()
+    assert slurm.jobs_named(["one"], patience=60.0) == {"one": {0: slurm.Job("7_0", "RUNNING", 2)}}
+    assert time.monotonic() - started < 30
+
+
+# The frozen copy --------------------------------------------------------------------------------------------
+
+
+def test_a_users_modules_are_copied_and_installed_ones_are_not_wherever_they_are(tmp_path, monkeypatch):
+    for place, name in (("mine", "laboratory_of_mine"), ("lib/dist-packages", "installed_by_debian")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / f"{name}.py").write_text("")
+        monkeypatch.syspath_prepend(str(tmp_path / place))
+        importlib.import_module(name)
+    freeze(tmp_path / "code")
+    assert (tmp_path / "code" / "laboratory_of_mine.py").exists()
+    assert not (tmp_path / "code" / "installed_by_debian.py").exists()
+
+
+# Code that changes ------------------------------------------------------------------------------------------
+
+
+def test_a_session_says_whose_code_trained_and_a_later_one_that_it_has_changed(launch, tmp_path):
+    first = launch(*TINY, "seeds=1")
+    assert first.stderr == ""
+    folder = RunFolder.open(run_folder(tmp_path))
+    (session,) = folder.read_manifest()
+    assert session["code"].keys() == {"degen"}
+    assert launch(*TINY, "seeds=2").stderr == ""
+    manifest = folder.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(session["code"]["degen"], "0" * 12))
+    third = launch(*TINY, "seeds=3")
+    assert third.stderr == (
+        f"warning: runs/flip_flop/{build(*TINY).name}: the code of degen has changed since other networks "
+        "here were trained; they may not be alike\n"
+    )
+    assert folder.finished() == [0, 1, 2]
+    assert json.loads(manifest.read_text())["sessions"][-1]["code"] == session["code"]
+
+
+def _cannot_write() -> None:
+    def create(folder, bytes_needed):
+        raise BadInputError("runs must be a folder that can be written to.")
+
+    RunFolder.create = create
+
+
+def test_a_finished_folder_that_cannot_be_written_to_is_no_obstacle(launch, start, tmp_path):
+    launch(*TINY, "seeds=2")
+    again = launch(*TINY, "seeds=2", before=_cannot_write)
+    assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are there\n"
+    assert "can be written to" in refusal(start(*TINY, "seeds=3", before=_cannot_write))
