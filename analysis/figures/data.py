@@ -123,7 +123,9 @@ def note(*data: Data, tasks: list[str] | None = None, has_bands: bool = False) -
     words.append("left out: " + (", ".join(left_out) or "none"))
     if len(drawn) < len(counts):
         words.append(f"{len(counts) - len(drawn)} of {len(counts)} conditions have no two converged networks")
-    coverages = sorted({value for one in data for value in one.degeneracy["coverage"]}) if has_bands else []
+    # Tables of earlier versions do not say it.
+    said = [one.degeneracy["coverage"] for one in data if has_bands and "coverage" in one.degeneracy]
+    coverages = sorted({value for column in said for value in column})
     if coverages:
         words.append(f"bands: {' and '.join(f'{value:.0%}' for value in coverages)} bootstrap intervals")
     name, _, rest = data[0].experiment.scale.partition(" ")

@@ -64,6 +64,17 @@ def test_an_error_of_the_work_says_where_it_was_raised_and_one_that_cannot_trave
         assert "test_processes.py" in note
 
 
+def spread_in_a_child(work) -> int:
+    """The process that spreads the work over two of its own."""
+    parent = os.fork()
+    if parent == 0:
+        try:
+            spread(work, [1, 2], lambda: None)
+        finally:
+            os._exit(1)
+    return parent
+
+
 def test_a_process_that_answers_a_dead_parent_ends():
     """Its answer is more than a pipe holds: it would wait for a reader, itself one of them, for ever."""
     reading, writing = os.pipe()
@@ -73,12 +84,7 @@ def test_a_process_that_answers_a_dead_parent_ends():
         time.sleep(1)
         return b"0" * 2**22
 
-    parent = os.fork()
-    if parent == 0:
-        try:
-            spread(work, [1, 2], lambda: None)
-        finally:
-            os._exit(1)
+    parent = spread_in_a_child(work)
     with open(reading) as lines:
         os.close(writing)
         assert int(next(lines)) != int(next(lines))
@@ -119,12 +125,7 @@ def test_children_leave_when_their_parent_is_killed():
             on_wait()
             time.sleep(0.1)
 
-    parent = os.fork()
-    if parent == 0:
-        try:
-            spread(work, [1, 2], lambda: None)
-        finally:
-            os._exit(1)
+    parent = spread_in_a_child(work)
     os.close(writing)
     with os.fdopen(reading) as lines:
         assert int(lines.readline()) != int(lines.readline())
