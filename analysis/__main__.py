@@ -1,7 +1,7 @@
 """python -m analysis experiment=demo: from run folders to a degeneracy table and figures.
 
 Stages in order, each reading the files of the one before and skipping what is there: gather, activations,
-feature learning, matrices, degeneracy, figures.
+feature learning, choices (for all experiments together), matrices, degeneracy, figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.stages import Analysis, trained
+from analysis.stages import Analysis, run, trained
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
 from launch.conditions import experiments
@@ -39,8 +39,7 @@ def job(config: DictConfig) -> None:
     settings = resolved(config)
     name = checked(settings, HydraConfig.get().overrides.task)
     every = [Analysis(chosen, settings) for chosen in experiments(name, settings["overrides"])]
-    for analysis in trained(every, name):
-        analysis.run()
+    run(trained(every, name))
 
 
 def checked(settings: dict[str, Any], given: Sequence[str]) -> str:

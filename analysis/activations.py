@@ -12,13 +12,17 @@ import degen
 from analysis.gather import Trialset
 from analysis.results import Results, fingerprint, is_made_from, write_arrays
 from degen.condition import Condition
-from degen.errors import require
+from degen.errors import BadInputError
 from degen.storage import RunFolder
 from launch.conditions import Experiment
 
 ARRAYS = ("hidden", "recurrent", "initial_recurrent", "inputs")
 """Hidden states (networks, trials, time, units), recurrent matrices (networks, units, units) after and before
 training, and the probe's inputs (trials, time, n_inputs)."""
+
+
+class NothingToCompareError(BadInputError):
+    """No condition of an experiment has two converged networks."""
 
 
 def converged(table: pd.DataFrame, condition: Condition) -> list[int]:
@@ -31,19 +35,18 @@ def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
     """The experiment without the conditions that have no pair to compare; each is named on the way.
 
     Raises:
-        BadInputError: no condition has two converged networks.
+        NothingToCompareError: no condition has two converged networks.
     """
     counts = {condition.signature: len(converged(table, condition)) for condition in experiment.conditions}
     for condition in experiment.conditions:
         if counts[condition.signature] < 2:
             found = counts[condition.signature]
             print(f"left out: {condition.name}, converged networks: {found}, needed: 2", flush=True)
-    require(
-        max(counts.values()) >= 2,
-        "converged networks",
-        max(counts.values()),
-        f"at least two in some condition of {experiment.name}",
-    )
+    if max(counts.values()) < 2:
+        raise NothingToCompareError(
+            f"converged networks must be at least two in some condition of {experiment.name}, "
+            f"got {max(counts.values())}."
+        )
 
     def kept(conditions: list[Condition]) -> list[Condition]:
         return [condition for condition in conditions if counts[condition.signature] >= 2]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-
 import torch
 
 from analysis.metrics import Metric
-from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays, write_table
+from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays
 from degen.condition import Condition
+from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.conditions import Experiment
 
@@ -20,67 +18,37 @@ def matrices(
     metrics: dict[str, tuple[dict, Metric]],
     only: str | None = None,
 ) -> None:
-    """Store the distance matrices of every condition, task by task, for each metric.
+    """Store the distance matrices of every condition for each metric, by the settings of `choices`.
 
     Args:
         metrics: name to completed configuration and metric.
         only: the signature of the one condition whose matrices are wanted.
     """
-    by_task = groupby(sorted(experiment.conditions, key=_task), key=_task)
-    groups = {task: list(conditions) for task, conditions in by_task}
+    wanted = [condition for condition in experiment.conditions if only in (None, condition.signature)]
     for name, (config, metric) in metrics.items():
-        fresh = [
-            task
-            for task, conditions in groups.items()
-            if _compute(results, name, config, metric, conditions, only)
-        ]
-        print(
-            f"matrices: {name} of {len(experiment.conditions)} conditions, "
-            f"{len(fresh)} of {len(groups)} tasks new",
-            flush=True,
-        )
+        computed = sum(_compute(results, name, config, metric, condition) for condition in wanted)
+        print(f"matrices: {name} of {len(wanted)} conditions, {computed} of them new", flush=True)
 
 
-def _task(condition: Condition) -> str:
-    return condition.task_name
-
-
-def _compute(
-    results: Results,
-    name: str,
-    config: dict,
-    metric: Metric,
-    conditions: Sequence[Condition],
-    only: str | None,
-) -> bool:
-    """Compute and store one metric of one task's conditions; False where that is there already."""
-    sources = [results.activations(condition.signature) for condition in conditions]
-    made_from = fingerprint(config, metric.version, [read_metadata(source)["sha256"] for source in sources])
-    targets = [results.matrix(name, condition.signature) for condition in conditions]
-    which = [
-        i
-        for i, condition in enumerate(conditions)
-        if only in (None, condition.signature) and not is_made_from(targets[i], made_from)
-    ]
-    # One file for all conditions of a task: that of other conditions may lie there beside these matrices.
-    choice = results.choice(name, conditions[0].task_name)
-    is_other_choice = choice.exists() and read_table(choice, made_from) is None
-    if not which and not is_other_choice:
+def _compute(results: Results, name: str, config: dict, metric: Metric, condition: Condition) -> bool:
+    """Compute and store one metric of one condition; False where that is there already."""
+    source = results.activations(condition.signature)
+    target = results.matrix(name, condition.signature)
+    curve = read_table(results.choice(name, condition.task_name))
+    chosen = {} if curve is None else metric.chosen(curve)
+    made_from = fingerprint(config, metric.version, chosen, read_metadata(source)["sha256"])
+    if is_made_from(target, made_from):
         return False
-    stored = [read_tensors(source) for source in sources]
-    found = metric.distances([arrays for arrays, _ in stored], which)
-    if found.curve is not None:
-        choice.parent.mkdir(parents=True, exist_ok=True)
-        write_table(choice, found.curve, made_from)
-    for index, i in enumerate(which):
-        arrays = {"distances": torch.from_numpy(found.matrices[index])}
-        if found.null is not None:
-            arrays["null"] = torch.from_numpy(found.null[index])
-        metadata = {
-            "seeds": stored[i][1]["seeds"],
-            "metric": config,
-            "version": metric.version,
-            "level": metric.level,
-        }
-        write_arrays(targets[i], arrays, metadata, made_from)
+    states, stored = read_tensors(source)
+    try:
+        found = metric.distances(states, chosen)
+    except BadInputError as error:
+        path = results.choice(name, condition.task_name)
+        hint = f" Settings are those of {path}; delete it to choose them anew." if chosen else ""
+        raise BadInputError(f"{name} of {condition.name}: {error}{hint}") from error
+    arrays = {"distances": torch.from_numpy(found.matrix)}
+    if found.null is not None:
+        arrays["null"] = torch.from_numpy(found.null)
+    known = {"metric": config, "version": metric.version, "level": metric.level, "chosen": chosen}
+    write_arrays(target, arrays, {"seeds": stored["seeds"]} | known, made_from)
     return True

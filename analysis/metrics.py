@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,23 +15,24 @@ from torch import Tensor
 from degen.errors import require, require_choice, require_integer, require_number
 from degen.metrics import dsa, pif, representation
 
-States = list[dict[str, Tensor]]
-"""For each condition what `analysis.activations` stored, by the names of `analysis.activations.ARRAYS`."""
+States = dict[str, Tensor]
+"""What `analysis.activations` stored of a condition, by the names of `analysis.activations.ARRAYS`."""
+
+Chosen = dict[str, int]
+"""What all networks of a task share, by name; empty for most metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Distances:
-    """What a metric finds for conditions of a task.
+    """What a metric finds for a condition.
 
     Attributes:
-        matrices: of each that was asked for, (networks, networks).
-        null: likewise, (networks,), the distance of each network from itself on other trials.
-        curve: what the settings were chosen on.
+        matrix: (networks, networks).
+        null: (networks,), the distance of each network from itself on other trials.
     """
 
-    matrices: list[NDArray[np.float64]]
-    null: list[NDArray[np.float64]] | None = None
-    curve: pd.DataFrame | None = None
+    matrix: NDArray[np.float64]
+    null: NDArray[np.float64] | None = None
 
 
 class Metric(ABC):
@@ -48,19 +49,34 @@ class Metric(ABC):
     def level(self) -> str:
         """dynamics, weights or representation."""
 
-    @abstractmethod
-    def distances(self, states: States, which: Sequence[int]) -> Distances:
-        """The matrices of conditions of a task.
+    @property
+    def chosen_by(self) -> dict[str, Any]:
+        """The configuration on which `choose` depends."""
+        return {}
+
+    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame | None:
+        """Choose what all networks of a task share.
 
         Args:
-            states: of all conditions of the task: settings are chosen on all.
-            which: positions of those whose matrices are computed.
+            hidden: states (trials, time, units) of each, before any distance is known.
+
+        Returns:
+            Every candidate, the column `chosen` true for one; None for a metric that needs no choice.
         """
+        return None
+
+    def chosen(self, curve: pd.DataFrame) -> Chosen:
+        """The choice in a table of `choose`."""
+        return {}
+
+    @abstractmethod
+    def distances(self, states: States, chosen: Chosen) -> Distances:
+        """The distances of all pairs of networks of a condition."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DSA(Metric):
-    """Dynamical similarity analysis, with components, lag and rank chosen once for a task.
+    """Dynamical similarity analysis, with components, lag and rank chosen once for all networks of a task.
 
     Args:
         score: angular, frobenius, normalized or wasserstein.
@@ -101,40 +117,37 @@ class DSA(Metric):
     def level(self) -> str:
         return "dynamics"
 
-    def distances(self, states: States, which: Sequence[int]) -> Distances:
-        networks = [network for condition in states for network in condition["hidden"]]
+    @property
+    def chosen_by(self) -> dict[str, Any]:
+        names = ("lowest_lag", "highest_lag", "ranks", "variance", "held_out")
+        return {name: getattr(self, name) for name in names}
+
+    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
         choice = dsa.choose(
-            networks,
+            hidden,
             lags=range(self.lowest_lag, self.highest_lag + 1),
             ranks=self.ranks,
             variance=self.variance,
             held_out=self.held_out,
         )
-        chosen = dataclasses.asdict(choice.settings)
-        curve = choice.curve.assign(
-            n_components=chosen["n_components"],
-            chosen=(choice.curve["lag"] == chosen["lag"]) & (choice.curve["rank"] == chosen["rank"]),
-        )
-        wanted = [states[i] for i in which]
-        matrices = [self._matrix(condition, choice.settings) for condition in wanted]
-        null = [
-            dsa.null_distances(
-                condition["hidden"],
-                choice.settings,
-                score=self.score,
-                seed=self.seed,
-                inputs=condition["inputs"] if self.controlled else None,
-            )
-            for condition in wanted
-        ]
-        return Distances(matrices, null, curve)
+        settings = choice.settings
+        is_chosen = (choice.curve["lag"] == settings.lag) & (choice.curve["rank"] == settings.rank)
+        return choice.curve.assign(n_components=settings.n_components, chosen=is_chosen)
 
-    def _matrix(self, condition: dict[str, Tensor], settings: dsa.Settings) -> NDArray[np.float64]:
-        if not self.controlled:
-            operators = dsa.operators(condition["hidden"], settings)
-            return dsa.distance_matrix(operators, score=self.score, seed=self.seed)
-        operators, maps = dsa.controlled_operators(condition["hidden"], condition["inputs"], settings)
-        return dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
+    def chosen(self, curve: pd.DataFrame) -> Chosen:
+        (row,) = curve[curve["chosen"]].to_dict("records")
+        return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Settings)}
+
+    def distances(self, states: States, chosen: Chosen) -> Distances:
+        settings, hidden = dsa.Settings(**chosen), states["hidden"]
+        inputs = states["inputs"] if self.controlled else None
+        if inputs is None:
+            operators, maps = dsa.operators(hidden, settings), None
+        else:
+            operators, maps = dsa.controlled_operators(hidden, inputs, settings)
+        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
+        null = dsa.null_distances(hidden, settings, score=self.score, seed=self.seed, inputs=inputs)
+        return Distances(matrix, null)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,11 +175,11 @@ class PIF(Metric):
     def level(self) -> str:
         return "weights"
 
-    def distances(self, states: States, which: Sequence[int]) -> Distances:
-        groups = [states[i][self.weights] for i in which]
+    def distances(self, states: States, chosen: Chosen) -> Distances:
+        weights = states[self.weights]
         if self.aligned:
-            return Distances([pif.distance_matrix(group, seed=self.seed) for group in groups])
-        return Distances([pif.unaligned_distance_matrix(group) for group in groups])
+            return Distances(pif.distance_matrix(weights, seed=self.seed))
+        return Distances(pif.unaligned_distance_matrix(weights))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,6 +199,5 @@ class SVCCA(Metric):
     def level(self) -> str:
         return "representation"
 
-    def distances(self, states: States, which: Sequence[int]) -> Distances:
-        samples = [states[i]["hidden"].flatten(1, 2) for i in which]
-        return Distances([representation.svcca(group, variance=self.variance) for group in samples])
+    def distances(self, states: States, chosen: Chosen) -> Distances:
+        return Distances(representation.svcca(states["hidden"].flatten(1, 2), variance=self.variance))

@@ -82,6 +82,7 @@ def page(
         "<h2>Costs and versions</h2>",
         _costs(data, runs),
         "<h2>Settings</h2>",
+        _choices(data),
         _settings(data, settings),
     ]
     return (
@@ -209,6 +210,20 @@ def _costs(data: dict[str, Data], runs: Path) -> str:
         f"<p>Wall-clock time of all training sessions: {html.escape(spent)}. The paper reports "
         f"{PAPER_GPU_HOURS:,} GPU-hours for its 3,400 networks.</p><ul>{lines}</ul>"
     )
+
+
+def _choices(data: dict[str, Data]) -> str:
+    """What was chosen for each task: one line, if all experiments were analysed together."""
+    table = pd.concat([one.choices.assign(experiments=name) for name, one in data.items()])
+    if table.empty:
+        return ""
+    keys = [column for column in table.columns if column != "experiments"]
+    lines = table.groupby(keys, sort=False)["experiments"].agg(", ".join).reset_index()
+    several = lines.duplicated(["metric", "task"]).any()
+    warning = (
+        "<p><b>Experiments of a task that do not share a line do not compare.</b></p>" if several else ""
+    )
+    return "<p>Chosen once for all networks of a task:</p>" + _html(lines) + warning
 
 
 def _settings(data: dict[str, Data], settings: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The results folder of an experiment: every file name of the analysis.
 
+results/choices/<metric>-<task>.parquet      settings of a metric, on what they were chosen (choices)
 results/<experiment>/
     networks.parquet                     one row a network (gather)
     history.parquet                      one row a network and epoch (gather)
@@ -85,8 +86,8 @@ class Results:
         return self.path / "activations" / f"{signature}.safetensors"
 
     def choice(self, metric: str, task: str) -> Path:
-        """What a metric's settings for a task were chosen on."""
-        return self.path / "matrices" / metric / f"{task}-choice.parquet"
+        """A metric's settings for a task, the same for all experiments beside this one."""
+        return self.path.parent / "choices" / f"{metric}-{task}.parquet"
 
     def matrix(self, metric: str, signature: str) -> Path:
         return self.path / "matrices" / metric / f"{signature}.safetensors"

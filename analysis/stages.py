@@ -10,7 +10,8 @@ import pandas as pd
 import yaml
 
 from analysis import figures
-from analysis.activations import activations, with_pairs
+from analysis.activations import NothingToCompareError, activations, with_pairs
+from analysis.choices import choose
 from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
 from analysis.gather import Trialset, further_ood, gather
@@ -77,16 +78,30 @@ class Analysis:
         activations(kept, self.runs, self.results, table, self.probe)
         return kept, feature_learning(kept, self.runs, self.results, table, self.kernel_probe)
 
-    def measure(self, only: str) -> None:
-        """After `prepare`, store the matrices of the condition of that signature, if it has pairs."""
+    def prepared(self) -> Experiment | None:
+        """What `prepare` returned first, from its files; None where it has not stored them all."""
         # The table as it was prepared: several jobs measure at once, and none of them writes it.
         table = read_table(self.results.networks)
-        assert table is not None, "prepare comes first"
-        matrices(with_pairs(self.experiment, table), self.results, self.metrics, only)
+        try:
+            kept = None if table is None else with_pairs(self.experiment, table)
+        except NothingToCompareError:
+            return None
+        if kept is None or any(not self.results.activations(c.signature).exists() for c in kept.conditions):
+            return None
+        return kept
 
-    def run(self) -> None:
-        """Every stage, each skipping what is there."""
-        kept, table = self.prepare()
+    def measure(self, only: str) -> None:
+        """After `prepare` and `chosen`, store the matrices of the condition of that signature."""
+        kept = self.prepared()
+        assert kept is not None, "prepare comes first"
+        matrices(kept, self.results, self.metrics, only)
+
+    def finish(self, kept: Experiment, table: pd.DataFrame) -> None:
+        """After `prepare` and `chosen`, every other stage, each skipping what is there.
+
+        Args:
+            kept, table: what `prepare` returned.
+        """
         matrices(kept, self.results, self.metrics)
         found = degeneracy(self.experiment, self.results, table, list(self.metrics), self.bootstrap)
         used = yaml.safe_dump({name: self.settings[name] for name in REPORTED}, sort_keys=False)
@@ -98,6 +113,27 @@ class Analysis:
             line_attractors(kept, self.runs, self.results, table)
         for path in figures.draw_all(kept, self.results):
             print(f"figure: {path}", flush=True)
+
+
+def run(every: Sequence[Analysis]) -> None:
+    """All stages of several experiments, analysed together: settings are chosen on the networks of all."""
+    prepared = []
+    for analysis in every:
+        try:
+            prepared.append((analysis, *analysis.prepare()))
+        except NothingToCompareError as error:
+            if analysis is every[-1] and not prepared:
+                raise
+            print(f"left out: {analysis.experiment.name}, {error}", flush=True)
+    chosen([(analysis, kept) for analysis, kept, _ in prepared])
+    for analysis, kept, table in prepared:
+        analysis.finish(kept, table)
+
+
+def chosen(prepared: Sequence[tuple[Analysis, Experiment]]) -> None:
+    """The stage between: `analysis.choices.choose` for experiments that are prepared."""
+    first = prepared[0][0]
+    choose([(kept, analysis.results) for analysis, kept in prepared], first.metrics, first.probe)
 
 
 def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:

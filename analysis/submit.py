@@ -2,13 +2,14 @@
 
 python -m analysis.submit experiment=demo hydra/launcher=slurm_cpu --dry-run
 
-The options are those of `python -m analysis`. Three jobs wait for one another: gather and activations;
-an array that computes the matrices, a condition each; degeneracy table and figures. What is under way is left
-alone.
+The options are those of `python -m analysis`. For each experiment four jobs wait for one another: gather and
+activations; the choice of settings, after the first job of every experiment; an array that computes the
+matrices, a condition each; degeneracy table and figures. What is under way is left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -22,7 +23,7 @@ import torch
 from submitit.core.utils import DelayedSubmission
 
 from analysis.__main__ import check
-from analysis.stages import Analysis, trained
+from analysis.stages import Analysis, chosen, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
@@ -39,8 +40,8 @@ class AnalysisTask:
     """A part of an analysis, as a job.
 
     Args:
-        file: the settings and the experiment, resolved.
-        part: `prepare`, `run`, or the signature of the condition whose matrices are computed.
+        file: the settings, all experiments that are analysed together, resolved, and the name of its own.
+        part: `prepare`, `choose`, `run`, or the signature of the condition whose matrices are computed.
     """
 
     def __init__(self, file: Path, part: str):
@@ -51,14 +52,18 @@ class AnalysisTask:
         require_frozen(self.file.parent / "code")
         torch.set_flush_denormal(True)
         stored = json.loads(self.file.read_text())
-        fields = stored["experiment"]
-        for part in ("shared", "swept"):
-            fields[part] = [Condition.from_config(config) for config in fields[part]]
-        analysis = Analysis(Experiment(**fields), stored["settings"])
+        experiments = [_experiment(fields) for fields in stored["experiments"]]
+        every = {each.name: Analysis(each, stored["settings"]) for each in experiments}
+        analysis = every[stored["name"]]
         if self.part == "prepare":
             analysis.prepare()
+        elif self.part == "choose":
+            # The jobs of other experiments want the same: the first makes it, the others find it made.
+            with locked(analysis.results.path.parent):
+                kept = [(one, one.prepared()) for one in every.values()]
+                chosen([(one, there) for one, there in kept if there is not None])
         elif self.part == "run":
-            analysis.run()
+            analysis.finish(*analysis.prepare())
         else:
             analysis.measure(only=self.part)
 
@@ -86,19 +91,24 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
         count = len(analysis.experiment.conditions)
         print(
             f"{analysis.experiment.name}: {count} conditions by {', '.join(analysis.metrics)}; a job that "
-            f"prepares, {count} for the matrices ({launcher['array_parallelism']} at once), one for the table"
+            f"prepares, one that chooses settings, {count} for the matrices "
+            f"({launcher['array_parallelism']} at once), one for the table"
         )
     if dry_run:
         print("nothing is submitted (--dry-run)")
         return []
-    for analysis in analyses:
-        analysis.results.create()
-        with locked(analysis.results.path):
+    chains = []
+    with contextlib.ExitStack() as locks:
+        for analysis in sorted(analyses, key=lambda one: one.experiment.name):  # no two wait for each other
+            analysis.results.create()
+            locks.enter_context(locked(analysis.results.path))
+        for analysis in analyses:
             if any(task.is_active for task in _tasks([analysis])):
                 print(f"{analysis.experiment.name}: under way, not submitted again", flush=True)
-                continue
-            submission, numbers = _submit(analysis, settings, launcher)
-        print(f"submitted: jobs {', '.join(numbers)} ({submission.path}); scancel stops them", flush=True)
+            else:
+                chains.append(_Chain(analysis, analyses, settings, launcher))
+        for chain in chains:
+            chain.follow([other.numbers[0] for other in chains if other is not chain])
     return analyses
 
 
@@ -121,41 +131,75 @@ def _tasks(analyses: Sequence[Analysis], patience: float = 0.0) -> list[Task]:
     return read_tasks([submission for each in latest for submission in each], patience)
 
 
-def _submit(
-    analysis: Analysis, settings: dict[str, Any], launcher: dict[str, Any]
-) -> tuple[Submission, list[str]]:
-    """Freeze, record, submit: the record leads to the jobs by name."""
-    chosen = analysis.experiment
-    parts = [["prepare"], [condition.signature for condition in chosen.conditions], ["run"]]
-    nothing: list[list[list[Piece]]] = [[[] for _ in names] for names in parts]  # is trained
-    submission = Submission.new(analysis.results.path, chosen.name, nothing, {})
-    numbers: list[str] = []
-    try:
-        freeze(submission.code)
-        file = submission.path / "analysis.json"
-        kept = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-        for part in ("shared", "swept"):
-            kept[part] = [condition.config for condition in kept[part]]
-        write_atomically(file, json.dumps({"settings": settings, "experiment": kept}, indent=1).encode())
-        submission.write()
+class _Chain:
+    """The jobs of one analysis. Freeze, record, submit the first: the record leads to the jobs by name.
+
+    Args:
+        analysis: its own.
+        every: all that are analysed together.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        every: Sequence[Analysis],
+        settings: dict[str, Any],
+        launcher: dict[str, Any],
+    ):
+        name = analysis.experiment.name
+        signatures = [condition.signature for condition in analysis.experiment.conditions]
+        self.parts = [["prepare"], ["choose"], signatures, ["run"]]
         # A job whose predecessor failed would wait for ever.
         options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
-        for array, names in enumerate(parts):
-            numbers.append(
-                slurm.submit_array(
-                    submission.array_name(array),
-                    launcher | {"additional_parameters": options},
-                    [AnalysisTask(file, part) for part in names],
-                    folder=submission.logs(array),
-                    code=submission.code,
-                    after=f"afterok:{numbers[-1]}" if numbers else None,
-                )
+        self.launcher = launcher | {"additional_parameters": options}
+        self.numbers: list[str] = []
+        nothing: list[list[list[Piece]]] = [[[] for _ in names] for names in self.parts]  # is trained
+        self.submission = Submission.new(analysis.results.path, name, nothing, {})
+        self.file = self.submission.path / "analysis.json"
+        try:
+            freeze(self.submission.code)
+            fields = [_fields(one.experiment) for one in every]
+            content = {"settings": settings, "name": name, "experiments": fields}
+            write_atomically(self.file, json.dumps(content, indent=1).encode())
+            self.submission.write()
+            self._submit(after=None)
+        except BadInputError:
+            shutil.rmtree(self.submission.path)
+            raise
+
+    def follow(self, others: Sequence[str]) -> None:
+        """Submit the jobs after the first, given the numbers of the other chains' first jobs."""
+        ends = f",afterany:{':'.join(others)}" if others else ""
+        self._submit(after=f"afterok:{self.numbers[-1]}{ends}")
+        for _ in self.parts[2:]:
+            self._submit(after=f"afterok:{self.numbers[-1]}")
+        numbers = ", ".join(self.numbers)
+        print(f"submitted: jobs {numbers} ({self.submission.path}); scancel stops them", flush=True)
+
+    def _submit(self, after: str | None) -> None:
+        array = len(self.numbers)
+        self.numbers.append(
+            slurm.submit_array(
+                self.submission.array_name(array),
+                self.launcher,
+                [AnalysisTask(self.file, part) for part in self.parts[array]],
+                folder=self.submission.logs(array),
+                code=self.submission.code,
+                after=after,
             )
-    except BadInputError:
-        if not numbers:
-            shutil.rmtree(submission.path)
-        raise
-    return submission, numbers
+        )
+
+
+def _fields(experiment: Experiment) -> dict[str, Any]:
+    """An experiment as JSON holds it."""
+    fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
+    return fields | {part: [one.config for one in fields[part]] for part in ("shared", "swept")}
+
+
+def _experiment(fields: dict[str, Any]) -> Experiment:
+    """The experiment of such fields."""
+    built = {part: [Condition.from_config(one) for one in fields[part]] for part in ("shared", "swept")}
+    return Experiment(**fields | built)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from degen.errors import BadInputError, UnwritableError
@@ -96,6 +96,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     header = json.dumps(metadata, sort_keys=True)
     stored = {"metadata": header, "sha256": _digest(plain, header)}
     write_atomically(path, safetensors.torch.save(plain, metadata=stored))
+
+
+def read_entry(path: Path, name: str, index: int) -> Tensor:
+    """One entry along the first axis of a tensor of such a file, without a look at the rest or its checksum.
+
+    Raises:
+        BadInputError: the file is truncated or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_slice(name)[index]
+    except (SafetensorError, ValueError) as error:
+        raise BadInputError(
+            f"{path} must be a complete file written by degen, got a damaged one ({error})."
+        ) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.feature_learning import MEASURES
 from analysis.results import Results, read_table
 from degen.condition import Condition
-from degen.files import read_tensors
+from degen.files import read_metadata, read_tensors
 from launch.conditions import Experiment
 
 TASKS = {
@@ -98,6 +98,18 @@ class Data:
         """Pairwise distances, or None where they were not computed."""
         path = self.results.matrix(metric, condition.signature)
         return read_tensors(path)[0]["distances"].numpy() if path.exists() else None
+
+    @cached_property
+    def choices(self) -> pd.DataFrame:
+        """Settings that were chosen for a task, a row for each metric and task: as they stand in matrices."""
+        rows = []
+        for condition in self.experiment.conditions:
+            for path in sorted(self.results.path.glob(f"matrices/*/{condition.signature}.safetensors")):
+                # Matrices of earlier versions do not say it.
+                chosen = read_metadata(path).get("chosen", {})
+                if chosen:
+                    rows.append({"metric": path.parent.name, "task": condition.task_name, **chosen})
+        return pd.DataFrame(rows).drop_duplicates(ignore_index=True)
 
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""

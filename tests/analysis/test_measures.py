@@ -160,11 +160,13 @@ def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
         controlled=True,
         seed=0,
     )
-    found = metric.distances([{"hidden": torch.stack([first, same, other]), "inputs": inputs}], [0])
-    distances, null = found.matrices[0], found.null[0]
+    hidden = torch.stack([first, same, other])
+    curve = metric.choose(hidden)
+    found = metric.distances({"hidden": hidden, "inputs": inputs}, metric.chosen(curve))
+    distances, null = found.matrix, found.null
     assert distances[0, 1] < 1e-3
     assert distances[0, 2] > 0.2
     assert null.shape == (3,)
     # Without noise, both halves of the trials give the same operator but for their whitening.
     assert (null < 0.5 * distances[0, 2]).all()
-    assert np.isfinite(found.curve["aic"]).all()
+    assert np.isfinite(curve["aic"]).all()

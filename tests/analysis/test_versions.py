@@ -46,7 +46,9 @@ def test_a_metric_that_finds_other_numbers_has_another_version(metric, version, 
         "inputs": trials.inputs[0],
         "initial_recurrent": weights["recurrent"],
     }
-    (matrix,) = metric.distances([states], [0]).matrices
+    curve = metric.choose(states["hidden"])
+    chosen = {} if curve is None else metric.chosen(curve)
+    matrix = metric.distances(states, chosen).matrix
     assert matrix[np.triu_indices(3, 1)].tolist() == pytest.approx(pinned, rel=1e-4)
 
 
@@ -57,4 +59,4 @@ def _newer() -> None:
 def test_another_version_computes_that_metric_anew(place):
     launched = Launched((*OWN, *SMALL), place, before=_newer, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert re.findall(r"matrices: (\w+) of 2 conditions, 1 of 1 tasks new", launched.stdout) == ["svcca"]
+    assert re.findall(r"matrices: (\w+) of 2 conditions, 2 of them new", launched.stdout) == ["svcca"]

@@ -1,0 +1,148 @@
+"""Settings chosen once for a task: who makes them, who takes them, and what follows from them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from degen.files import read_entry, read_metadata, read_tensors
+from degen.storage import RunFolder
+from tests.analysis.conftest import SMALL, YAML, store
+from tests.conftest import Launched
+
+CHOICE = Path("results") / "choices" / "dsa-flip_flop.parquet"
+LIST = "# @package _global_\nexperiment:\n  of: [tiny, wide]\n"
+
+
+def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
+    """The lines that an analysis with `dsa` alone prints."""
+    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
+    launched = Launched(given, place, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    return launched.stdout.splitlines()
+
+
+def lines(printed: list[str], beginning: str) -> list[str]:
+    return [line for line in printed if line.startswith(beginning)]
+
+
+def values(place: Path) -> dict[str, dict[str, float]]:
+    """DSA by experiment and condition."""
+    tables = {path.parent.name: pd.read_parquet(path) for path in place.glob("results/*/degeneracy.parquet")}
+    dsa = {name: table[table["measure"] == "dsa"].set_index("condition") for name, table in tables.items()}
+    return {name: table["value"].to_dict() for name, table in dsa.items()}
+
+
+@pytest.fixture(scope="module")
+def trained(analysed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Beside `tiny`, which is analysed, `wide`: one of tiny's conditions and one of more units. Read only."""
+    place = shutil.copytree(analysed, tmp_path_factory.mktemp("trained") / "place")
+    settings = place / "settings" / "experiment"
+    wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
+    (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
+    (settings / "both.yaml").write_text(LIST)
+    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=4"), place)
+    assert launched.wait() == 0, launched.stderr
+    return place
+
+
+@pytest.fixture
+def two(trained: Path, tmp_path: Path) -> Path:
+    """A copy to work in."""
+    return shutil.copytree(trained, tmp_path / "two")
+
+
+def test_experiments_analysed_together_share_settings_and_the_values_of_shared_conditions(two):
+    printed = analyse(two, "both")
+    # Four of tiny's other condition, four that both have, four of ten units.
+    (line,) = lines(printed, "choice: ")
+    assert line.endswith(", on 12 networks")
+    found = values(two)
+    (shared,) = found["tiny"].keys() & found["wide"].keys()
+    assert found["tiny"][shared] == found["wide"][shared]
+    chosen = [read_metadata(path)["chosen"] for path in two.glob("results/*/matrices/dsa/*.safetensors")]
+    assert len(chosen) == 4
+    assert all(one == chosen[0] for one in chosen)
+    curve = pd.read_parquet(two / CHOICE)
+    assert curve[curve["chosen"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
+
+
+def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
+    before = pd.read_parquet(two / CHOICE)  # by tiny alone
+    (line,) = lines(analyse(two, "wide"), "choice: ")
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {CHOICE} to choose anew)")
+    pd.testing.assert_frame_equal(pd.read_parquet(two / CHOICE), before)
+    # One that holds all of those networks, and more, chooses anew; then each alone takes that.
+    (line,) = lines(analyse(two, "both"), "choice: ")
+    assert line.endswith(", on 12 networks")
+    after = values(two)
+    for name in ("tiny", "wide"):
+        printed = analyse(two, name)
+        assert lines(printed, "choice: ")[0].endswith(", on 12 networks")
+        assert lines(printed, "matrices: ") == ["matrices: dsa of 2 conditions, 0 of them new"]
+    assert values(two) == after
+
+
+def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
+    analyse(two, "both")
+    before = pd.read_parquet(two / CHOICE)
+    (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
+    analyse(two, "both", "results=again")
+    again = pd.read_parquet(two / "again" / "choices" / CHOICE.name)
+    pd.testing.assert_frame_equal(again, before, check_exact=True)
+
+
+@pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
+def test_other_candidates_or_another_probe_are_another_choice(two, change):
+    (line,) = lines(analyse(two, "wide", change), "choice: ")
+    assert line.endswith(", on 8 networks")  # of wide's two conditions
+    before = pd.read_parquet(two / CHOICE)
+    analyse(two, "wide", change, "metrics.dsa.score=frobenius")
+    pd.testing.assert_frame_equal(pd.read_parquet(two / CHOICE), before)
+
+
+def test_networks_that_come_or_change_are_chosen_on_anew(place):
+    assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 8 networks")
+    for path in place.glob("runs/flip_flop/*"):
+        store(RunFolder.open(path), 6, [9.0, 8.0])
+    assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 10 networks")
+
+
+def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(place):
+    (place / "settings" / "experiment" / "thin.yaml").write_text(
+        YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", "width=2")
+    )
+    given = ("--config-dir", "settings", "experiment=thin")
+    assert Launched((*given, "seeds=2"), place).wait() == 0
+    assert pd.read_parquet(place / CHOICE)["n_components"].iloc[0] > 2
+    launched = Launched((*given, *SMALL, "metric=[dsa]"), place, module="analysis.__main__")
+    assert launched.wait() == 2
+    assert "n_components must be at most the 2 units" in launched.stderr
+    assert f"Settings are those of {CHOICE}; delete it to choose them anew." in launched.stderr
+    (place / CHOICE).unlink()
+    assert lines(analyse(place, "thin"), "choice: dsa of flip_flop, n_components 2,")
+
+
+def test_an_experiment_without_a_pair_does_not_keep_the_others_from_being_measured(two):
+    for network in itertools.chain(*(path.glob("networks/*") for path in two.glob("runs/*/*-n10-*"))):
+        network.unlink()
+    (two / "settings" / "experiment" / "wide.yaml").write_text(
+        (two / "settings" / "experiment" / "wide.yaml").read_text().replace('"width=8,10"', "width=10")
+    )
+    for path in two.glob("runs/*/*-n10-*"):
+        folder = RunFolder.open(path)
+        store(folder, 0, [20.0] * 6)
+        store(folder, 1, [20.0] * 6)
+    printed = analyse(two, "both")
+    assert lines(printed, "left out: wide, converged networks must be at least two")
+    assert lines(printed, "matrices: ") == ["matrices: dsa of 2 conditions, 0 of them new"]
+
+
+def test_one_network_of_stored_activations_is_read_alone(analysed):
+    file = next(analysed.glob("results/tiny/activations/*"))
+    hidden = read_tensors(file)[0]["hidden"]
+    assert (read_entry(file, "hidden", 2) == hidden[2]).all()
