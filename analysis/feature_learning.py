@@ -47,6 +47,7 @@ class KernelProbe:
         for name, minimum in (("n_trials", 2), ("n_times", 1), ("seed", 0)):
             require_integer(f"feature_learning.{name}", getattr(self, name), minimum)
         listed = isinstance(self.weights, list) and len(self.weights) > 0
+        listed = listed and all(isinstance(name, str) for name in self.weights)
         require(listed, "feature_learning.weights", self.weights, "a list of at least one name")
 
     def times(self, n_steps: int) -> list[int]:

@@ -18,7 +18,7 @@ from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.files import write_atomically
 from degen.metrics.fixed_points import FixedPoints, fixed_points
-from degen.models import Model, Parameters
+from degen.models import Parameters
 from degen.storage import RunFolder
 from degen.tasks import DelayedDiscrimination
 from launch.conditions import Experiment
@@ -74,7 +74,7 @@ def line_attractors(
         for network in degen.load(RunFolder.of(runs, condition).path).networks:
             if network.seed not in seeds[condition.signature]:
                 continue
-            step = without_input(condition.model, network.weights)
+            step = without_input(condition, network.weights)
             for name, period in periods(condition, network.weights).items():
                 rows.append(known | {"seed": network.seed, "period": name} | measure(step, period))
     found = pd.DataFrame(rows)
@@ -179,12 +179,12 @@ def periods(condition: Condition, weights: Parameters) -> dict[str, Period]:
     }
 
 
-def without_input(model: Model, weights: Parameters) -> Callable[[Tensor], Tensor]:
-    """F of the network: a step without input, states (points, n)."""
+def without_input(condition: Condition, weights: Parameters) -> Callable[[Tensor], Tensor]:
+    """F of a network of the condition: a step without input, states (points, n)."""
     double = {name: tensor.double() for name, tensor in weights.items()}
-    silent = torch.zeros(1, 1, double["input"].shape[-1], dtype=torch.float64)
+    silent = torch.zeros(1, 1, condition.task.n_inputs, dtype=torch.float64)
 
     def step(states: Tensor) -> Tensor:
-        return model.step(double, states.unsqueeze(0), silent)[0]
+        return condition.model.step(double, states.unsqueeze(0), silent)[0]
 
     return step

@@ -43,9 +43,10 @@ def _compute(results: Results, name: str, config: dict, metric: Metric, conditio
     try:
         found = metric.distances(states, chosen)
     except BadInputError as error:
+        words = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
         path = results.choice(name, condition.task_name)
-        hint = f" Settings are those of {path}; delete it to choose them anew." if chosen else ""
-        raise BadInputError(f"{name} of {condition.name}: {error}{hint}") from error
+        hint = f", by the settings of {path} (delete it to choose them anew)" if chosen else ""
+        raise BadInputError(f"{words}{hint}.") from error
     arrays = {"distances": torch.from_numpy(found.matrix)}
     if found.null is not None:
         arrays["null"] = torch.from_numpy(found.null)

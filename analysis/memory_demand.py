@@ -16,7 +16,7 @@ from analysis.figures import memory_demand as figure
 from analysis.gather import Trialset
 from analysis.results import Results
 from degen.condition import Condition, build
-from degen.errors import require, require_integer
+from degen.errors import BadInputError, require, require_integer
 from degen.files import write_atomically
 from degen.metrics.memory_demand import Predictor, memory_demand
 from launch.cli import compose, entrypoint, require_folder, resolved
@@ -28,10 +28,10 @@ def curves(
     """The error of every task, history length and initialization.
 
     Columns: task, variant, condition (its signature), history, seed, error (mean squared, held out), demand
-    (h* of the task).
+    (h* of the task), is_lower_bound (no longer history than h* was tried).
 
     Raises:
-        BadInputError: the longest history leaves no step of a trial to predict.
+        BadInputError: the longest history leaves no step of a trial to predict, or only equal targets.
     """
     for condition in conditions:
         n_steps = trials.draw(condition.task, "memory demand", condition.dtype).inputs.shape[-2]
@@ -40,17 +40,20 @@ def curves(
     tables = []
     for condition in conditions:
         drawn = trials.draw(condition.task, "memory demand", condition.dtype)
-        found = memory_demand(
-            drawn.inputs[0],
-            drawn.targets[0],
-            histories=range(1, longest_history + 1),
-            predictor=predictor,
-        )
+        histories = range(1, longest_history + 1)
+        try:
+            found = memory_demand(drawn.inputs[0], drawn.targets[0], histories=histories, predictor=predictor)
+        except BadInputError as error:
+            name = f"{condition.task_name} {condition.task.variant}"
+            raise BadInputError(f"{name}, longest_history {longest_history}: {error}") from error
         known = {"task": condition.task_name, "variant": condition.task.variant}
         known["condition"] = condition.signature
-        tables.append(found.curve.assign(**known, demand=found.history))
-        print(f"{condition.task_name} {condition.task.variant}: h* = {found.history}", flush=True)
-    columns = ["task", "variant", "condition", "history", "seed", "error", "demand"]
+        found_here = {"demand": found.history, "is_lower_bound": found.is_lower_bound}
+        tables.append(found.curve.assign(**known, **found_here))
+        least = "at least " if found.is_lower_bound else ""
+        name = f"{condition.task_name} {condition.task.variant}"
+        print(f"{name}: h* = {least}{found.history}", flush=True)
+    columns = ["task", "variant", "condition", "history", "seed", "error", "demand", "is_lower_bound"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
@@ -62,8 +65,10 @@ def job(config: DictConfig) -> None:
     trials: Trialset = build(settings["trials"], Trialset, "trials")[1]
     predictor: Predictor = build(settings["predictor"], Predictor, "predictor")[1]
     tasks = settings["tasks"]
-    listed = isinstance(tasks, list) and len(tasks) > 0 and all(isinstance(line, list) for line in tasks)
-    require(listed, "tasks", tasks, 'a list of lists of overrides, such as [["task=sine_wave"]]')
+    lines = tasks if isinstance(tasks, list) else []
+    listed = all(isinstance(line, list) and all(isinstance(text, str) for text in line) for line in lines)
+    allowed = 'a list of lists of overrides, such as [["task=sine_wave"]]'
+    require(listed and lines != [], "tasks", tasks, allowed)
     conditions = [Condition.from_config(compose("train", line)) for line in tasks]
     results = Results(Path(settings["results"]))
     results.create()

@@ -88,7 +88,12 @@ class Bootstrap:
         return [counts[:, np.searchsorted(every, list(one))] for one in seeds]
 
     def interval(self, draws: Array) -> tuple[float, float]:
-        """The percentile interval of a statistic's bootstrap samples, those that are NaN left out."""
+        """The percentile interval of a statistic's bootstrap samples, those that are NaN left out.
+
+        NaN where none is left.
+        """
+        if np.isnan(draws).all():
+            return math.nan, math.nan
         low, high = np.nanquantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high)
 

@@ -61,7 +61,7 @@ def _table(condition: Condition, network: Network, probe: Trialset) -> pd.DataFr
     mean = states.mean(dim=0)
     axes = torch.linalg.svd(states - mean, full_matrices=False)[2][:2].T
     sequence = states[torch.linspace(0, len(states) - 1, _STARTS).long()]
-    step = without_input(condition.model, network.weights)
+    step = without_input(condition, network.weights)
     held = periods(condition, network.weights)["delay"].states if has_periods(condition) else sequence
     places = (hidden - mean) @ axes
     target = trials.targets[0, ..., 0].double()

@@ -18,6 +18,7 @@ from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from analysis.statistics import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 from degen.errors import require, require_integer
@@ -189,8 +190,8 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
     ends (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes together. A seed that
     one condition alone has is not permuted.
     """
-    effects = np.array([_slope(np.log(axis.values)) for axis in axes])
     with np.errstate(divide="ignore", invalid="ignore"):
+        effects = np.array([_slope(np.log(axis.values)) for axis in axes])
         drawn = np.mean([_slope(np.log(axis.draws)) for axis in axes], axis=0)
     low, high = bootstrap.interval(drawn[np.isfinite(drawn)])
     ranks = [_spearman(axis.values) for axis in axes]
@@ -253,5 +254,6 @@ def _studentized(values: Array, conditions: NDArray[np.intp], seeds: NDArray[np.
 
 
 def _spearman(values: Array) -> float:
-    ranks = values.argsort().argsort()
-    return float(np.corrcoef(np.arange(len(values)), ranks)[0, 1])
+    """Of the values and their order; NaN where all are the same."""
+    ranks = rankdata(values)
+    return float(np.corrcoef(np.arange(len(values)), ranks)[0, 1]) if ranks.std() > 0 else math.nan

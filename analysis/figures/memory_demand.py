@@ -27,9 +27,9 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         mean, spread = errors.mean(), errors.sem().fillna(0.0)
         axis.plot(mean.index, mean, marker="o", markersize=2)
         axis.fill_between(mean.index, mean - spread, mean + spread, alpha=0.2, linewidth=0)
-        demand = group["demand"].iloc[0]
+        demand, is_lower_bound = group[["demand", "is_lower_bound"]].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set_title(f"{task}\n{variant}: h* = {demand}", fontsize=7)
+        axis.set_title(f"{task}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}", fontsize=7)
         axis.set(xlabel="history length h", ylim=(0, None))
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)

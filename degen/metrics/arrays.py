@@ -20,9 +20,11 @@ def to_tensor(field: str, values: Array, ndim: int) -> Tensor:
     """`values` as a float64 tensor on its own device.
 
     Raises:
-        BadInputError: not `ndim` axes, or NaN or infinite entries.
+        BadInputError: not `ndim` axes, complex, or NaN or infinite entries.
     """
-    tensor = torch.as_tensor(values).detach().to(torch.float64)
+    given = torch.as_tensor(values).detach()
+    require(not given.is_complex(), f"{field} entries", str(given.dtype), "real numbers")
+    tensor = given.to(torch.float64)
     require(tensor.ndim == ndim, f"{field} shape", tuple(tensor.shape), f"of {ndim} axes")
     require(bool(torch.isfinite(tensor).all()), field, "NaN or infinity", "finite")
     return tensor

@@ -116,7 +116,8 @@ def _distinct(states: Tensor, speed: Tensor, slowest: float, apart: float) -> Te
     """The indices of the slowest of each group of points that are near to each other."""
     kept: list[int] = []
     for index in speed.argsort(stable=True).tolist():
-        if speed[index] > slowest:
+        # NaN is last, and no fixed point.
+        if not speed[index] <= slowest:
             break
         distance = torch.linalg.vector_norm(states[kept] - states[index], dim=1)
         if bool((distance > apart * (1 + torch.linalg.vector_norm(states[index]))).all()):

@@ -57,11 +57,13 @@ class MemoryDemand:
 
     Attributes:
         history: h*, in time steps.
+        is_lower_bound: h* is the longest history that was tried: the task may ask for more.
         curve: one row for each history length and initialization: `history`, `seed`, `error`, the mean
             squared error on held-out trials in units of the targets.
     """
 
     history: int
+    is_lower_bound: bool
     curve: pd.DataFrame
 
 
@@ -73,9 +75,10 @@ def memory_demand(
     .. math:: s_t^{(h)} = [x_{t-h+1}, \dots, x_t; y_t] \mapsto y_{t+1}
 
     All history lengths predict the same steps: those for which the longest window lies within the trial.
-    h* is the shortest history to which no longer one comes with a mean error over initializations that is
-    lower by more than `tolerance` of the shortest history's error. (The paper reads the plateau off the
-    curve.)
+    So the longest must reach beyond the demand that is looked for, and end before the answer begins: where
+    y_t is part of it already, there is nothing left to remember. h* is the shortest history to which no
+    longer one comes with a mean error over initializations that is lower by more than `tolerance` of the
+    shortest history's error. (The paper reads the plateau off the curve.)
 
     Args:
         inputs: x, (trials, time, n_inputs).
@@ -84,8 +87,8 @@ def memory_demand(
         predictor: the perceptron.
 
     Raises:
-        BadInputError: not finite, not of the same trials and steps, fewer than two trials, or a history
-            that leaves no step to predict.
+        BadInputError: not finite, not of the same trials and steps, fewer than two trials, a history that
+            leaves no step to predict or only steps with the same targets, or training that diverges.
     """
     x, y = to_tensor("inputs", inputs, 3).float(), to_tensor("targets", targets, 3).float()
     require(x.shape[:2] == y.shape[:2], "targets shape", tuple(y.shape), f"that of inputs, {tuple(x.shape)}")
@@ -95,17 +98,23 @@ def memory_demand(
         require_integer("histories", history, 1)
     require(list(histories) == sorted(set(histories)), "histories", list(histories), "rising")
     require(histories[-1] < x.shape[1], "histories", histories[-1], f"below the {x.shape[1]} time steps")
+    told = y[:, histories[-1] :]
+    allowed = "so short that the targets of the later steps differ"
+    require(bool((told != told[0, 0]).any()), "the longest history", histories[-1], allowed)
     # Long histories first: their windows take the longest.
     lengths = sorted(histories, reverse=True)
     errors = spread(lambda h: _errors(_windows(x, y, h, lengths[0]), predictor), lengths, x.device)
     found = np.array(errors)[::-1]
+    rate = predictor.learning_rate
+    require(bool(np.isfinite(found).all()), "predictor.learning_rate", rate, "one that training bears")
     rows = [
         (history, seed, error)
         for history, values in zip(histories, found.tolist(), strict=True)
         for seed, error in enumerate(values)
     ]
     curve = pd.DataFrame(rows, columns=["history", "seed", "error"])
-    return MemoryDemand(histories[plateau(found.mean(axis=1), predictor.tolerance)], curve)
+    index = plateau(found.mean(axis=1), predictor.tolerance)
+    return MemoryDemand(histories[index], index == len(histories) - 1, curve)
 
 
 def plateau(errors: np.ndarray, tolerance: float) -> int:
@@ -125,7 +134,8 @@ def _errors(samples: tuple[Tensor, Tensor], predictor: Predictor) -> list[float]
     """Held-out error of each initialization."""
     trials = len(samples[0])
     split = min(max(1, round(trials * (1 - predictor.held_out))), trials - 1)
-    features, wanted = (_standardized(values, split) for values in samples)
+    features, _ = _standardized(samples[0], split)
+    wanted, scale = _standardized(samples[1], split)
     train, test = (
         [values[part].flatten(0, 1) for values in (features, wanted)]
         for part in (slice(split), slice(split, None))
@@ -143,16 +153,19 @@ def _errors(samples: tuple[Tensor, Tensor], predictor: Predictor) -> list[float]
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        scale = samples[1][:split].flatten(0, 1).std(dim=0)
         misses = (_predict(layers, test[0]) - test[1]) * scale
         return misses.square().mean(dim=(1, 2)).tolist()
 
 
-def _standardized(values: Tensor, split: int) -> Tensor:
-    """Zero mean and unit variance of each unit over the first `split` trials; constants stay at zero."""
+def _standardized(values: Tensor, split: int) -> tuple[Tensor, Tensor]:
+    """Zero mean and unit variance of each unit over the first `split` trials, and by what it was divided.
+
+    What is constant there is not divided.
+    """
     known = values[:split].flatten(0, 1)
-    deviation = known.std(dim=0)
-    return (values - known.mean(dim=0)) / torch.where(deviation > 0, deviation, 1.0)
+    deviation = known.std(dim=0, correction=0)
+    scale = torch.where(deviation > 0, deviation, 1.0)
+    return (values - known.mean(dim=0)) / scale, scale
 
 
 def _initial(n_inputs: int, n_outputs: int, predictor: Predictor, device: torch.device) -> list[Tensor]:

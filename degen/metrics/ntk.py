@@ -44,8 +44,10 @@ def kernel_alignment(
         (networks,), between 0 and 1.
 
     Raises:
-        BadInputError: as `tangent_kernel`, or no output depends on the weights.
+        BadInputError: as `tangent_kernel`, weights of other names or shapes before and after, or no output
+            depends on the weights.
     """
+    _require_same(initial, final)
     before, after = (
         tangent_kernel(outputs, parameters, n_trials=n_trials, weights=weights, times=times)
         for parameters in (initial, final)
@@ -80,9 +82,11 @@ def tangent_kernel(
         (networks, m, m) with m = n_trials * len(times) * n_outputs, in this order.
 
     Raises:
-        BadInputError: an unknown name, a time step outside the trial, or outputs of other trials.
+        BadInputError: an unknown name, weights that are not finite, no time step or one outside the trial,
+            or outputs of other trials.
     """
-    _check_names(weights, parameters)
+    _require_known(weights, parameters)
+    require(len(times) > 0, "times", list(times), "at least one time step")
     networks = [
         {name: value[index : index + 1].detach() for name, value in parameters.items()}
         for index in range(len(next(iter(parameters.values()))))
@@ -97,10 +101,22 @@ def tangent_kernel(
     return torch.stack(spread(kernel, networks, device))
 
 
-def _check_names(weights: Sequence[str], parameters: Parameters) -> None:
+def _require_known(weights: Sequence[str], parameters: Parameters) -> None:
+    """See that these are names of parameters, and all parameters finite."""
     require(len(weights) > 0, "weights", list(weights), "at least one name")
     for name in weights:
         require(name in parameters, "weights", name, "one of " + ", ".join(parameters))
+    for name, value in parameters.items():
+        require(bool(torch.isfinite(value).all()), f"parameters {name}", "NaN or infinity", "finite")
+
+
+def _require_same(initial: Parameters, final: Parameters) -> None:
+    """See that these are the same networks before and after training."""
+    before, after = (
+        {name: tuple(value.shape) for name, value in sorted(parameters.items())}
+        for parameters in (initial, final)
+    )
+    require(before == after, "names and shapes of final", after, f"those of initial, {before}")
 
 
 def _jacobian(
@@ -160,9 +176,12 @@ def estimated_alignment(
         seed: of the signs.
 
     Raises:
-        BadInputError: an unknown name or too few probes, or no output depends on the weights.
+        BadInputError: an unknown name or too few probes, weights that are not finite or of other names or
+            shapes before and after, or no output depends on the weights.
     """
-    _check_names(weights, final)
+    _require_same(initial, final)
+    for parameters in (initial, final):
+        _require_known(weights, parameters)
     require_integer("probes", probes, 3)
     values, errors = [], []
     for index in range(len(next(iter(final.values())))):

@@ -82,10 +82,10 @@ def _centred(activations: Array | Sequence[Array]) -> list[Tensor]:
     networks = to_networks("activations", activations, 2)
     samples = {len(states) for states in networks}
     require(len(samples) == 1, "samples of the networks", sorted(samples), "the same for all networks")
-    centred = [states - states.mean(dim=0) for states in networks]
-    for index, states in enumerate(centred):
-        require(bool(states.any()), f"activations of network {index}", "a constant", "varying over samples")
-    return centred
+    for index, states in enumerate(networks):
+        varies = bool((states != states[0]).any())
+        require(varies, f"activations of network {index}", "a constant", "varying over samples")
+    return [states - states.mean(dim=0) for states in networks]
 
 
 def _principal_basis(states: Tensor, variance: float) -> Tensor:

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from degen.errors import require_integer, require_number
+from degen.errors import require, require_integer, require_number
 from degen.streams import Stream
 from degen.tasks.base import Task, Trials
 
@@ -25,7 +25,7 @@ class Lorenz96(Task):
         channels: sites; as many inputs and outputs.
         n_steps: time steps of a trial.
         forcing: F; chaotic at 8 for most numbers of sites from 5 on.
-        time_step: between the steps of a trial.
+        time_step: between the steps of a trial, at most 0.1 and 0.8 / F.
         settling_steps: steps before a trial starts, from the fixed point x_i = F with noise on it.
         noise_std: of that noise.
 
@@ -44,8 +44,13 @@ class Lorenz96(Task):
         require_integer("task.channels", self.channels, 4)
         require_integer("task.n_steps", self.n_steps, 1)
         require_number("task.forcing", self.forcing, above=0.0)
-        # Above this the integration is not stable at F = 8.
         require_number("task.time_step", self.time_step, above=0.0, maximum=0.1)
+        # Seen: stable in 1,000 of 1,000 trials at F * time_step = 0.8 for F = 8 to 200, not so at 1.
+        stable = min(0.1, 0.8 / self.forcing)
+        allowed = (
+            f"at most {stable:g} where task.forcing is {self.forcing:g}, for the integration to be stable"
+        )
+        require(self.time_step <= stable, "task.time_step", self.time_step, allowed)
         require_integer("task.settling_steps", self.settling_steps, 0)
         require_number("task.noise_std", self.noise_std, above=0.0)
 

@@ -55,6 +55,7 @@ class PathIntegration(Task):
     mean_go: float
 
     def __post_init__(self) -> None:
+        require_integer("task.dimensions", self.dimensions, 2)
         require_choice("task.dimensions", self.dimensions, (2, 3))
         require_integer("task.n_steps", self.n_steps, 1)
         require_choice("task.heading", self.heading, HEADINGS)

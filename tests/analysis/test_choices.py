@@ -122,7 +122,7 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     launched = Launched((*given, *SMALL, "metric=[dsa]"), place, module="analysis.__main__")
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
-    assert f"Settings are those of {CHOICE}; delete it to choose them anew." in launched.stderr
+    assert f"got 6, by the settings of {CHOICE} (delete it to choose them anew)." in launched.stderr
     (place / CHOICE).unlink()
     assert lines(analyse(place, "thin"), "choice: dsa of flip_flop, n_components 2,")
 

@@ -36,7 +36,7 @@ def axes() -> torch.Tensor:
 
 def measured(recurrent: torch.Tensor, into_line: float, period: str) -> dict[str, float]:
     network = weights(recurrent, into_line)
-    step = without_input(CONDITION.model, network)
+    step = without_input(CONDITION, network)
     return measure(step, periods(CONDITION, network)[period])
 
 

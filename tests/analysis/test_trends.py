@@ -249,3 +249,18 @@ def test_the_networks_needed_for_ten_percent_give_an_interval_of_ten_percent():
 def test_two_networks_are_too_few_for_a_trend(pseudo_values):
     with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 3"):
         pseudo_values(np.zeros((2, 2)) if pseudo_values is distance_pseudo_values else np.zeros(2))
+
+
+def test_a_degeneracy_of_zero_has_no_interval_and_makes_no_arrow():
+    """Networks that are all alike: the logarithm of their spread is no number."""
+    alike, other = np.zeros(4), np.arange(4.0)
+    axes = [axis_of(deviation_axis, [alike, other])]
+    found = trend(axes, BOOTSTRAP, 99)
+    assert np.isnan([found.low, found.high]).all()
+    assert found.direction(1.0) == "-"
+
+
+def test_equal_values_have_no_rank_correlation():
+    axes = [axis_of(deviation_axis, [np.arange(4.0)] * 3)]
+    found = trend(axes, BOOTSTRAP, 99)
+    assert np.isnan(found.spearman)

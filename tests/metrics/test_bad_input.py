@@ -124,3 +124,19 @@ def test_unknown_scores_are_refused():
         lambda: dsa.null_distances(STATES, SETTINGS, score="cosine", seed=0),
     ):
         refused(function, "score must be one of angular, frobenius, normalized, wasserstein, got 'cosine'")
+
+
+@pytest.mark.parametrize("name", ON_ACTIVATIONS)
+@pytest.mark.parametrize("constant", [0.1, 0.0, 1e3])
+def test_constant_activations_are_refused_though_their_mean_is_rounded(name, constant):
+    states = STATES.clone()
+    states[1] = constant
+    with pytest.raises(BadInputError, match=r"must be varying over .*, got 'a constant'"):
+        ON_ACTIVATIONS[name](states)
+
+
+def test_complex_activations_are_refused():
+    refused(
+        lambda: representation.svcca(STATES.flatten(1, 2) * (1 + 1j)),
+        "activations of network 0 entries must be real numbers, got 'torch.complex128'",
+    )

@@ -111,3 +111,12 @@ def test_a_stop_above_what_is_kept_is_refused():
 def test_starts_that_are_not_finite_are_refused():
     with pytest.raises(BadInputError, match="starts must be finite"):
         fixed_points(flip_flop, torch.full((2, 8), float("nan")))
+
+
+def test_a_state_from_which_there_is_no_step_is_no_fixed_point():
+    def normalized(states: torch.Tensor) -> torch.Tensor:
+        return states / states.sum(dim=1, keepdim=True)
+
+    starts = torch.tensor([[0.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
+    found = fixed_points(normalized, starts)
+    assert found.states.tolist() == [[0.5, 0.5]]

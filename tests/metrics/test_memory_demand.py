@@ -52,6 +52,20 @@ def test_the_plateau_is_the_first_length_after_which_little_is_gained():
     assert plateau(np.array([1.0, 2.0, 3.0]), 0.02) == 0
 
 
+def test_a_demand_beyond_the_longest_history_is_a_lower_bound():
+    beyond = memory_demand(*delayed(4), histories=[1, 2, 4], predictor=SMALL)
+    assert (beyond.history, beyond.is_lower_bound) == (4, True)
+    within = memory_demand(*delayed(4), histories=[1, 2, 4, 5], predictor=SMALL)
+    assert (within.history, within.is_lower_bound) == (4, False)
+
+
+def test_what_training_never_showed_is_not_called_known():
+    x, y = delayed(1)
+    y[:45] = 0.0
+    found = memory_demand(x, y, histories=[1, 2], predictor=SMALL)
+    assert (found.curve["error"] > 0.3).all()  # the mean square of |x| is 1
+
+
 def demand(histories: list[int], *overrides: str) -> int:
     trials = task(*overrides).generate(200, Stream.named([0], "memory demand"))
     return memory_demand(trials.inputs[0], trials.targets[0], histories=histories, predictor=SMALL).history
@@ -108,6 +122,12 @@ def test_bad_input_is_named():
     ):
         with pytest.raises(BadInputError, match=sentence):
             memory_demand(x, y, histories=histories, predictor=SMALL)
+    silent = torch.cat([y[:, :20], torch.zeros_like(y[:, 20:])], dim=1)
+    with pytest.raises(BadInputError, match=r"the longest history must be so short that .* differ, got 20"):
+        memory_demand(x, silent, histories=[1, 20], predictor=SMALL)
+    diverging = dataclasses.replace(SMALL, learning_rate=1e30)
+    with pytest.raises(BadInputError, match=r"predictor.learning_rate must be one that training bears"):
+        memory_demand(x, y, histories=[1, 2], predictor=diverging)
     with pytest.raises(BadInputError, match=r"predictor.hidden must be an integer of at least 1, got 0"):
         dataclasses.replace(SMALL, hidden=0)
     with pytest.raises(BadInputError, match=r"predictor.held_out must be .* above 0 and at most 0.9"):

@@ -60,6 +60,14 @@ def brute_force(weights: dict[str, torch.Tensor], network: int, times: list[int]
 BOTH = ["recurrent", "input"]
 
 
+def exact(before, after):
+    return kernel_alignment(outputs, before, after, n_trials=TRIALS, weights=BOTH, times=[1, 4])
+
+
+def estimated(before, after):
+    return estimated_alignment(outputs, before, after, weights=BOTH, probes=4, seed=0)
+
+
 def test_tangent_kernel_is_brute_force_autograds():
     weights, times = parameters(0), [1, 4]
     kernel = tangent_kernel(outputs, weights, n_trials=TRIALS, weights=BOTH, times=times)
@@ -171,3 +179,18 @@ def test_bad_input_is_named():
         kernel_alignment(outputs, silent, weights, weights=["input"], **options)
     with pytest.raises(BadInputError, match="tangent kernel must be other than zero"):
         estimated_alignment(outputs, silent, weights, weights=["input"], probes=3, seed=0)
+
+
+@pytest.mark.parametrize("alignment", [exact, estimated], ids=["exact", "estimated"])
+def test_networks_before_and_after_training_must_be_the_same_and_finite(alignment):
+    initial, final = parameters(0), parameters(1)
+    for other in (
+        {name: value[:1] for name, value in final.items()},
+        {name: value for name, value in final.items() if name != "input"},
+    ):
+        for before, after in ((initial, other), (other, initial)):
+            with pytest.raises(BadInputError, match="names and shapes of final must be those of initial"):
+                alignment(before, after)
+    broken = final | {"recurrent": final["recurrent"] * torch.nan}
+    with pytest.raises(BadInputError, match="parameters recurrent must be finite, got 'NaN or infinity'"):
+        alignment(initial, broken)

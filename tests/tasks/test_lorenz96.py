@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from degen.errors import BadInputError
 from degen.streams import Stream
 from tests.conftest import task
 
@@ -42,3 +46,13 @@ def test_trials_differ_and_close_starts_part():
         moved = here._advance(moved)
     after = here._advance(states[-1])
     assert (moved - after).norm() > 100 * 1e-6 * 8**0.5
+
+
+@pytest.mark.parametrize("forcing", [0.5, 8.0, 16.0, 64.0])
+def test_the_longest_time_step_that_is_allowed_is_stable(forcing):
+    longest = min(0.1, 0.8 / forcing)
+    there = task("task=lorenz96", f"task.forcing={forcing}", f"task.time_step={longest}")
+    assert torch.isfinite(there.generate(200, Stream.named([0], "trials")).targets).all()
+    if forcing > 8:
+        with pytest.raises(BadInputError, match=f"at most {longest:g} where task.forcing is {forcing:g}"):
+            dataclasses.replace(there, time_step=1.1 * longest)

@@ -42,8 +42,9 @@ def project(activations: Tensor, k: int) -> Tensor:
 
 def _covariance_spectrum(activations: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (units,), largest first, and eigenvectors (units, units) of the covariance."""
+    varies = bool((activations != activations[0, 0]).any())
+    require(varies, "activations", "a constant", "varying over trials or time")
     states = (activations - activations.mean(dim=(0, 1))).flatten(0, 1)
-    require(bool(states.any()), "activations", "a constant", "varying over trials or time")
     values, vectors = torch.linalg.eigh(states.mT @ states / len(states))
     return values.clamp(min=0).flip(0), vectors.flip(1)
 
