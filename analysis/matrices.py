@@ -8,7 +8,7 @@ from analysis.metrics import Metric
 from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays
 from degen.condition import Condition
 from degen.errors import BadInputError
-from degen.files import read_metadata, read_tensors
+from degen.files import read_metadata, read_tensors, write_atomically
 from launch.conditions import Experiment
 
 
@@ -31,7 +31,7 @@ def matrices(
 
 
 def _compute(results: Results, name: str, config: dict, metric: Metric, condition: Condition) -> bool:
-    """Compute and store one metric of one condition; False where that is there already."""
+    """Compute and store one metric of one condition; False where that is there already, here or beside."""
     source = results.activations(condition.signature)
     target = results.matrix(name, condition.signature)
     curve = read_table(results.choice(name, condition.task_name))
@@ -39,6 +39,12 @@ def _compute(results: Results, name: str, config: dict, metric: Metric, conditio
     made_from = fingerprint(config, metric.version, chosen, read_metadata(source)["sha256"])
     if is_made_from(target, made_from):
         return False
+    for same in results.beside(target):
+        # Another experiment has this condition, too.
+        if is_made_from(same, made_from):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, same.read_bytes())
+            return False
     states, stored = read_tensors(source)
     try:
         found = metric.distances(states, chosen)

@@ -92,6 +92,11 @@ class Results:
     def matrix(self, metric: str, signature: str) -> Path:
         return self.path / "matrices" / metric / f"{signature}.safetensors"
 
+    def beside(self, file: Path) -> list[Path]:
+        """The files of other experiments in the place of this one."""
+        place = file.relative_to(self.path)
+        return sorted(path for path in self.path.parent.glob(f"*/{place}") if path != file)
+
 
 def fingerprint(*parts: Any) -> str:
     """Sixteen hexadecimal digits that stand for what a file was made from."""

@@ -61,6 +61,9 @@ def test_experiments_analysed_together_share_settings_and_the_values_of_shared_c
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "choice: ")
     assert line.endswith(", on 12 networks")
+    # The shared condition is measured once.
+    new = [line.partition("conditions, ")[2] for line in lines(printed, "matrices: ")]
+    assert new[1] == "1 of them new"
     found = values(two)
     (shared,) = found["tiny"].keys() & found["wide"].keys()
     assert found["tiny"][shared] == found["wide"][shared]

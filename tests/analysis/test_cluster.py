@@ -21,26 +21,45 @@ training: {threshold: 10.0, extra_epochs: 1}
 """
 
 
+WIDTHS = """
+# @package _global_
+experiment: {factor: width, label: units, grids: [[task=slow, task.channels=1, "width=8,10"]]}
+seeds: 3
+training: {threshold: 10.0, extra_epochs: 1}
+"""
+BOTH = "# @package _global_\nexperiment: {of: [tiny, widths]}\n"
+
+
 def tables(results: Path) -> list[str]:
-    return [(results / "tiny" / name).read_text() for name in ("degeneracy.csv",)]
+    return [(results / name / "degeneracy.csv").read_text() for name in ("tiny", "widths")]
 
 
-def test_an_array_of_jobs_computes_what_one_process_computes(login):
+def test_arrays_of_jobs_compute_what_one_process_computes(login):
     (login.place / "conf" / "experiment").mkdir()
-    (login.place / "conf" / "experiment" / "tiny.yaml").write_text(EXPERIMENT)
-    login.run("launch.train", "experiment=tiny")
-    few = ("experiment=tiny", "metrics.dsa.highest_lag=3", "metrics.dsa.ranks=[4]", "bootstrap.n_samples=50")
+    for name, text in (("tiny", EXPERIMENT), ("widths", WIDTHS), ("both", BOTH)):
+        (login.place / "conf" / "experiment" / name).with_suffix(".yaml").write_text(text)
+    login.run("launch.train", "experiment=both")
+    few = (
+        "experiment=both",
+        "metric=[dsa,pif]",
+        "metrics.dsa.highest_lag=3",
+        "metrics.dsa.ranks=[4]",
+        "bootstrap.n_samples=50",
+    )
     dry = login.run("analysis.submit", *few, *CPU, "--dry-run")
     assert "3 for the matrices" in dry
     assert not (login.place / "results").exists()
     login.run("analysis.submit", *few, *CPU)
     login.wait_for_end()
-    logs = "".join(path.read_text() for path in login.place.glob("results/tiny/.submissions/*/logs/*/*.err"))
-    assert "Traceback" not in logs
+    logs = {kind: login.place.glob(f"results/*/.submissions/*/logs/*/*.{kind}") for kind in ("err", "out")}
+    printed = {kind: "".join(path.read_text() for path in paths) for kind, paths in logs.items()}
+    assert "Traceback" not in printed["err"]
+    # On the five conditions of both, whichever was prepared last.
+    assert re.findall(r"choice: dsa of .* on (\d+) networks\n", printed["out"]) == ["15", "15"]
     login.run("analysis", *few, "results=here")
     assert tables(login.place / "results") == tables(login.place / "here")
-    computed = sorted(login.place.glob("results/tiny/matrices/*/*.safetensors"))
-    assert len(computed) == 15
+    computed = sorted(login.place.glob("results/*/matrices/*/*.safetensors"))
+    assert len(computed) == 2 * (3 + 2)
     for path in computed:
         expected, _ = read_tensors(login.place / "here" / path.relative_to(login.place / "results"))
         assert torch.equal(read_tensors(path)[0]["distances"], expected["distances"])
