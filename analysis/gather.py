@@ -40,7 +40,7 @@ class Trialset:
     seed: int
 
     def __post_init__(self) -> None:
-        require_integer("n_trials of probe and ood", self.n_trials, 2)
+        require_integer("n_trials of probe, ood and trials", self.n_trials, 2)
         require_integer("seed of probe and ood", self.seed, 0)
 
     def draw(self, task: Task, purpose: str, dtype: torch.dtype) -> Trials:

@@ -38,7 +38,7 @@ from tests.conftest import Launched, refusal
         (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),
         (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
         (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, probe"),
-        (["probe.n_trials=0"], "n_trials of probe and ood", "0", "an integer of at least 2"),
+        (["probe.n_trials=0"], "n_trials of probe, ood and trials", "0", "an integer of at least 2"),
         (["ood.seed=a"], "seed of probe and ood", "'a'", "an integer of at least 0"),
         (
             ["further_ood.noise.input_noise=-1"],
