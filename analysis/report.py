@@ -16,7 +16,7 @@ from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
 from analysis.measures import LEVELS
 from analysis.pilot import pilot
-from analysis.table import READING, p_of
+from analysis.table import READING, interval_of, p_of
 from analysis.verdict import WORDS
 from degen.storage import RunFolder
 from launch.conditions import distinct
@@ -114,12 +114,12 @@ def _headline(verdict: pd.DataFrame) -> str:
 
 
 def _cell(row: dict[Any, Any]) -> str:
-    interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
+    arrow = "" if row["direction"] == "-" else row["direction"]
     missing = f", {row['missing']} not trained" if row["missing"] else ""
     number = f" (any of {row['deciding']})" if row["deciding"] > 1 else ""
     hangs = f"<br>hangs on one network{number}: without {row['decided_by']}" if row["decided_by"] else ""
     return (
-        f'<td class="{row["agreement"]}"><b>{row["direction"]}</b> {interval}<br><small>p = {p_of(row)}; '
+        f'<td class="{row["agreement"]}"><b>{arrow}</b> {interval_of(row)}<br><small>p = {p_of(row)}; '
         f"paper {row['paper']}: {WORDS[row['agreement']]}; {row['networks']} networks, "
         f"{row['left_out']} left out{missing}{hangs}</small></td>"
     )

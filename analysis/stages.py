@@ -109,8 +109,8 @@ class Analysis:
             write_atomically(self.results.settings, used.encode())
         print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
-            trajectories(kept, self.runs, self.results, table, self.probe)
-            line_attractors(kept, self.runs, self.results, table)
+            lines = line_attractors(kept, self.runs, self.results, table)
+            trajectories(kept, self.runs, self.results, table, self.probe, lines)
         for path in figures.draw_all(kept, self.results):
             print(f"figure: {path}", flush=True)
 

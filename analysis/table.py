@@ -11,7 +11,7 @@ from analysis.measures import LEVELS
 from analysis.verdict import WORDS
 
 READING = (
-    "The arrow is the direction along the factor, `-` where none is shown; the number is the relative "
+    "The arrow is the direction along the factor, where one is shown; the number is the relative "
     "change of degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p "
     "is that of a permutation test of each seed's networks between conditions. Agrees and disagrees need "
     "a p below the level of significance and an interval without zero, both of one direction; anything "
@@ -76,9 +76,17 @@ def _grid(rows: pd.DataFrame, by: list[str]) -> str:
 
 
 def _cell(row: dict[Any, Any]) -> str:
-    interval = f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]"
     word = WORDS[row["agreement"]]
-    return f"{row['direction']} {interval}, p {p_of(row)}; paper {row['paper']}: **{word}**"
+    arrow = "" if row["direction"] == "-" else f"{row['direction']} "
+    return f"{arrow}{interval_of(row)}, p {p_of(row)}; paper {row['paper']}: **{word}**"
+
+
+def interval_of(row: dict[Any, Any]) -> str:
+    """Effect and interval of a verdict; what rounds to 0 % has a digit more, which tells its side."""
+    effect, low, high = (
+        f"{row[name]:+.{0 if abs(row[name]) >= 0.005 else 1}%}" for name in ("effect", "low", "high")
+    )
+    return f"{effect} [{low}, {high}]"
 
 
 def p_of(row: dict[Any, Any]) -> str:

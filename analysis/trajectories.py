@@ -24,9 +24,17 @@ _STARTS = 200
 
 
 def trajectories(
-    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
+    experiment: Experiment,
+    runs: Path,
+    results: Results,
+    table: pd.DataFrame,
+    probe: Trialset,
+    lines: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """Trials of each condition's first converged network, and its fixed and slow points without input.
+    """Trials of one converged network of each condition, and its fixed and slow points without input.
+
+    The network is the first whose slow points lie on a line in the delay (`lines`, of
+    `analysis.line_attractors.line_attractors`), the first one where none do.
 
     Fixed points are looked for from states on the trials, slow points from states in the delay of delayed
     discrimination, of other tasks from those on the trials, too.
@@ -35,9 +43,13 @@ def trajectories(
     components of the states on the probe), value (mean target of a trial while it is not zero; the largest
     modulus of the eigenvalues at a point), q (speed of points).
     """
-    chosen = [(c, converged(table, c)[0]) for c in experiment.conditions if converged(table, c)]
+    chosen = [
+        (c, _shown(converged(table, c), c, lines)) for c in experiment.conditions if converged(table, c)
+    ]
     digests = [table.set_index(["condition", "seed"])["made_from"][c.signature, seed] for c, seed in chosen]
-    made_from = fingerprint(digests, dataclasses.asdict(probe), TOLERANCE, _STARTS)
+    made_from = fingerprint(
+        digests, [seed for _, seed in chosen], dataclasses.asdict(probe), TOLERANCE, _STARTS
+    )
     stored = read_table(results.trajectories, made_from)
     if stored is not None:
         print("trajectories: unchanged", flush=True)
@@ -51,6 +63,15 @@ def trajectories(
     write_table(results.trajectories, found, made_from)
     print(f"trajectories: {len(chosen)} networks, new", flush=True)
     return found
+
+
+def _shown(seeds: list[int], condition: Condition, lines: pd.DataFrame | None) -> int:
+    if lines is None:
+        return seeds[0]
+    held = lines[
+        (lines["condition"] == condition.signature) & (lines["period"] == "delay") & lines["is_line"]
+    ]
+    return min(held["seed"], default=seeds[0])
 
 
 def _table(condition: Condition, network: Network, probe: Trialset) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.data import Data
-from analysis.figures.panels import empty, finish, grid
+from analysis.figures.data import Data, note
+from analysis.figures.panels import empty, finish, grid, log_ticks
 from analysis.line_attractors import NEUTRAL, ORDERED
 from degen.condition import Condition
 
@@ -20,7 +20,8 @@ def attractors(one: Data) -> Figure:
     """Trials, slow and fixed points of one network of each condition (above); lines in numbers (below).
 
     Below, of all converged networks in the delay: how fast states move, and how slow points are ordered by
-    what is remembered against the second eigenvalue; those to the right below lie on a line attractor.
+    what is remembered against the second eigenvalue. A line attractor is in the grey area, and straight, long
+    and reached by the states (`analysis.line_attractors.measure`).
     """
     table = one.trajectories
     conditions = [c for task in one.tasks for c in one.conditions(task)]
@@ -32,19 +33,28 @@ def attractors(one: Data) -> Figure:
             empty(axis, "not measured")
             continue
         _phase_plane(axis, rows)
-        axis.set_title(
-            f"{one.tick(condition)} {one.experiment.label}: seed {rows['seed'].iloc[0]}", fontsize=7
-        )
-    axes[0, 0].set_ylabel("PC 2", fontsize=7)
+        seed = rows["seed"].iloc[0]
+        has_line = _is_line(lines, condition, seed)
+        axis.set_title(f"{one.tick(condition)} {one.experiment.label}\nseed {seed}{has_line}")
+    axes[0, 0].set_ylabel("PC 2")
     for axis in axes[:, len(conditions) :].flat if lines.empty else axes[0, len(conditions) :]:
         axis.set_visible(False)
     if not lines.empty:
         _line_measures(axes[1], one, lines[lines["period"] == "delay"], conditions)
-    return finish(figure, one)
+    first = "above: the first seed with a line of slow points, if any; trials by the sign of their target"
+    cut = f"line attractor: a line, its second eigenvalue below {NEUTRAL}; f1: the first stimulus"
+    return finish(figure, note(one), first, *([] if lines.empty else [cut]))
+
+
+def _is_line(lines: pd.DataFrame, condition: Condition, seed: int) -> str:
+    if lines.empty:
+        return ""
+    held = lines[(lines["condition"] == condition.signature) & (lines["period"] == "delay")]
+    return ", a line" if held.set_index("seed")["is_line"].get(seed, False) else ", no line"
 
 
 def _phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
-    colors = sns.color_palette("colorblind")
+    colors = sns.color_palette("colorblind")[2], sns.color_palette("colorblind")[4]
     for _, path in rows[rows["trial"].between(0, 29)].groupby("trial"):
         color = colors[0] if path["value"].iloc[0] > 0 else colors[1]
         axis.plot(path["x"], path["y"], color=color, linewidth=0.5, alpha=0.5)
@@ -52,9 +62,7 @@ def _phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
     axis.scatter(slow["x"], slow["y"], color="black", s=5, zorder=3, linewidth=0)
     stable = np.where(fixed["value"] < 1, "black", "white")
     axis.scatter(fixed["x"], fixed["y"], c=stable, marker="D", s=20, zorder=4, edgecolor="black", linewidth=1)
-    words = f"PC 1 ({len(slow)} slow points, dots;\n{len(fixed)} fixed points, diamonds, filled if stable)"
-    axis.set_xlabel(words, fontsize=6)
-    axis.tick_params(labelsize=6)
+    axis.set_xlabel(f"PC 1\n{len(slow)} slow (dots), {len(fixed)} fixed points\n(diamonds, filled if stable)")
 
 
 def _line_measures(
@@ -67,21 +75,25 @@ def _line_measures(
         rows = lines[lines["condition"] == condition.signature]
         spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(rows))
         speeds.scatter(place + spread, rows["speed"], color=color, s=12, alpha=0.8, linewidth=0)
-        found = f"{one.tick(condition)}: {rows['is_attractor'].sum()} of {len(rows)} line attractors"
+        found = (
+            f"{one.tick(condition)}: {rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors "
+            f"of {len(rows)}"
+        )
         places.scatter(
             rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0, label=found
         )
-    speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
-    speeds.set(xlim=(-0.5, len(conditions) - 0.5), yscale="log")
-    speeds.tick_params(axis="y", which="both", labelsize=7)
-    speeds.set_xlabel(one.experiment.label, fontsize=7)
-    speeds.set_ylabel("speed in the delay\n(median, a step)", fontsize=7)
+    speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions])
+    speeds.set_xlim(-0.5, len(conditions) - 0.5)
+    log_ticks(speeds)
+    speeds.set_xlabel(one.experiment.label)
+    speeds.set_ylabel("speed in the delay\n(median, a step)")
     places.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
     places.axhline(NEUTRAL, color="0.5", linestyle=":", linewidth=0.7)
-    places.set_xlabel("rank correlation of place and f1", fontsize=7)
-    places.set_ylabel("second eigenvalue\n(modulus, median)", fontsize=7)
-    places.legend(fontsize=5.5, frameon=False, loc="lower left")
-    for axis in axes:
-        axis.tick_params(labelsize=6)
+    bottom, right = places.get_ylim()[0], max(1.0, places.get_xlim()[1])
+    places.fill_between([ORDERED, right], bottom, NEUTRAL, color="0.9", zorder=0, linewidth=0)
+    places.set(ylim=(bottom, None), xlim=(None, right))
+    places.set_xlabel("rank correlation\nof place and f1")
+    places.set_ylabel("second eigenvalue\n(modulus, median)")
+    places.legend(loc="lower right", bbox_to_anchor=(1.05, 1.0), handletextpad=0.1, borderpad=0.1)
     for axis in axes[2:]:
         axis.set_visible(False)

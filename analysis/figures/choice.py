@@ -37,8 +37,8 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
             if quantity == "held_out_error":
                 axis.set_yscale("log")
         words = f"lag {chosen['lag']}, rank {chosen['rank']}"
-        axes[0, column].set_title(f"{task}: {words}", fontsize=7)
+        axes[0, column].set_title(f"{task}: {words}")
         axes[-1, column].set_xlabel("lag")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", title="rank", frameon=False, fontsize=6)
+    figure.legend(handles, labels, loc="outside right center", title="rank")
     return save(figure, folder, "choice-dsa")

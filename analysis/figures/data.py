@@ -114,7 +114,21 @@ class Data:
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""
         value = self.experiment.value(condition)
-        return {True: "with", False: "without"}[value] if isinstance(value, bool) else f"{value:g}"
+        if isinstance(value, bool):
+            return "with" if value else "without"
+        return f"{value:g}".replace("e-0", "e-")
+
+    def tick_with_networks(self, condition: Condition) -> str:
+        """The same, and the networks behind it where some are left out."""
+        counts = self.counts
+        converged = int(counts["converged"][counts["condition"] == condition.signature].iloc[0])
+        planned = len(self.experiment.seeds)
+        return self.tick(condition) + (f"\n{converged} of {planned}" if converged < planned else "")
+
+    def title(self, task: str) -> str:
+        """A task for a reader; of the flip-flop with its bits, where they are all the same."""
+        bits = {c.value("task.channels") for c in self.conditions(task)} if task == "flip_flop" else set()
+        return f"{bits.pop()}-bit flip-flop" if len(bits) == 1 else task_words(task)
 
 
 def task_words(task: str) -> str:
@@ -132,7 +146,8 @@ def note(*data: Data, tasks: list[str] | None = None, has_bands: bool = False) -
     words = [f"{low}" if low == high else f"{low} to {high}"]
     words[0] += f" converged networks a condition, {drawn['converged'].sum()} in all"
     left_out = [f"{counts[status].sum()} {status}" for status in STATUSES[1:] if counts[status].sum()]
-    words.append("left out: " + (", ".join(left_out) or "none"))
+    hollow = " (hollow)" if left_out and has_bands else ""
+    words.append(f"left out{hollow}: " + (", ".join(left_out) or "none"))
     if len(drawn) < len(counts):
         words.append(f"{len(counts) - len(drawn)} of {len(counts)} conditions have no two converged networks")
     # Tables of earlier versions do not say it.
@@ -140,6 +155,27 @@ def note(*data: Data, tasks: list[str] | None = None, has_bands: bool = False) -
     coverages = sorted({value for column in said for value in column})
     if coverages:
         words.append(f"bands: {' and '.join(f'{value:.0%}' for value in coverages)} bootstrap intervals")
+    return "; ".join([*words, *_scale(*data)])
+
+
+def _scale(*data: Data) -> list[str]:
+    """In what it is not the paper's."""
     name, _, rest = data[0].experiment.scale.partition(" ")
-    scale = "" if data[0].experiment.scale == "full" else f". {name.upper()} SCALE {rest}".rstrip()
-    return "; ".join(words) + scale
+    if data[0].experiment.scale == "full":
+        return []
+    widths = sorted({c.model.width for one in data for c in one.experiment.conditions})
+    seeds = sorted({len(one.experiment.seeds) for one in data})
+    said = f"{' or '.join(map(str, seeds))} seeds, {', '.join(map(str, widths))} units"
+    return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said}; the paper: 50 seeds, 128 units)"]
+
+
+def choices_note(*data: Data, tasks: list[str] | None = None) -> str:
+    """By which settings DSA was measured."""
+    table = pd.concat([one.choices for one in data])
+    table = table[table["metric"] == "dsa"].drop_duplicates() if len(table) else table
+    said = [
+        f"{task_words(row['task'])} {row['n_components']:.0f}, {row['lag']:.0f}, {row['rank']:.0f}"
+        for row in table.to_dict("records")
+        if tasks is None or row["task"] in tasks
+    ]
+    return f"DSA by components, lag and rank of {', '.join(said)}" if said else ""

@@ -35,7 +35,7 @@ def draw(
         axis.set(xlabel=f"{len(place)} networks")
     for axis in axes.flat[len(points) :]:
         axis.set_visible(False)
-    figure.suptitle(f"multidimensional scaling of {metric.upper()} distances", fontsize=7)
+    figure.suptitle(f"multidimensional scaling of {metric.upper()} distances")
     return save(figure, folder, f"embedding-{metric}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from analysis.figures.data import task_words
 from analysis.figures.style import PANEL, save
 
 
@@ -27,11 +28,16 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         mean, spread = errors.mean(), errors.sem().fillna(0.0)
         axis.plot(mean.index, mean, marker="o", markersize=2)
         axis.fill_between(mean.index, mean - spread, mean + spread, alpha=0.2, linewidth=0)
+        axis.set_ylim(0, 1.15 * float((mean + spread).max()))
         demand, is_lower_bound = group[["demand", "is_lower_bound"]].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set_title(f"{task}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}", fontsize=7)
-        axis.set(xlabel="history length h", ylim=(0, None))
+        axis.set_title(f"{task_words(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
+        axis.set_xlabel("history length h")
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylabel("held-out error (MSE)")
+    initializations = table["seed"].nunique()
+    figure.supxlabel(
+        f"bands: a standard error over {initializations} initializations", fontsize=6, color="0.35"
+    )
     return save(figure, folder, "memory-demand")

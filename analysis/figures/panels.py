@@ -11,34 +11,34 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from analysis.figures.data import Data, note, task_words
+from analysis.figures.data import Data, choices_note, note
 from analysis.figures.embedding import embed
 from analysis.figures.style import PANEL
 
 MEASURES = {
-    "dsa": "dynamical degeneracy\n(DSA)",
-    "pif": "weight degeneracy\n(PIF)",
-    "pif_parameters": "weight degeneracy\n(PIF / n\u00b2)",
-    "sigma_ood": "behavioural degeneracy\n(s.d. of OOD loss)",
-    "svcca": "representational\ndegeneracy (1 \u2212 SVCCA)",
+    "dsa": "dynamical degeneracy\nDSA (rad)",
+    "pif": "weight degeneracy\nPIF",
+    "pif_parameters": "weight degeneracy\nPIF / n\u00b2",
+    "sigma_ood": "behavioural degeneracy\ns.d. of OOD loss",
+    "svcca": "representational\ndegeneracy, 1 \u2212 SVCCA",
     "weight_change": "weight change\n(Frobenius norm)",
     "participation": "participation ratio\nof singular values",
-    "sparsity": "share of weights\nnear 0",
+    "sparsity": "share of weights below\n1 % of the largest",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
 }
 _BASELINES = {
-    "pif": "pif_initial",
-    "pif_parameters": "pif_initial",
-    "dsa": "dsa_null",
-    "sigma_ood": "sigma_test",
+    "pif": ("pif_initial", "of initial weights"),
+    "pif_parameters": ("pif_initial", "of initial weights"),
+    "dsa": ("dsa_null", "one network, half its\ntrials on each side"),
+    "sigma_ood": ("sigma_test", "of loss on ordinary trials"),
 }
-_BASELINE_WORDS = {
-    "pif_initial": "at initialization",
-    "dsa_null": "same network twice",
-    "sigma_test": "on trials as in training",
-}
+_BLUE, _GREY = sns.color_palette("colorblind")[0], "0.5"
+_STEPS = [1, 2, 5, 10]
+_FEW = 20
+"""Fewer networks have intervals of a standard deviation that are too narrow (docs/paper.md, Statistics)."""
 
 
 def grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
@@ -47,11 +47,11 @@ def grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
     return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **kind)
 
 
-def finish(figure: Figure, *data: Data, tasks: list[str] | None = None, has_bands: bool = False) -> Figure:
-    """The figure with `note` below it."""
-    width = int(figure.get_size_inches()[0] * 19)
-    words, lines = note(*data, tasks=tasks, has_bands=has_bands).split(), [""]
-    for word in words:
+def finish(figure: Figure, *words: str) -> Figure:
+    """The figure with words below it, broken into lines of its width."""
+    width = int(figure.get_size_inches()[0] * 23)
+    lines = [""]
+    for word in "; ".join(one for one in words if one).split():
         lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
     figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
     return figure
@@ -59,47 +59,86 @@ def finish(figure: Figure, *data: Data, tasks: list[str] | None = None, has_band
 
 def empty(axis: Axes, why: str) -> None:
     """A panel without data, and why."""
-    axis.text(0.5, 0.5, why, ha="center", va="center", fontsize=7, color="0.4", transform=axis.transAxes)
+    axis.text(0.5, 0.5, why, ha="center", va="center", color="0.4", transform=axis.transAxes)
     axis.set(xticks=[], yticks=[])
 
 
 def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = None) -> Figure:
     """Measures (rows) against the factor, a column for each task of each experiment.
 
-    Bands are the bootstrap intervals of the degeneracy table; dashed lines are what a distance is to be
-    compared with: initial weights, or a network against itself.
+    Bands are the bootstrap intervals of the degeneracy table; grey lines are what a distance is to be
+    compared with: initial weights, or a network against itself. A condition of which networks are left out
+    is hollow, and says how many are there.
     """
     columns = [(one, task) for one in data for task in one.tasks if tasks is None or task in tasks]
     figure, axes = grid(len(measures), max(1, len(columns)))
     for column, (one, task) in enumerate(columns):
-        axes[0, column].set_title(task_words(task) if len(data) == 1 else one.experiment.label, fontsize=8)
+        axes[0, column].set_title(one.title(task))
         for row, measure in enumerate(measures):
             _line(axes[row, column], one, task, measure)
-        axes[-1, column].set_xlabel(one.experiment.label, fontsize=8)
+        axes[-1, column].set_xlabel(one.experiment.label)
     for row, measure in enumerate(measures):
-        axes[row, 0].set_ylabel(MEASURES.get(measure, measure), fontsize=8)
+        word = _BASELINES.get(measure, ("", ""))[1]
+        grey = f"\ngrey: {word}" if word else ""
+        axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + grey)
     shown = sorted({task for _, task in columns})
-    return finish(figure, *data, tasks=shown, has_bands=True)
+    return finish(figure, *_notes(measures, *data, tasks=shown))
+
+
+def _notes(measures: Sequence[str], *data: Data, tasks: list[str] | None = None) -> list[str]:
+    """What stands under a figure of these measures."""
+    words = [note(*data, tasks=tasks, has_bands=True)]
+    most = max((one.degeneracy["networks"].max() for one in data if len(one.degeneracy)), default=_FEW)
+    if "sigma_ood" in measures and most < _FEW:
+        words.append("bands of a standard deviation are too narrow with so few networks")
+    return [*words, choices_note(*data, tasks=tasks)] if "dsa" in measures else words
 
 
 def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
     conditions = one.conditions(task)
-    colors = sns.color_palette("colorblind")
-    for name, color, style in ((measure, colors[0], "-"), (_BASELINES.get(measure, ""), "0.5", "--")):
-        rows = _values(one, [c.signature for c in conditions], name, measure == "pif_parameters")
+    places = np.arange(len(conditions))
+    is_scale = not any(isinstance(one.experiment.value(condition), bool) for condition in conditions)
+    is_log = measure == "pif_parameters"
+    for name, color, style in ((_BASELINES.get(measure, ("",))[0], _GREY, "--"), (measure, _BLUE, "-")):
+        rows = _values(one, [c.signature for c in conditions], name, is_log)
         if rows is None:
             continue
-        axis.plot(range(len(rows)), rows["value"], style, color=color, marker="o", markersize=3)
-        axis.fill_between(range(len(rows)), rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-        if style == "--":
-            word = _BASELINE_WORDS[name]
-            axis.annotate(word, (0, rows["value"].iloc[0]), fontsize=5.5, color="0.4", va="bottom")
+        if is_scale:
+            axis.plot(places, rows["value"], style, color=color)
+            axis.fill_between(places, rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+        else:
+            # With and without: nothing lies between.
+            axis.vlines(places, rows["low"], rows["high"], color=color, linewidth=1.2)
+        for is_whole in (True, False):
+            chosen = (rows["networks"] == len(one.experiment.seeds)).to_numpy() == is_whole
+            fill = color if is_whole else "white"
+            axis.plot(places[chosen], rows["value"][chosen], "o", ms=3, mew=0.8, mec=color, mfc=fill)
     if not axis.lines:
         empty(axis, "not measured")
         return
-    axis.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
-    axis.tick_params(labelsize=7)
+    _factor_ticks(axis, one, task)
     axis.margins(x=0.12)
+    if is_log:
+        log_ticks(axis)
+    else:
+        axis.set_ylim(bottom=0)
+        axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+
+
+def _factor_ticks(axis: Axes, one: Data, task: str) -> None:
+    """The factor's values, evenly spaced, and under them the networks where some are left out."""
+    conditions = one.conditions(task)
+    axis.set_xticks(range(len(conditions)), [one.tick_with_networks(c) for c in conditions])
+
+
+def log_ticks(axis: Axes) -> None:
+    """A logarithmic y axis with a few labels, also where it holds less than a power of ten."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    few = LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,))
+    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS) if high / low < 5 else few)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _values(one: Data, signatures: list[str], measure: str, per_parameter: bool) -> pd.DataFrame | None:
@@ -108,10 +147,11 @@ def _values(one: Data, signatures: list[str], measure: str, per_parameter: bool)
     table = one.degeneracy[one.degeneracy["measure"] == name].set_index("condition")
     if not set(signatures) <= set(table.index):
         return None
-    rows = table.loc[signatures, ["value", "low", "high"]]
+    rows = table.loc[signatures, ["value", "low", "high", "networks"]]
     if per_parameter:
         widths = {c.signature: c.model.width for c in one.experiment.conditions}
-        rows = rows.div(pd.Series([widths[s] ** 2 for s in signatures], index=rows.index), axis=0)
+        weights = pd.Series([widths[s] ** 2 for s in signatures], index=rows.index)
+        rows[["value", "low", "high"]] = rows[["value", "low", "high"]].div(weights, axis=0)
     return rows
 
 
@@ -124,18 +164,26 @@ def embeddings(one: Data) -> Figure:
         matrices = [one.matrix("dsa", condition) for condition in conditions]
         places = [None if matrix is None else embed(matrix) for matrix in matrices]
         reach = 1.15 * max((np.abs(place).max() for place in places if place is not None), default=1.0)
-        for axis, condition, place in zip(axes[row], conditions, places, strict=False):
-            if place is None:
+        axes[row, 0].set_ylabel(f"{one.title(task)}\nMDS 2")
+        for axis, condition, matrix, place in zip(axes[row], conditions, matrices, places, strict=False):
+            if matrix is None or place is None:
                 empty(axis, "not measured")
                 continue
-            axis.scatter(*place.T, s=12, alpha=0.8, linewidth=0, color=sns.color_palette("colorblind")[0])
+            axis.scatter(*place.T, s=10, alpha=0.8, linewidth=0, color=_BLUE)
             axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-            axis.set_title(f"{task_words(task)}, {one.tick(condition)}", fontsize=7)
-            axis.tick_params(labelsize=6)
+            mean = matrix.sum() / (len(matrix) * (len(matrix) - 1))
+            axis.set_title(f"{one.tick(condition)} (n = {len(matrix)}, mean {mean:.2f})")
+            axis.locator_params(nbins=3)
         for axis in axes[row, len(conditions) :]:
             axis.set_visible(False)
-    figure.suptitle(f"DSA, multidimensional scaling; {one.experiment.label} from left to right", fontsize=8)
-    return finish(figure, one)
+    for axis in axes[-1]:
+        axis.set_xlabel("MDS 1")
+    figure.suptitle(
+        f"DSA (rad) by multidimensional scaling, one scale a row; {one.experiment.label} from left to right"
+    )
+    # Eight points at equal distances are a ring in the plane, with one in the middle.
+    flat = "distances that are all alike cannot be drawn in a plane: the means tell more"
+    return finish(figure, note(one), flat, choices_note(one))
 
 
 def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
@@ -153,16 +201,15 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
                 # A line breaks where the seed did not converge.
                 values = network.set_index("condition")[column].reindex(list(places))
                 left.plot(range(len(places)), values, marker="o", markersize=2, lw=0.7)
+            _factor_ticks(left, one, task)
             _line(right, one, task, column)
-            left.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
-            left.tick_params(labelsize=7)
-        left.set_ylabel(MEASURES.get(column, column), fontsize=8)
+        left.set_ylabel(MEASURES.get(column, column))
     for axis, word in zip(axes[0], ("each network", "mean"), strict=True):
-        axis.set_title(word, fontsize=8)
+        axis.set_title(word)
     for axis in axes[-1]:
-        axis.set_xlabel(one.experiment.label, fontsize=8)
-    figure.suptitle(task_words(task), fontsize=8)
-    return finish(figure, one, tasks=[task], has_bands=True)
+        axis.set_xlabel(one.experiment.label)
+    figure.suptitle(one.title(task))
+    return finish(figure, *_notes(columns, one, tasks=[task]))
 
 
 def behaviour(one: Data) -> Figure:
@@ -174,18 +221,20 @@ def behaviour(one: Data) -> Figure:
         colors = sns.color_palette("viridis", len(conditions))
         for place, (condition, color) in enumerate(zip(conditions, colors, strict=True)):
             losses = one.networks.loc[one.networks["condition"] == condition.signature, "ood_loss"].to_numpy()
-            above.scatter(losses.mean(), losses.std(), color=color, s=22, label=one.tick(condition))
+            above.scatter(losses.mean(), losses.std(), color=color, s=16)
             spread = np.random.default_rng(0).uniform(-0.18, 0.18, len(losses))
-            below.scatter(place + spread, losses, color=color, s=7, alpha=0.7, linewidth=0)
+            below.scatter(place + spread, losses, color=color, s=6, alpha=0.7, linewidth=0)
             below.hlines(np.median(losses), place - 0.3, place + 0.3, color="black", linewidth=0.8)
-        above.set_title(task_words(task), fontsize=8)
-        above.set_xlabel("mean OOD loss", fontsize=7)
-        above.legend(fontsize=5.5, frameon=False, title=one.experiment.label, title_fontsize=5.5)
-        below.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions], fontsize=7)
-        below.set(yscale="log")
-        below.set_xlabel(one.experiment.label, fontsize=8)
-        for axis in (above, below):
-            axis.tick_params(labelsize=7)
-    axes[0, 0].set_ylabel("s.d. of OOD loss", fontsize=8)
-    axes[1, 0].set_ylabel("OOD loss\n(bar: median)", fontsize=8)
-    return finish(figure, one)
+        above.set_title(one.title(task))
+        above.set_xlabel("mean OOD loss")
+        above.margins(x=0.1)
+        above.set_ylim(0, 1.12 * above.dataLim.y1)
+        above.xaxis.set_major_locator(MaxNLocator(2, steps=_STEPS))
+        above.ticklabel_format(axis="x", scilimits=(-5, 4))
+        above.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+        _factor_ticks(below, one, task)
+        log_ticks(below)
+        below.set_xlabel(one.experiment.label)
+    axes[0, 0].set_ylabel("s.d. of OOD loss")
+    axes[1, 0].set_ylabel("OOD loss\n(bar: median)")
+    return finish(figure, note(one), "colours above as below")

@@ -16,6 +16,7 @@ import pytest
 
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.measures import LEVELS, MEASURES
+from analysis.table import interval_of
 from degen.storage import RunFolder
 from launch.conditions import experiment
 from tests.analysis.conftest import SMALL, store
@@ -306,7 +307,8 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
         for row in chosen.to_dict("records"):
             cell = found[row[first], row[second], row["level"]]
             word = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
-            assert cell.startswith(f"{row['direction']} {row['effect']:+.0%} [")
+            arrow = "" if row["direction"] == "-" else f"{row['direction']} "
+            assert cell.startswith(f"{arrow}{interval_of(row)}, p ")
             assert cell.endswith(f"paper {row['paper']}: **{word}**")
         assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
     assert len(hanging) == rows["decided_by"].notna().sum()
@@ -376,3 +378,9 @@ def test_a_browser_shows_the_report_within_the_width_of_the_screen(report, brows
     assert width - 20 <= there <= width  # a scroll bar
     assert needed <= there  # nothing sticks out
     assert (images, rows) == (9, 1 + len(EXPERIMENTS))
+
+
+def test_an_interval_that_ends_at_nothing_tells_on_which_side():
+    row = {"effect": -0.048, "low": -0.101, "high": -0.0021}
+    assert interval_of(row) == "-5% [-10%, -0.2%]"
+    assert interval_of(row | {"high": 0.0049}) == "-5% [-10%, +0.5%]"
