@@ -16,7 +16,7 @@ from analysis.figures.data import Data
 from analysis.figures.paper import FIGURES
 from analysis.measures import LEVELS
 from analysis.pilot import pilot
-from analysis.table import READING, interval_of, p_of
+from analysis.table import READING, floor_of, interval_of, p_of
 from analysis.verdict import WORDS
 from degen.storage import RunFolder
 from launch.conditions import distinct
@@ -121,7 +121,7 @@ def _cell(row: dict[Any, Any]) -> str:
     return (
         f'<td class="{row["agreement"]}"><b>{arrow}</b> {interval_of(row)}<br><small>p = {p_of(row)}; '
         f"paper {row['paper']}: {WORDS[row['agreement']]}; {row['networks']} networks, "
-        f"{row['left_out']} left out{missing}{hangs}</small></td>"
+        f"{row['left_out']} left out{missing}{floor_of(row)}{hangs}</small></td>"
     )
 
 
@@ -129,6 +129,7 @@ def _verdict_table(verdict: pd.DataFrame) -> str:
     if verdict.empty:
         return ""
     table = verdict.drop(columns=["factor", "is_paper_measure"])
+    table["over_floor"] = table["over_floor"].round(1)
     for column in ("effect", "low", "high"):
         table[column] = table[column].map("{:+.0%}".format)
     table["p"] = table["p"].map("{:.2g}".format)

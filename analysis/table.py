@@ -18,7 +18,8 @@ READING = (
     "else is undecided, which is not evidence of no effect. Tasks count alike in the effect, and by how "
     "certain they are in p: an arrow behind p says that it speaks for the other direction. No correction "
     "for the number of tests is made. A verdict hangs on one network where it changes when that network "
-    "alone is left out; the one that moves the effect farthest is named."
+    "alone is left out; the one that moves the effect farthest is named. The floor of a distance is that of "
+    "a network from itself on other trials: near it there is nothing to compare."
 )
 
 
@@ -78,7 +79,13 @@ def _grid(rows: pd.DataFrame, by: list[str]) -> str:
 def _cell(row: dict[Any, Any]) -> str:
     word = WORDS[row["agreement"]]
     arrow = "" if row["direction"] == "-" else f"{row['direction']} "
-    return f"{arrow}{interval_of(row)}, p {p_of(row)}; paper {row['paper']}: **{word}**"
+    found = f"{arrow}{interval_of(row)}, p {p_of(row)}; paper {row['paper']}: **{word}**"
+    return found + floor_of(row)
+
+
+def floor_of(row: dict[Any, Any]) -> str:
+    """A warning where a distance of a verdict is less than twice its floor."""
+    return f", down to {row['over_floor']:.1f} times its floor" if row["over_floor"] < 2 else ""
 
 
 def interval_of(row: dict[Any, Any]) -> str:

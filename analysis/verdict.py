@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.influence import axes_without, deciding
-from analysis.measures import LEVELS, MEASURES, Source, paper_measure
+from analysis.measures import LEVELS, MEASURES, Measure, Source, paper_measure
 from analysis.results import Results, read_table
 from analysis.statistics import FEWEST, Bootstrap
 from analysis.trends import Axis, Trend, trend
@@ -57,6 +57,8 @@ def verdict(
     Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
     high (relative change over the axis, 1 for twice), p, slope (what p is of: `Trend.slope`), spearman,
     left_out (networks that did not converge, of all conditions of the axis), missing (not trained yet),
+    over_floor (the smallest of the conditions' distances over the mean distance of a network from itself on
+    other trials; empty where that is not measured),
     direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow), agreement (yes, no or
     undecided), deciding (networks that each by itself decide direction and agreement: both change when it
     alone is left out) and decided_by (the one of them that moves the effect farthest: task, condition and
@@ -136,6 +138,7 @@ def _rows(
                         "spearman": found.spearman,
                     }
                     | _left_out(experiment, table, list(pool))
+                    | {"over_floor": _over_floor(degeneracies, definition, [groups[one] for one in pool])}
                     | {"direction": direction, "paper": arrow, "agreement": _agreement(direction, arrow)}
                     | _influence(found, pool, without, arrow, bootstrap, permutations)
                 )
@@ -162,6 +165,19 @@ def _left_out(experiment: Experiment, table: pd.DataFrame, tasks: Sequence[str])
     found = table[table["condition"].isin(signatures)]
     missing = len(signatures) * len(experiment.seeds) - len(found)
     return {"left_out": int((found["status"] != "converged").sum()), "missing": missing}
+
+
+def _over_floor(degeneracies: pd.DataFrame, measure: Measure, axes: Sequence[Sequence[Source]]) -> float:
+    """NaN for a measure without a null."""
+    signatures = [source.condition.signature for sources in axes for source in sources]
+    table = degeneracies[degeneracies["condition"].isin(signatures)]
+    values, nulls = (
+        table[table["measure"].isin([f"{name}{ending}" for name in measure.metrics])].set_index("condition")[
+            "value"
+        ]
+        for ending in ("", "_null")
+    )
+    return float((values / nulls).min()) if len(nulls) else np.nan
 
 
 def _agreement(direction: str, arrow: str) -> str:

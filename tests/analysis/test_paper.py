@@ -79,6 +79,17 @@ def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
     assert (verdict["low"] <= verdict["high"]).all()
 
 
+def test_dynamics_say_how_far_above_their_floor_they_are(paper, verdict):
+    table = pd.read_csv(paper / "results" / "network_size" / "degeneracy.csv")
+    values = table.pivot(index=["task", "condition"], columns="measure", values="value")
+    ratios = (values["dsa"] / values["dsa_null"]).groupby("task").min()
+    rows = verdict[(verdict["experiment"] == "network_size") & (verdict["level"] == "dynamics")]
+    found = rows.set_index("task")["over_floor"]
+    assert found.drop("pooled").to_dict() == pytest.approx(ratios.to_dict())
+    assert found["pooled"] == pytest.approx(ratios.min())
+    assert verdict.loc[verdict["level"] != "dynamics", "over_floor"].isna().all()
+
+
 def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
     rows = verdict[verdict["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
     assert rows["networks"].to_dict() == {
@@ -309,7 +320,8 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
             word = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
             assert cell.startswith(f"{arrow}{interval_of(row)}, p ")
-            assert cell.endswith(f"paper {row['paper']}: **{word}**")
+            floor = f", down to {row['over_floor']:.1f} times its floor" if row["over_floor"] < 2 else ""
+            assert cell.endswith(f"paper {row['paper']}: **{word}**{floor}")
         assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
     assert len(hanging) == rows["decided_by"].notna().sum()
     for row in rows[rows["decided_by"].notna()].to_dict("records"):
