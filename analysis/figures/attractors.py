@@ -69,19 +69,16 @@ def _line_measures(
     axes: Sequence[Axes], one: Data, lines: pd.DataFrame, conditions: Sequence[Condition]
 ) -> None:
     speeds, places = axes[0], axes[1]
+    found = []
     for place, (condition, color) in enumerate(
         zip(conditions, sns.color_palette("colorblind"), strict=False)
     ):
         rows = lines[lines["condition"] == condition.signature]
         spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(rows))
         speeds.scatter(place + spread, rows["speed"], color=color, s=12, alpha=0.8, linewidth=0)
-        found = (
-            f"{one.tick(condition)}: {rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors "
-            f"of {len(rows)}"
-        )
-        places.scatter(
-            rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0, label=found
-        )
+        places.scatter(rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0)
+        counts = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
+        found.append(f"{one.tick(condition)}: {counts} of {len(rows)}")
     speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions])
     speeds.set_xlim(-0.5, len(conditions) - 0.5)
     log_ticks(speeds)
@@ -94,6 +91,6 @@ def _line_measures(
     places.set(ylim=(bottom, None), xlim=(None, right))
     places.set_xlabel("rank correlation\nof place and f1")
     places.set_ylabel("second eigenvalue\n(modulus, median)")
-    places.legend(loc="lower right", bbox_to_anchor=(1.05, 1.0), handletextpad=0.1, borderpad=0.1)
+    places.set_title("\n".join(found), fontsize=6)
     for axis in axes[2:]:
         axis.set_visible(False)

@@ -121,7 +121,7 @@ def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
     if is_log:
         log_ticks(axis)
     else:
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * axis.dataLim.y1)
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
 
 
