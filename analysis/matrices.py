@@ -51,7 +51,8 @@ def _compute(results: Results, name: str, config: dict, metric: Metric, conditio
     except BadInputError as error:
         words = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
         path = results.choice(name, condition.task_name)
-        hint = f", by the settings of {path} (delete it to choose them anew)" if chosen else ""
+        ways = "give the experiment results of its own, or delete the file to choose anew for all"
+        hint = f", by the settings of {path} ({ways})" if chosen else ""
         raise BadInputError(f"{words}{hint}.") from error
     arrays = {"distances": torch.from_numpy(found.matrix)}
     if found.null is not None:

@@ -22,7 +22,7 @@ from analysis.results import Results, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
-from degen.errors import require
+from degen.errors import BadInputError, require
 from degen.files import write_atomically
 from degen.storage import RunFolder
 from launch.conditions import Experiment
@@ -116,7 +116,11 @@ class Analysis:
 
 
 def run(every: Sequence[Analysis]) -> None:
-    """All stages of several experiments, analysed together: settings are chosen on the networks of all."""
+    """All stages of several experiments, analysed together: settings are chosen on the networks of all.
+
+    Raises:
+        BadInputError: one of them cannot be measured; the others are then.
+    """
     prepared = []
     for analysis in every:
         try:
@@ -126,8 +130,15 @@ def run(every: Sequence[Analysis]) -> None:
                 raise
             print(f"left out: {analysis.experiment.name}, {error}", flush=True)
     chosen([(analysis, kept) for analysis, kept, _ in prepared])
+    refused = []
     for analysis, kept, table in prepared:
-        analysis.finish(kept, table)
+        try:
+            analysis.finish(kept, table)
+        except BadInputError as error:
+            print(f"not measured: {analysis.experiment.name}", flush=True)
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 def chosen(prepared: Sequence[tuple[Analysis, Experiment]]) -> None:

@@ -122,12 +122,28 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     given = ("--config-dir", "settings", "experiment=thin")
     assert Launched((*given, "seeds=2"), place).wait() == 0
     assert pd.read_parquet(place / CHOICE)["n_components"].iloc[0] > 2
+    whole = pd.read_parquet(place / CHOICE)
     launched = Launched((*given, *SMALL, "metric=[dsa]"), place, module="analysis.__main__")
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
-    assert f"got 6, by the settings of {CHOICE} (delete it to choose them anew)." in launched.stderr
-    (place / CHOICE).unlink()
-    assert lines(analyse(place, "thin"), "choice: dsa of flip_flop, n_components 2,")
+    assert f"got 6, by the settings of {CHOICE} (give the experiment results of its own" in launched.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet(place / CHOICE), whole)
+    assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
+
+
+def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(two):
+    # A file that another program cut off in the midst.
+    broken = next((two / "results" / "tiny" / "activations").iterdir())
+    stale = two / "results" / "tiny" / "matrices" / "dsa" / broken.name
+    stale.unlink()
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-8] + b"damaged!")
+    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metric=[dsa]")
+    launched = Launched(given, two, module="analysis.__main__")
+    assert launched.wait() == 2
+    assert "not measured: tiny\n" in launched.stdout
+    assert "contents that do not match their checksum" in launched.stderr
+    assert (two / "results" / "wide" / "degeneracy.csv").exists()
 
 
 def test_an_experiment_without_a_pair_does_not_keep_the_others_from_being_measured(two):
