@@ -2,7 +2,8 @@
 
 An analysis makes them on all its experiments' networks, before any distance is known. The next one takes them
 as they are, so that values of one task compare over experiments; only one that holds every network on which
-they were made makes them anew, where some have come or changed.
+they were made makes them anew, where some have come or changed. Other candidates or another probe are another
+choice, in place of the first.
 """
 
 from __future__ import annotations
