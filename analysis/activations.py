@@ -54,6 +54,13 @@ def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
     return dataclasses.replace(experiment, shared=kept(experiment.shared), swept=kept(experiment.swept))
 
 
+def activations_from(table: pd.DataFrame, condition: Condition, probe: Trialset) -> str:
+    """The fingerprint of what a condition's activations are made from."""
+    rows = table[table["condition"] == condition.signature].set_index("seed")["made_from"]
+    digests = rows.loc[converged(table, condition)].tolist()
+    return fingerprint(digests, dataclasses.asdict(probe), ARRAYS)
+
+
 def activations(
     experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
 ) -> None:
@@ -61,13 +68,7 @@ def activations(
     written = 0
     for condition in experiment.conditions:
         seeds = converged(table, condition)
-        digests = (
-            table[table["condition"] == condition.signature]
-            .set_index("seed")["made_from"]
-            .loc[seeds]
-            .tolist()
-        )
-        made_from = fingerprint(digests, dataclasses.asdict(probe), ARRAYS)
+        made_from = activations_from(table, condition, probe)
         if is_made_from(results.activations(condition.signature), made_from):
             continue
         run = degen.load(RunFolder.of(runs, condition).path)

@@ -2,8 +2,8 @@
 
 An analysis makes them on all its experiments' networks, before any distance is known. The next one takes them
 as they are, so that values of one task compare over experiments; only one that holds every network on which
-they were made makes them anew, where some have come or changed. Other candidates or another probe are another
-choice, in place of the first.
+they were made, as far as these are still there, makes them anew, where some have come or changed. Each
+experiment keeps a copy, by which it is measured. Other candidates or another probe are another choice.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import Tensor
 
 from analysis.gather import Trialset
 from analysis.metrics import Metric
 from analysis.results import Results, fingerprint, read_table, write_table
+from degen.errors import BadInputError
 from degen.files import read_entry, read_metadata
 from launch.conditions import Experiment
 
@@ -25,32 +27,79 @@ Place = tuple[Experiment, Results]
 """An experiment whose activations are stored, and where."""
 
 
-def choose(places: Sequence[Place], metrics: dict[str, tuple[dict, Metric]], probe: Trialset) -> None:
+def choose(
+    places: Sequence[Place], metrics: dict[str, tuple[dict, Metric]], probe: Trialset
+) -> list[BadInputError]:
     """Make and store what is not chosen yet, for every metric and every task of the experiments.
+
+    Where nothing can be chosen, that is said, and no copy is left: the experiment cannot be measured then.
 
     Args:
         metrics: name to completed configuration and metric.
         probe: the trials on which activations were stored.
+
+    Returns:
+        Why something could not be chosen.
     """
-    results = places[0][1]
-    for name, (_, metric) in metrics.items():
-        made_from = fingerprint(metric.version, metric.chosen_by, dataclasses.asdict(probe))
+    refused = []
+    for name, (config, metric) in metrics.items():
+        if metric.chosen_by is None:
+            continue
+        options = config["_target_"], metric.version, metric.chosen_by, dataclasses.asdict(probe)
+        made_from = fingerprint(*options)
         for task, files in _by_task(places).items():
-            path = results.choice(name, task)
-            here = {signature: _identity(file) for signature, file in files.items()}
-            known = read_table(path, made_from)
-            before = {} if known is None else known.attrs["networks"]
-            if known is None or (_holds(here, before) and here != before):
-                curve = metric.choose(_States(list(files.values())))
-                if curve is None:
-                    break
-                curve.attrs["networks"] = before = here
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_table(path, known := curve, made_from)
-            chosen = ", ".join(f"{word} {value}" for word, value in metric.chosen(known).items())
-            others = sum(_count({key: one}) for key, one in here.items() if before.get(key) != one)
+            of_task = [results for one, results in places if task in {c.task_name for c in one.conditions}]
+            path = of_task[0].shared_choice(name, task, made_from)
+            try:
+                curve = _choice(path, made_from, metric, files, of_task[0])
+            except BadInputError as error:
+                print(f"not chosen: {name} of {task}, {error}", flush=True)
+                refused.append(error)
+                for results in of_task:
+                    results.choice(name, task).unlink(missing_ok=True)
+                continue
+            before = curve.attrs["networks"]
+            copied = fingerprint(made_from, before)
+            for results in of_task:
+                own = results.choice(name, task)
+                if read_table(own, copied) is None:
+                    own.parent.mkdir(parents=True, exist_ok=True)
+                    write_table(own, curve.copy(), copied)
+            others = sum(
+                len(set(one["seeds"]) - set(before.get(key, {"seeds": []})["seeds"]))
+                for key, one in _identities(files).items()
+            )
             notice = f" (without {others} of these: delete {path} to choose anew)" if others else ""
-            print(f"choice: {name} of {task}, {chosen}, on {_count(before)} networks{notice}", flush=True)
+            number = sum(len(one["seeds"]) for one in before.values())
+            words = settings_text(metric.chosen(curve))
+            print(f"choice: {name} of {task}, {words}, on {number} networks{notice}", flush=True)
+    return refused
+
+
+def settings_text(chosen: dict[str, int]) -> str:
+    """Settings for a reader."""
+    return ", ".join(f"{word} {value}" for word, value in chosen.items())
+
+
+def _choice(
+    path: Path, made_from: str, metric: Metric, files: dict[str, Path], results: Results
+) -> pd.DataFrame:
+    """What is chosen already, or else is now."""
+    here = _identities(files)
+    known = read_table(path, made_from)
+    if known is not None:
+        before = known.attrs["networks"]
+        holds = all(
+            seeds <= set(here.get(signature, {"seeds": []})["seeds"])
+            for signature, seeds in _still_there(before, results).items()
+        )
+        if before == here or not holds:
+            return known
+    curve = metric.choose(_States(list(files.values())))
+    curve.attrs["networks"] = here
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, curve, made_from)
+    return curve
 
 
 def _by_task(places: Sequence[Place]) -> dict[str, dict[str, Path]]:
@@ -64,18 +113,25 @@ def _by_task(places: Sequence[Place]) -> dict[str, dict[str, Path]]:
     return {task: dict(sorted(files.items())) for task, files in found.items()}
 
 
-def _identity(file: Path) -> dict[str, Any]:
-    metadata = read_metadata(file)
-    return {"seeds": metadata["seeds"], "made_from": metadata["made_from"]}
+def _identities(files: dict[str, Path]) -> dict[str, dict[str, Any]]:
+    """Of each condition the seeds of its networks, and what their states were made from."""
+    stored = {signature: read_metadata(file) for signature, file in files.items()}
+    return {
+        signature: {"seeds": metadata["seeds"], "made_from": metadata["made_from"]}
+        for signature, metadata in stored.items()
+    }
 
 
-def _holds(here: dict[str, dict], before: dict[str, dict]) -> bool:
-    """Whether every network of `before` is one of these, the same or trained anew."""
-    return all(key in here and set(one["seeds"]) <= set(here[key]["seeds"]) for key, one in before.items())
-
-
-def _count(networks: dict[str, dict]) -> int:
-    return sum(len(one["seeds"]) for one in networks.values())
+def _still_there(before: dict[str, dict], results: Results) -> dict[str, set[int]]:
+    """The seeds of those networks of which some experiment has activations."""
+    found = {}
+    for signature, one in before.items():
+        file = results.activations(signature)
+        files = [path for path in (file, *results.beside(file)) if path.exists()]
+        found[signature] = set(one["seeds"]) & {
+            seed for path in files for seed in read_metadata(path)["seeds"]
+        }
+    return found
 
 
 class _States(Sequence[Tensor]):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 
-from analysis.metrics import Metric
+from analysis.choices import settings_text
+from analysis.metrics import Chosen, Metric
 from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays
 from degen.condition import Condition
 from degen.errors import BadInputError
-from degen.files import read_metadata, read_tensors, write_atomically
+from degen.files import read_metadata, read_tensors
 from launch.conditions import Experiment
 
 
@@ -34,25 +37,25 @@ def _compute(results: Results, name: str, config: dict, metric: Metric, conditio
     """Compute and store one metric of one condition; False where that is there already, here or beside."""
     source = results.activations(condition.signature)
     target = results.matrix(name, condition.signature)
-    curve = read_table(results.choice(name, condition.task_name))
-    chosen = {} if curve is None else metric.chosen(curve)
+    chosen = _chosen(results, name, metric, condition)
     made_from = fingerprint(config, metric.version, chosen, read_metadata(source)["sha256"])
     if is_made_from(target, made_from):
         return False
     for same in results.beside(target):
         # Another experiment has this condition, too.
-        if is_made_from(same, made_from):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, same.read_bytes())
-            return False
+        with contextlib.suppress(BadInputError):
+            arrays, known = read_tensors(same)
+            if known.pop("made_from") == made_from:
+                del known["sha256"]
+                write_arrays(target, arrays, known, made_from)
+                return False
     states, stored = read_tensors(source)
     try:
         found = metric.distances(states, chosen)
     except BadInputError as error:
         words = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
-        path = results.choice(name, condition.task_name)
-        ways = "give the experiment results of its own, or delete the file to choose anew for all"
-        hint = f", by the settings of {path} ({ways})" if chosen else ""
+        ways = "give the experiment results of its own, or delete what is in choices/ to choose anew for all"
+        hint = f", by {settings_text(chosen)} ({ways})" if chosen else ""
         raise BadInputError(f"{words}{hint}.") from error
     arrays = {"distances": torch.from_numpy(found.matrix)}
     if found.null is not None:
@@ -60,3 +63,15 @@ def _compute(results: Results, name: str, config: dict, metric: Metric, conditio
     known = {"metric": config, "version": metric.version, "level": metric.level, "chosen": chosen}
     write_arrays(target, arrays, {"seeds": stored["seeds"]} | known, made_from)
     return True
+
+
+def _chosen(results: Results, name: str, metric: Metric, condition: Condition) -> Chosen:
+    if metric.chosen_by is None:
+        return {}
+    path = results.choice(name, condition.task_name)
+    curve = read_table(path)
+    if curve is None:
+        raise BadInputError(
+            f"{path} must hold the settings of {name}, got no such file: run the analysis again."
+        )
+    return metric.chosen(curve)

@@ -50,24 +50,27 @@ class Metric(ABC):
         """dynamics, weights or representation."""
 
     @property
-    def chosen_by(self) -> dict[str, Any]:
-        """The configuration on which `choose` depends."""
-        return {}
+    def chosen_by(self) -> dict[str, Any] | None:
+        """The configuration on which `choose` depends; None for a metric that has nothing to choose."""
+        return None
 
-    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame | None:
+    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
         """Choose what all networks of a task share.
 
         Args:
             hidden: states (trials, time, units) of each, before any distance is known.
 
         Returns:
-            Every candidate, the column `chosen` true for one; None for a metric that needs no choice.
+            Every candidate, the column `chosen` true for one.
+
+        Raises:
+            BadInputError: no candidate fits all networks.
         """
-        return None
+        raise NotImplementedError
 
     def chosen(self, curve: pd.DataFrame) -> Chosen:
         """The choice in a table of `choose`."""
-        return {}
+        raise NotImplementedError
 
     @abstractmethod
     def distances(self, states: States, chosen: Chosen) -> Distances:

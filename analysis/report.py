@@ -218,8 +218,9 @@ def _choices(data: dict[str, Data]) -> str:
     table = pd.concat([one.choices.assign(experiments=name) for name, one in data.items()])
     if table.empty:
         return ""
-    keys = [column for column in table.columns if column != "experiments"]
-    lines = table.groupby(keys, sort=False)["experiments"].agg(", ".join).reset_index()
+    lines = (
+        table.groupby(["metric", "task", "settings"], sort=False)["experiments"].agg(", ".join).reset_index()
+    )
     several = lines.duplicated(["metric", "task"]).any()
     warning = (
         "<p><b>Experiments of a task that do not share a line do not compare.</b></p>" if several else ""

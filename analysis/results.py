@@ -1,11 +1,12 @@
 """The results folder of an experiment: every file name of the analysis.
 
-results/choices/<metric>-<task>.parquet      settings of a metric, on what they were chosen (choices)
+results/choices/<metric>-<task>-<options>.parquet   settings of a metric, on what they were chosen (choices)
 results/<experiment>/
     networks.parquet                     one row a network (gather)
     history.parquet                      one row a network and epoch (gather)
     feature_learning.parquet             one row a converged network (feature_learning)
     activations/<signature>.safetensors  hidden states on the probe (activations)
+    matrices/<metric>/<task>-choice.parquet     the settings that it is measured by (choices)
     matrices/<metric>/<signature>.safetensors   pairwise distances (matrices)
     degeneracy.parquet, degeneracy.csv   one row a condition and measure (degeneracy)
     settings.yaml                        what these were made with (degeneracy)
@@ -86,8 +87,12 @@ class Results:
         return self.path / "activations" / f"{signature}.safetensors"
 
     def choice(self, metric: str, task: str) -> Path:
-        """A metric's settings for a task, the same for all experiments beside this one."""
-        return self.path.parent / "choices" / f"{metric}-{task}.parquet"
+        """The settings of a metric by which a task's networks are measured here."""
+        return self.path / "matrices" / metric / f"{task}-choice.parquet"
+
+    def shared_choice(self, metric: str, task: str, made_from: str) -> Path:
+        """The same for all experiments beside this one, of those options."""
+        return self.path.parent / "choices" / f"{metric}-{task}-{made_from[:8]}.parquet"
 
     def matrix(self, metric: str, signature: str) -> Path:
         return self.path / "matrices" / metric / f"{signature}.safetensors"

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from analysis import figures
-from analysis.activations import NothingToCompareError, activations, with_pairs
+from analysis.activations import NothingToCompareError, activations, activations_from, with_pairs
 from analysis.choices import choose
 from analysis.degeneracy import as_text, degeneracy
 from analysis.feature_learning import KernelProbe, feature_learning
@@ -18,7 +18,7 @@ from analysis.gather import Trialset, further_ood, gather
 from analysis.line_attractors import line_attractors
 from analysis.matrices import matrices
 from analysis.metrics import Metric
-from analysis.results import Results, read_table
+from analysis.results import Results, is_made_from, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
@@ -86,9 +86,11 @@ class Analysis:
             kept = None if table is None else with_pairs(self.experiment, table)
         except NothingToCompareError:
             return None
-        if kept is None or any(not self.results.activations(c.signature).exists() for c in kept.conditions):
+        if table is None or kept is None:
             return None
-        return kept
+        stored = {c: self.results.activations(c.signature) for c in kept.conditions}
+        is_whole = all(is_made_from(f, activations_from(table, c, self.probe)) for c, f in stored.items())
+        return kept if is_whole else None
 
     def measure(self, only: str) -> None:
         """After `prepare` and `chosen`, store the matrices of the condition of that signature."""
@@ -121,30 +123,35 @@ def run(every: Sequence[Analysis]) -> None:
     Raises:
         BadInputError: one of them cannot be measured; the others are then.
     """
-    prepared = []
+    prepared: list[tuple[Analysis, Experiment, pd.DataFrame]] = []
+    refused: list[BadInputError] = []
     for analysis in every:
         try:
             prepared.append((analysis, *analysis.prepare()))
-        except NothingToCompareError as error:
-            if analysis is every[-1] and not prepared:
-                raise
-            print(f"left out: {analysis.experiment.name}, {error}", flush=True)
-    chosen([(analysis, kept) for analysis, kept, _ in prepared])
-    refused = []
+        except BadInputError as error:
+            is_last = analysis is every[-1] and not prepared
+            if is_last or not isinstance(error, NothingToCompareError):
+                refused.append(error)
+            if len(every) > 1:
+                print(f"left out: {analysis.experiment.name}, {error}", flush=True)
+    refused += chosen([(analysis, kept) for analysis, kept, _ in prepared])
     for analysis, kept, table in prepared:
         try:
             analysis.finish(kept, table)
         except BadInputError as error:
-            print(f"not measured: {analysis.experiment.name}", flush=True)
             refused.append(error)
+            if len(every) > 1:
+                print(f"not measured: {analysis.experiment.name}, {error}", flush=True)
     if refused:
         raise refused[0]
 
 
-def chosen(prepared: Sequence[tuple[Analysis, Experiment]]) -> None:
+def chosen(prepared: Sequence[tuple[Analysis, Experiment]]) -> list[BadInputError]:
     """The stage between: `analysis.choices.choose` for experiments that are prepared."""
+    if not prepared:
+        return []
     first = prepared[0][0]
-    choose([(kept, analysis.results) for analysis, kept in prepared], first.metrics, first.probe)
+    return choose([(kept, one.results) for one, kept in prepared], first.metrics, first.probe)
 
 
 def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:

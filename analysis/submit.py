@@ -97,16 +97,19 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
     if dry_run:
         print("nothing is submitted (--dry-run)")
         return []
-    chains = []
+    chains: list[_Chain] = []
     with contextlib.ExitStack() as locks:
         for analysis in sorted(analyses, key=lambda one: one.experiment.name):  # no two wait for each other
             analysis.results.create()
             locks.enter_context(locked(analysis.results.path))
+        locks.callback(_give_up, chains)
         for analysis in analyses:
             if any(task.is_active for task in _tasks([analysis])):
                 print(f"{analysis.experiment.name}: under way, not submitted again", flush=True)
             else:
                 chains.append(_Chain(analysis, analyses, settings, launcher))
+        for chain in chains:
+            chain.begin()
         for chain in chains:
             chain.follow([other.numbers[0] for other in chains if other is not chain])
     return analyses
@@ -132,7 +135,7 @@ def _tasks(analyses: Sequence[Analysis], patience: float = 0.0) -> list[Task]:
 
 
 class _Chain:
-    """The jobs of one analysis. Freeze, record, submit the first: the record leads to the jobs by name.
+    """The jobs of one analysis, frozen and recorded: the record leads to them by name.
 
     Args:
         analysis: its own.
@@ -162,10 +165,13 @@ class _Chain:
             content = {"settings": settings, "name": name, "experiments": fields}
             write_atomically(self.file, json.dumps(content, indent=1).encode())
             self.submission.write()
-            self._submit(after=None)
-        except BadInputError:
+        except BaseException:
             shutil.rmtree(self.submission.path)
             raise
+
+    def begin(self) -> None:
+        """Submit the first job."""
+        self._submit(after=None)
 
     def follow(self, others: Sequence[str]) -> None:
         """Submit the jobs after the first, given the numbers of the other chains' first jobs."""
@@ -188,6 +194,18 @@ class _Chain:
                 after=after,
             )
         )
+
+
+def _give_up(chains: Sequence[_Chain]) -> None:
+    """Of those of which not all is submitted: cancel what is; where nothing is, forget the record."""
+    for chain in chains:
+        if not chain.numbers:
+            shutil.rmtree(chain.submission.path)
+        elif len(chain.numbers) < len(chain.parts):
+            chain.submission.mark_cancelled()
+            with contextlib.suppress(BadInputError):
+                known = slurm.jobs_named(chain.submission.array_names)
+                slurm.cancel([job for jobs in known.values() for job in jobs.values() if job.is_active])
 
 
 def _fields(experiment: Experiment) -> dict[str, Any]:

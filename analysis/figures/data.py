@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.choices import settings_text
 from analysis.feature_learning import MEASURES
 from analysis.results import Results, read_table
 from degen.condition import Condition
@@ -101,15 +102,16 @@ class Data:
 
     @cached_property
     def choices(self) -> pd.DataFrame:
-        """Settings that were chosen for a task, a row for each metric and task: as they stand in matrices."""
+        """Metric, task and settings chosen for it, as they stand in the matrices behind the degeneracies."""
         rows = []
-        for condition in self.experiment.conditions:
-            for path in sorted(self.results.path.glob(f"matrices/*/{condition.signature}.safetensors")):
-                # Matrices of earlier versions do not say it.
-                chosen = read_metadata(path).get("chosen", {})
-                if chosen:
-                    rows.append({"metric": path.parent.name, "task": condition.task_name, **chosen})
-        return pd.DataFrame(rows).drop_duplicates(ignore_index=True)
+        measured = self.degeneracy[["task", "condition", "measure"]].drop_duplicates().to_numpy()
+        for task, signature, metric in measured:
+            path = self.results.matrix(metric, signature)
+            # Matrices of earlier versions do not say it.
+            chosen = read_metadata(path).get("chosen", {}) if path.exists() else {}
+            if chosen:
+                rows.append((metric, task, settings_text(chosen)))
+        return pd.DataFrame(rows, columns=["metric", "task", "settings"]).drop_duplicates(ignore_index=True)
 
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""
@@ -172,10 +174,10 @@ def _scale(*data: Data) -> list[str]:
 def choices_note(*data: Data, tasks: list[str] | None = None) -> str:
     """By which settings DSA was measured."""
     table = pd.concat([one.choices for one in data])
-    table = table[table["metric"] == "dsa"].drop_duplicates() if len(table) else table
+    table = table[table["metric"] == "dsa"].drop_duplicates()
     said = [
-        f"{task_words(row['task'])} {row['n_components']:.0f}, {row['lag']:.0f}, {row['rank']:.0f}"
+        f"{task_words(row['task'])} {row['settings']}"
         for row in table.to_dict("records")
         if tasks is None or row["task"] in tasks
     ]
-    return f"DSA by components, lag and rank of {', '.join(said)}" if said else ""
+    return f"DSA: {'; '.join(said)}" if said else ""

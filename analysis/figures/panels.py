@@ -121,7 +121,7 @@ def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
     if is_log:
         log_ticks(axis)
     else:
-        axis.set_ylim(0, 1.08 * axis.dataLim.y1)
+        axis.set_ylim(0, 1.08 * axis.dataLim.y1 if np.isfinite(axis.dataLim.y1) else None)
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
 
 
@@ -228,7 +228,7 @@ def behaviour(one: Data) -> Figure:
         above.set_title(one.title(task))
         above.set_xlabel("mean OOD loss")
         above.margins(x=0.1)
-        above.set_ylim(0, 1.12 * above.dataLim.y1)
+        above.set_ylim(0, 1.12 * above.dataLim.y1 if np.isfinite(above.dataLim.y1) else None)
         above.xaxis.set_major_locator(MaxNLocator(2, steps=_STEPS))
         above.ticklabel_format(axis="x", scilimits=(-5, 4))
         above.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))

@@ -14,7 +14,6 @@ from degen.storage import RunFolder
 from tests.analysis.conftest import SMALL, YAML, store
 from tests.conftest import Launched
 
-CHOICE = Path("results") / "choices" / "dsa-flip_flop.parquet"
 LIST = "# @package _global_\nexperiment:\n  of: [tiny, wide]\n"
 
 
@@ -24,6 +23,12 @@ def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
     launched = Launched(given, place, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     return launched.stdout.splitlines()
+
+
+def choices(place: Path, results: str = "results") -> list[Path]:
+    """Those of the folder of results, relative to the place, the newest last."""
+    found = (place / results / "choices").glob("dsa-flip_flop-*.parquet")
+    return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
 def lines(printed: list[str], beginning: str) -> list[str]:
@@ -70,15 +75,16 @@ def test_experiments_analysed_together_share_settings_and_the_values_of_shared_c
     chosen = [read_metadata(path)["chosen"] for path in two.glob("results/*/matrices/dsa/*.safetensors")]
     assert len(chosen) == 4
     assert all(one == chosen[0] for one in chosen)
-    curve = pd.read_parquet(two / CHOICE)
+    curve = pd.read_parquet(two / choices(two)[-1])
     assert curve[curve["chosen"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
 
 
 def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
-    before = pd.read_parquet(two / CHOICE)  # by tiny alone
+    (choice,) = choices(two)  # by tiny alone
+    before = pd.read_parquet(two / choice)
     (line,) = lines(analyse(two, "wide"), "choice: ")
-    assert line.endswith(f"on 8 networks (without 4 of these: delete {CHOICE} to choose anew)")
-    pd.testing.assert_frame_equal(pd.read_parquet(two / CHOICE), before)
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to choose anew)")
+    pd.testing.assert_frame_equal(pd.read_parquet(two / choice), before)
     # One that holds all of those networks, and more, chooses anew; then each alone takes that.
     (line,) = lines(analyse(two, "both"), "choice: ")
     assert line.endswith(", on 12 networks")
@@ -92,20 +98,48 @@ def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
 
 def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
     analyse(two, "both")
-    before = pd.read_parquet(two / CHOICE)
+    before = pd.read_parquet(two / choices(two)[-1])
     (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
     analyse(two, "both", "results=again")
-    again = pd.read_parquet(two / "again" / "choices" / CHOICE.name)
+    again = pd.read_parquet(two / choices(two, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
-def test_other_candidates_or_another_probe_are_another_choice(two, change):
+def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(two, change):
+    before = pd.read_parquet(two / choices(two)[0])
     (line,) = lines(analyse(two, "wide", change), "choice: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
-    before = pd.read_parquet(two / CHOICE)
-    analyse(two, "wide", change, "metrics.dsa.score=frobenius")
-    pd.testing.assert_frame_equal(pd.read_parquet(two / CHOICE), before)
+    assert len(choices(two)) == 2
+    # Another score is the same choice; and the first is there for those that want it.
+    assert lines(analyse(two, "wide", change, "metrics.dsa.score=frobenius"), "choice: ") == [line]
+    assert lines(analyse(two, "tiny"), "choice: ")[0].endswith(", on 8 networks")
+    assert len(choices(two)) == 2
+    pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
+
+
+def test_what_others_choose_meanwhile_does_not_change_what_an_experiment_is_measured_by(two):
+    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-choice.parquet"
+    before = own.read_bytes()
+    (two / choices(two)[0]).unlink()
+    analyse(two, "wide")
+    assert own.read_bytes() == before
+
+
+def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
+    analyse(two, "both")
+    for path in two.glob("runs/*/*/networks/00003.safetensors"):
+        path.unlink()
+    # They are still among the activations until all are prepared again.
+    assert lines(analyse(two, "both"), "choice: ")[0].endswith(", on 9 networks")
+
+
+def test_where_nothing_can_be_chosen_the_reason_is_told(two):
+    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
+    launched = Launched((*given, "metric=[dsa,svcca]"), two, module="analysis.__main__")
+    assert launched.wait() == 2
+    assert "not chosen: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
+    assert launched.stderr.startswith("error: lag must be below the 20 time steps")
 
 
 def test_networks_that_come_or_change_are_chosen_on_anew(place):
@@ -121,13 +155,15 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     )
     given = ("--config-dir", "settings", "experiment=thin")
     assert Launched((*given, "seeds=2"), place).wait() == 0
-    assert pd.read_parquet(place / CHOICE)["n_components"].iloc[0] > 2
-    whole = pd.read_parquet(place / CHOICE)
+    (choice,) = choices(place)
+    whole = pd.read_parquet(place / choice)
+    assert whole["n_components"].iloc[0] > 2
     launched = Launched((*given, *SMALL, "metric=[dsa]"), place, module="analysis.__main__")
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
-    assert f"got 6, by the settings of {CHOICE} (give the experiment results of its own" in launched.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(place / CHOICE), whole)
+    assert "got 6, by n_components 6, lag " in launched.stderr
+    assert "(give the experiment results of its own" in launched.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet(place / choice), whole)
     assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
 
 
@@ -141,7 +177,7 @@ def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(
     given = ("--config-dir", "settings", "experiment=both", *SMALL, "metric=[dsa]")
     launched = Launched(given, two, module="analysis.__main__")
     assert launched.wait() == 2
-    assert "not measured: tiny\n" in launched.stdout
+    assert "not measured: tiny, " in launched.stdout
     assert "contents that do not match their checksum" in launched.stderr
     assert (two / "results" / "wide" / "degeneracy.csv").exists()
 
