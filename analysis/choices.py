@@ -28,7 +28,10 @@ Place = tuple[Experiment, Results]
 
 
 def choose(
-    places: Sequence[Place], metrics: dict[str, tuple[dict, Metric]], probe: Trialset
+    places: Sequence[Place],
+    metrics: dict[str, tuple[dict, Metric]],
+    probe: Trialset,
+    takers: Sequence[Results],
 ) -> list[BadInputError]:
     """Make and store what is not chosen yet, for every metric and every task of the experiments.
 
@@ -37,6 +40,7 @@ def choose(
     Args:
         metrics: name to completed configuration and metric.
         probe: the trials on which activations were stored.
+        takers: where the copies go: of those of the experiments that are measured next.
 
     Returns:
         Why something could not be chosen.
@@ -49,19 +53,19 @@ def choose(
         made_from = fingerprint(*options)
         for task, files in _by_task(places).items():
             of_task = [results for one, results in places if task in {c.task_name for c in one.conditions}]
+            copies = [results.choice(name, task) for results in of_task if results in takers]
             path = of_task[0].shared_choice(name, task, made_from)
             try:
                 curve = _choice(path, made_from, metric, files, of_task[0])
             except BadInputError as error:
                 print(f"not chosen: {name} of {task}, {error}", flush=True)
                 refused.append(error)
-                for results in of_task:
-                    results.choice(name, task).unlink(missing_ok=True)
+                for own in copies:
+                    own.unlink(missing_ok=True)
                 continue
             before = curve.attrs["networks"]
             copied = fingerprint(made_from, before)
-            for results in of_task:
-                own = results.choice(name, task)
+            for own in copies:
                 if read_table(own, copied) is None:
                     own.parent.mkdir(parents=True, exist_ok=True)
                     write_table(own, curve.copy(), copied)

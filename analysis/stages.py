@@ -88,8 +88,10 @@ class Analysis:
             return None
         if table is None or kept is None:
             return None
-        stored = {c: self.results.activations(c.signature) for c in kept.conditions}
-        is_whole = all(is_made_from(f, activations_from(table, c, self.probe)) for c, f in stored.items())
+        is_whole = all(
+            is_made_from(self.results.activations(c.signature), activations_from(table, c, self.probe))
+            for c in kept.conditions
+        )
         return kept if is_whole else None
 
     def measure(self, only: str) -> None:
@@ -134,7 +136,7 @@ def run(every: Sequence[Analysis]) -> None:
                 refused.append(error)
             if len(every) > 1:
                 print(f"left out: {analysis.experiment.name}, {error}", flush=True)
-    refused += chosen([(analysis, kept) for analysis, kept, _ in prepared])
+    refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
     for analysis, kept, table in prepared:
         try:
             analysis.finish(kept, table)
@@ -146,12 +148,14 @@ def run(every: Sequence[Analysis]) -> None:
         raise refused[0]
 
 
-def chosen(prepared: Sequence[tuple[Analysis, Experiment]]) -> list[BadInputError]:
-    """The stage between: `analysis.choices.choose` for experiments that are prepared."""
+def chosen(
+    prepared: Sequence[tuple[Analysis, Experiment]], takers: Sequence[Analysis]
+) -> list[BadInputError]:
+    """The stage between: `analysis.choices.choose` on what is prepared, for those that take it."""
     if not prepared:
         return []
-    first = prepared[0][0]
-    return choose([(kept, one.results) for one, kept in prepared], first.metrics, first.probe)
+    first, places = prepared[0][0], [(kept, one.results) for one, kept in prepared]
+    return choose(places, first.metrics, first.probe, [one.results for one in takers])
 
 
 def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:

@@ -61,7 +61,8 @@ class AnalysisTask:
             # The jobs of other experiments want the same: the first makes it, the others find it made.
             with locked(analysis.results.path.parent):
                 kept = [(one, one.prepared()) for one in every.values()]
-                chosen([(one, there) for one, there in kept if there is not None])
+                # Its own copy only: others may be under way.
+                chosen([(one, there) for one, there in kept if there is not None], [analysis])
         elif self.part == "run":
             analysis.finish(*analysis.prepare())
         else:
