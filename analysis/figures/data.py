@@ -104,7 +104,8 @@ class Data:
     def choices(self) -> pd.DataFrame:
         """Metric, task and settings chosen for it, as they stand in the matrices behind the degeneracies."""
         rows = []
-        measured = self.degeneracy[["task", "condition", "measure"]].drop_duplicates().to_numpy()
+        keys = ["task", "condition", "measure"]
+        measured = self.degeneracy[keys].drop_duplicates().to_numpy() if self.is_there else []
         for task, signature, metric in measured:
             path = self.results.matrix(metric, signature)
             # Matrices of earlier versions do not say it.
