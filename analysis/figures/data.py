@@ -105,8 +105,8 @@ class Data:
         """Metric, task and settings chosen for it, as they stand in the matrices behind the degeneracies."""
         rows = []
         keys = ["task", "condition", "measure"]
-        measured = self.degeneracy[keys].drop_duplicates().to_numpy() if self.is_there else []
-        for task, signature, metric in measured:
+        measured = self.degeneracy.reindex(columns=keys).drop_duplicates()  # empty where not analysed
+        for task, signature, metric in measured.to_numpy():
             path = self.results.matrix(metric, signature)
             # Matrices of earlier versions do not say it.
             chosen = read_metadata(path).get("chosen", {}) if path.exists() else {}
