@@ -127,15 +127,15 @@ def _identities(files: dict[str, Path]) -> dict[str, dict[str, Any]]:
 
 
 def _still_there(before: dict[str, dict], results: Results) -> dict[str, set[int]]:
-    """The seeds of those networks of which some experiment has activations."""
-    found = {}
-    for signature, one in before.items():
-        file = results.activations(signature)
-        files = [path for path in (file, *results.beside(file)) if path.exists()]
-        found[signature] = set(one["seeds"]) & {
-            seed for path in files for seed in read_metadata(path)["seeds"]
-        }
-    return found
+    """The seeds of those networks that some experiment's table still has (activations may be deleted)."""
+    tables = [read_table(path) for path in results.beside(results.networks)]
+    tables.append(read_table(results.networks))
+    there: set[tuple[str, int]] = set()
+    for table in tables:
+        if table is not None:
+            good = table[table["status"] == "converged"]
+            there |= set(zip(good["condition"], good["seed"].astype(int), strict=True))
+    return {key: {seed for seed in one["seeds"] if (key, seed) in there} for key, one in before.items()}
 
 
 class _States(Sequence[Tensor]):

@@ -126,11 +126,18 @@ def test_what_others_choose_meanwhile_does_not_change_what_an_experiment_is_meas
     assert own.read_bytes() == before
 
 
+def test_activations_that_were_deleted_do_not_free_the_choice(two):
+    before = pd.read_parquet(two / choices(two)[0])
+    shutil.rmtree(two / "results" / "tiny" / "activations")
+    (line,) = lines(analyse(two, "wide"), "choice: ")
+    assert " on 8 networks (without 4 of these: " in line
+    pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
+
+
 def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
     analyse(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    # They are still among the activations until all are prepared again.
     assert lines(analyse(two, "both"), "choice: ")[0].endswith(", on 9 networks")
 
 
