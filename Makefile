@@ -30,8 +30,10 @@ LAUNCHER_OF_ANALYSIS ?= slurm_cpu
 CONFIG_DIR ?=
 OWN := $(if $(CONFIG_DIR),--config-dir $(CONFIG_DIR))
 TRAINED := $(OWN) experiment=$(EXPERIMENT) scale=$(SCALE)
-PAPER := $(OWN) results=results/$(SCALE) 'overrides=["scale=$(SCALE)"]'
-MEMORY_DEMAND := results/$(SCALE)/memory_demand_of_tasks
+# The appendix in a folder of its own: its networks need other settings of DSA (docs/paper.md).
+PLACE := results/$(SCALE)$(if $(filter appendix,$(EXPERIMENT)),-appendix)
+PAPER := $(OWN) results=$(PLACE) 'overrides=["scale=$(SCALE)"]'
+MEMORY_DEMAND := $(PLACE)/memory_demand_of_tasks
 
 paper: $(INSTALLED) ## list, train, measure and draw all of the paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)
 	$(BIN)/python -m launch.status $(TRAINED)
@@ -43,7 +45,9 @@ else
 	$(BIN)/python -m launch.status $(TRAINED) --watch
 	$(BIN)/python -m analysis.submit experiment=$(EXPERIMENT) $(PAPER) hydra/launcher=$(LAUNCHER_OF_ANALYSIS) --wait
 endif
+ifeq ($(EXPERIMENT),paper)
 	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
+endif
 	$(BIN)/python -m analysis.paper $(PAPER)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one

@@ -51,10 +51,12 @@ def choose(
             continue
         options = config["_target_"], metric.version, metric.chosen_by, dataclasses.asdict(probe)
         made_from = fingerprint(*options)
+        # By its class: metrics that choose alike, such as input_dsa and dsa, share the choice.
+        kind = config["_target_"].rpartition(".")[2].lower()
         for task, files in _by_task(places).items():
             of_task = [results for one, results in places if task in {c.task_name for c in one.conditions}]
             copies = [results.choice(name, task) for results in of_task if results in takers]
-            path = of_task[0].shared_choice(name, task, made_from)
+            path = of_task[0].shared_choice(kind, task, made_from)
             try:
                 curve = _choice(path, made_from, metric, files, of_task[0])
             except BadInputError as error:

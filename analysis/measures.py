@@ -19,6 +19,9 @@ from degen.files import read_tensors
 LEVELS = ("dynamics", "weights", "behaviour")
 """Those of Table 1, in the order of its columns."""
 
+DISTANCES = ("dynamics", "weights", "representation")
+"""Those measured by distances between two networks."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -107,12 +110,11 @@ def _over_initial(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
     return ratio_axis(trained, initial)
 
 
-def _sigma(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    return deviation_axis([source.column("ood_loss") for source in sources], *_drawn(sources, bootstrap))
+def _deviation(column: str) -> Make:
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+        return deviation_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
-
-def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-    return ratio_axis(_sigma(sources, bootstrap), _mean("ood_loss")(sources, bootstrap))
+    return axis
 
 
 def _mean(column: str) -> Make:
@@ -120,6 +122,11 @@ def _mean(column: str) -> Make:
         return mean_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
     return axis
+
+
+def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+    deviation, mean = (kind("ood_loss")(sources, bootstrap) for kind in (_deviation, _mean))
+    return ratio_axis(deviation, mean)
 
 
 MEASURES: dict[str, dict[str, Measure]] = {
@@ -131,13 +138,37 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "PIF / initial PIF": Measure(_over_initial, ("pif", "pif_initial")),
     },
     "behaviour": {
-        "sigma OOD": Measure(_sigma),
+        "sigma OOD": Measure(_deviation("ood_loss")),
         "sigma / mean OOD": Measure(_coefficient),
         "mean OOD": Measure(_mean("ood_loss")),
     },
     "representation": {"1 - SVCCA": Measure(_distances("svcca"), ("svcca",))},
 }
 """For each level the paper's measure first, then other normalizations of it."""
+
+
+def measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Measure]]:
+    """For each level those of `MEASURES` that an analysis has measured, then by their names what it has more.
+
+    That is every further distance, such as DSA with other settings or a metric of one's own, and sigma OOD on
+    every further condition.
+
+    Args:
+        degeneracies: as `analysis.degeneracy.degeneracy` returns it.
+    """
+    levels = dict(degeneracies[["measure", "level"]].drop_duplicates().to_numpy())
+    # Matrices of other metrics may lie there, from an earlier analysis on another probe.
+    found = {
+        level: {name: one for name, one in known.items() if levels.keys() >= set(one.metrics)}
+        for level, known in MEASURES.items()
+    }
+    taken = {metric for known in MEASURES.values() for one in known.values() for metric in one.metrics}
+    for name, level in levels.items():
+        if level in DISTANCES and name not in taken and not name.endswith("_null"):
+            found[level][name] = Measure(_distances(name), (name,))
+        elif name.startswith("sigma_ood_"):
+            found[level][name] = Measure(_deviation(f"ood_loss_{name.removeprefix('sigma_ood_')}"))
+    return found
 
 
 def paper_measure(experiment: str, level: str) -> str:

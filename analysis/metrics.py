@@ -102,19 +102,19 @@ class DSA(Metric):
     seed: int
 
     def __post_init__(self) -> None:
-        require_choice("metrics.dsa.score", self.score, dsa.SCORES)
-        require_integer("metrics.dsa.lowest_lag", self.lowest_lag, 1)
-        require_integer("metrics.dsa.highest_lag", self.highest_lag, self.lowest_lag)
+        require_choice("score", self.score, dsa.SCORES)
+        require_integer("lowest_lag", self.lowest_lag, 1)
+        require_integer("highest_lag", self.highest_lag, self.lowest_lag)
         listed = isinstance(self.ranks, list) and len(self.ranks) > 0
-        require(listed, "metrics.dsa.ranks", self.ranks, "a list of at least one size")
+        require(listed, "ranks", self.ranks, "a list of at least one size")
         for rank in self.ranks:
-            require_integer("metrics.dsa.ranks", rank, 1)
-        require_number("metrics.dsa.variance", self.variance, above=0.0, maximum=1.0)
-        require_number("metrics.dsa.held_out", self.held_out, above=0.0, maximum=0.9)
-        require(isinstance(self.controlled, bool), "metrics.dsa.controlled", self.controlled, "true or false")
+            require_integer("ranks", rank, 1)
+        require_number("variance", self.variance, above=0.0, maximum=1.0)
+        require_number("held_out", self.held_out, above=0.0, maximum=0.9)
+        require(isinstance(self.controlled, bool), "controlled", self.controlled, "true or false")
         aligned = self.score != "wasserstein" or not self.controlled
-        require(aligned, "metrics.dsa.score", self.score, "one with an alignment where controlled is true")
-        require_integer("metrics.dsa.seed", self.seed, 0)
+        require(aligned, "score", self.score, "one with an alignment where controlled is true")
+        require_integer("seed", self.seed, 0)
 
     @property
     def level(self) -> str:
@@ -170,9 +170,9 @@ class PIF(Metric):
     seed: int
 
     def __post_init__(self) -> None:
-        require_choice("metrics.pif.weights", self.weights, ("recurrent", "initial_recurrent"))
-        require(isinstance(self.aligned, bool), "metrics.pif.aligned", self.aligned, "true or false")
-        require_integer("metrics.pif.seed", self.seed, 0)
+        require_choice("weights", self.weights, ("recurrent", "initial_recurrent"))
+        require(isinstance(self.aligned, bool), "aligned", self.aligned, "true or false")
+        require_integer("seed", self.seed, 0)
 
     @property
     def level(self) -> str:
@@ -196,7 +196,7 @@ class SVCCA(Metric):
     variance: float
 
     def __post_init__(self) -> None:
-        require_number("metrics.svcca.variance", self.variance, above=0.0, maximum=1.0)
+        require_number("variance", self.variance, above=0.0, maximum=1.0)
 
     @property
     def level(self) -> str:

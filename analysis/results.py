@@ -90,9 +90,9 @@ class Results:
         """The settings of a metric by which a task's networks are measured here."""
         return self.path / "matrices" / metric / f"{task}-choice.parquet"
 
-    def shared_choice(self, metric: str, task: str, made_from: str) -> Path:
-        """The same for all experiments beside this one, of those options."""
-        return self.path.parent / "choices" / f"{metric}-{task}-{made_from[:8]}.parquet"
+    def shared_choice(self, kind: str, task: str, made_from: str) -> Path:
+        """The same for all experiments beside this one, of those options of a class of metrics."""
+        return self.path.parent / "choices" / f"{kind}-{task}-{made_from[:8]}.parquet"
 
     def matrix(self, metric: str, signature: str) -> Path:
         return self.path / "matrices" / metric / f"{signature}.safetensors"

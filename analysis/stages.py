@@ -54,9 +54,7 @@ class Analysis:
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
         lost = ", ".join(settings.get("metric", {}))
         require(not lost, "a file of metric", lost, "begun with the line # @package metrics.<name>")
-        self.metrics = {
-            name: build(node, Metric, f"metrics.{name}") for name, node in settings["metrics"].items()
-        }
+        self.metrics = {name: _metric(name, node) for name, node in settings["metrics"].items()}
         self.runs = Path(settings["runs"])
         self.results = Results(Path(settings["results"]) / experiment.name)
         for condition in experiment.conditions:
@@ -117,6 +115,17 @@ class Analysis:
             trajectories(kept, self.runs, self.results, table, self.probe, lines)
         for path in figures.draw_all(kept, self.results):
             print(f"figure: {path}", flush=True)
+
+
+def _metric(name: str, node: Any) -> tuple[dict[str, Any], Metric]:
+    """Completed configuration and metric, which does not know its name: it may have several."""
+    field = f"metrics.{name}"
+    try:
+        return build(node, Metric, field)
+    except BadInputError as error:
+        if str(error).startswith(field):
+            raise
+        raise BadInputError(f"{field}.{error}") from None
 
 
 def run(every: Sequence[Analysis]) -> None:

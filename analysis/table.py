@@ -24,7 +24,7 @@ READING = (
 
 
 def table_one(verdict: pd.DataFrame, scales: Sequence[str]) -> str:
-    """The page: all tasks together, each task, and what hangs on one network.
+    """The page: all tasks together, each task, every measure, and what hangs on one network.
 
     Args:
         verdict: as `analysis.verdict.verdict` returns it.
@@ -47,6 +47,8 @@ def table_one(verdict: pd.DataFrame, scales: Sequence[str]) -> str:
         _grid(rows[pooled], ["factor", "experiment"]),
         "## Each task",
         _grid(rows[~pooled], ["experiment", "task"]),
+        "## All tasks together, by every measure",
+        _by_measure(verdict[verdict["task"] == "pooled"]),
         "## Verdicts that hang on one network",
         "\n".join(hanging) or "None.",
     ]
@@ -74,6 +76,24 @@ def _grid(rows: pd.DataFrame, by: list[str]) -> str:
             ]
         )
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _by_measure(rows: pd.DataFrame) -> str:
+    """A line for each measure of each level, a column for each experiment."""
+    experiments = list(rows["experiment"].unique())
+    lines = [["level", "measure", *experiments], ["---"] * (len(experiments) + 2)]
+    for (level, measure), group in rows.groupby(["level", "measure"], sort=False):
+        cells = {row["experiment"]: _short(row) for row in group.to_dict("records")}
+        lines.append([level, measure, *(cells.get(name, "not measured") for name in experiments)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _short(row: dict[Any, Any]) -> str:
+    """Direction, effect and agreement; in bold where the paper's arrow stands on this measure."""
+    arrow = "" if row["direction"] == "-" else f"{row['direction']} "
+    word = f", {WORDS[row['agreement']]}" if row["agreement"] else ""
+    found = f"{arrow}{interval_of(row)}{word}"
+    return f"**{found}**" if row["is_paper_measure"] and row["level"] in LEVELS else found
 
 
 def _cell(row: dict[Any, Any]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.influence import axes_without, deciding
-from analysis.measures import LEVELS, MEASURES, Measure, Source, paper_measure
+from analysis.measures import LEVELS, Measure, Source, measures, paper_measure
 from analysis.results import Results, read_table
 from analysis.statistics import FEWEST, Bootstrap
 from analysis.trends import Axis, Trend, trend
@@ -67,7 +67,7 @@ def verdict(
     three networks: see `influence.axes_without`.
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
-    such conditions out of the table, and measures of metrics that the last analysis did not compute, too.
+    such conditions out of the table. The measures are those of the last analysis (`measures.measures`).
 
     Args:
         folder: the results folder of an experiment.
@@ -100,13 +100,9 @@ def _rows(
     if table is None or degeneracies is None:
         return []
     groups = axes_of(experiment, results, table)
-    # Matrices of other metrics may lie there, from an earlier analysis on another probe.
-    measured = set(degeneracies["measure"])
     rows = []
-    for level, measures in MEASURES.items():
-        for measure, definition in measures.items():
-            if not measured.issuperset(definition.metrics):
-                continue
+    for level, named in measures(degeneracies).items():
+        for measure, definition in named.items():
             make = definition.axis
             axes = {task: make(sources, bootstrap) for task, sources in groups.items()}
             is_paper_measure = measure == paper_measure(experiment.name, level)

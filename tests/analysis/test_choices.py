@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.measures import measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
 from tests.analysis.conftest import SMALL, YAML, store
@@ -103,6 +104,27 @@ def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
     analyse(two, "both", "results=again")
     again = pd.read_parquet(two / choices(two, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
+
+
+def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two):
+    before = choices(two)
+    alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
+    metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
+    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
+    launched = Launched(given, two, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    assert len(lines(launched.stdout.splitlines(), "choice: ")) == 3
+    assert set(choices(two)) > set(before)
+    assert len(choices(two)) == len(before) + 1
+    folder = two / "results" / "tiny"
+    lags = {
+        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-choice.parquet")["lag"]
+        for name in ("dsa", "input_dsa", "dsa_lag_1")
+    }
+    assert list(lags["dsa"]) == list(lags["input_dsa"])
+    assert set(lags["dsa_lag_1"]) == {1} < set(lags["dsa"])
+    measured = measures(pd.read_parquet(folder / "degeneracy.parquet"))
+    assert set(measured["dynamics"]) == {"DSA", "input_dsa", "dsa_lag_1"}
 
 
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])

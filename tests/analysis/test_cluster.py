@@ -82,10 +82,6 @@ def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login
     for name, text in (("scale/tiny", SCALE), ("scaled/tiny_delayed_discrimination", SCALED)):
         (login.place / "conf" / name).with_suffix(".yaml").parent.mkdir()
         (login.place / "conf" / name).with_suffix(".yaml").write_text(text)
-    # It takes minutes, and has tests of its own.
-    done = login.place / "results" / "tiny" / "memory_demand_of_tasks" / "memory_demand.csv"
-    done.parent.mkdir(parents=True)
-    done.touch()
 
     def make(launcher: str) -> subprocess.CompletedProcess[str]:
         given = ["INSTALLED=", f"BIN={Path(sys.executable).parent}", "CONFIG_DIR=conf", "SCALE=tiny"]

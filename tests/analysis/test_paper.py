@@ -67,6 +67,12 @@ def verdict(paper: Path) -> pd.DataFrame:
 
 def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
     measures = {(level, measure) for level, named in MEASURES.items() for measure in named}
+    # What the analysis measured beside them, by its name.
+    measures |= {
+        ("weights", "pif_unaligned"),
+        ("behaviour", "sigma_ood_noise"),
+        ("behaviour", "sigma_ood_long"),
+    }
     for name, tasks in (
         ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
         ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "path_integration", "pooled"}),
@@ -302,7 +308,9 @@ def test_the_pilot_has_a_row_for_every_condition_with_its_counts(paper):
 
 def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
     page = (paper / "results" / "table-1.md").read_text()
-    together, each, hanging = (part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:])
+    together, each, by_measure, hanging = (
+        part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:]
+    )
     rows = verdict[verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)]
     for lines, (first, second), chosen in (
         (together, ("factor", "experiment"), rows[rows["task"] == "pooled"]),
@@ -323,6 +331,13 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
             floor = f", down to {row['over_floor']:.1f} times its floor" if row["over_floor"] < 2 else ""
             assert cell.endswith(f"paper {row['paper']}: **{word}**{floor}")
         assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
+    pooled = verdict[verdict["task"] == "pooled"]
+    assert len(by_measure) == 2 + len(pooled[["level", "measure"]].drop_duplicates())
+    for row in pooled.to_dict("records"):
+        (line,) = (line for line in by_measure if line.startswith(f"| {row['level']} | {row['measure']} |"))
+        cell = line.split(" | ")[2 + list(pooled["experiment"].unique()).index(row["experiment"])]
+        assert interval_of(row) in cell
+        assert cell.strip("| ").startswith("**") == (row["is_paper_measure"] and row["level"] in LEVELS)
     assert len(hanging) == rows["decided_by"].notna().sum()
     for row in rows[rows["decided_by"].notna()].to_dict("records"):
         start = f"- {row['experiment']}, {row['task']}, {row['level']}: "

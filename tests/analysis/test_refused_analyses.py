@@ -14,7 +14,7 @@ from tests.conftest import Launched, refusal
     ("arguments", "field", "value", "allowed"),
     [
         (["experiment=tniy"], "experiment", "'tniy'", "tiny"),
-        (["metric=[svcca,cka]"], "metric", "'cka'", "one of dsa, input_dsa, pif, pif_initial"),
+        (["metric=[svcca,cka]"], "metric", "'cka'", "one of dsa, dsa_lag_1, dsa_rank_10"),
         (["metrics.svcca.varianze=1"], "metrics.svcca.varianze", "1", "one of variance"),
         (["metrics.svcca.variance=2"], "metrics.svcca.variance", "2", "above 0 and at most 1"),
         (["metrics.svcca.variance=much"], "metrics.svcca.variance", "'much'", "above 0 and at most 1"),
@@ -33,6 +33,12 @@ from tests.conftest import Launched, refusal
             "metrics.dsa.score",
             "'wasserstein'",
             "one with an alignment",
+        ),
+        (
+            ["metric=[dsa,input_dsa]", "metrics.input_dsa.ranks=[0]"],
+            "metrics.input_dsa.ranks",
+            "0",
+            "an integer of at least 1",
         ),
         (["metrics.pif.weights=input"], "metrics.pif.weights", "'input'", "one of recurrent"),
         (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),

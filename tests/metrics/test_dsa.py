@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from degen.metrics import dsa
 from degen.metrics.dsa.ascent import _Objective, _Point, climb, eigenbasis, overlap
+from degen.metrics.dsa.embedding import Moments, windows
 
 
 def random_operators(count: int, n: int, seed: int = 0) -> torch.Tensor:
@@ -270,6 +272,56 @@ def test_choice_on_linear_data_has_no_error_and_names_the_candidates():
     assert choice.settings.rank == 3
     assert choice.curve["held_out_error"].min() < 1e-9
     assert set(choice.curve["lag"]) == {1, 2}
+
+
+def wandering(trials: int, time: int, units: int) -> torch.Tensor:
+    """States (trials, time, units) of no linear system: random walks, squashed."""
+    generator = torch.Generator().manual_seed(4)
+    return torch.randn(trials, time, units, generator=generator, dtype=torch.float64).cumsum(1).tanh()
+
+
+@pytest.mark.parametrize(
+    ("trials", "time", "k", "lag"), [(5, 9, 3, 1), (4, 12, 2, 5), (3, 6, 4, 5), (1, 8, 1, 3)]
+)
+def test_moments_are_sums_over_the_windows_of_each_trial(trials, time, k, lag):
+    states = wandering(trials, time, k)
+    found = Moments.of(states, lag)
+    every, before, step, after = (torch.zeros(k * lag, k * lag, dtype=torch.float64) for _ in range(4))
+    for trial in states:
+        vectors = [torch.cat([trial[t - i] for i in range(lag)]) for t in range(lag - 1, time)]
+        every += sum(torch.outer(h, h) for h in vectors)
+        for now, then in itertools.pairwise(vectors):
+            before += torch.outer(now, now)
+            step += torch.outer(then, now)
+            after += torch.outer(then, then)
+    for name, sums in {"every": every, "before": before, "step": step, "after": after}.items():
+        torch.testing.assert_close(getattr(found, name), sums, rtol=1e-12, atol=1e-12)
+    assert found.count == trials * (time - lag)
+
+
+def test_the_error_of_a_candidate_is_that_of_predicting_trials_that_were_not_fitted():
+    states = wandering(8, 30, 6)
+    curve = dsa.choose([states, states], lags=(1, 2, 4), ranks=(3, 5), variance=1.0).curve
+    centred = states - states.mean(dim=(0, 1))
+    components = centred @ torch.linalg.svd(centred.flatten(0, 1), full_matrices=False)[2].mT
+    # All lags predict the same steps.
+    embedded = {lag: windows(components, lag)[:, 4 - lag :] for lag in (1, 2, 4)}
+    for lag, rank, error, aic in curve[["lag", "rank", "held_out_error", "aic"]].to_numpy():
+        lag, rank = int(lag), int(rank)
+        train, test = embedded[lag][:6], embedded[lag][6:]
+        _, scales, axes = torch.linalg.svd(train.flatten(0, 1), full_matrices=False)
+        encode = axes[:rank].mT / scales[:rank]
+        now, then = (part.flatten(0, 1) @ encode for part in (train[:, :-1], train[:, 1:]))
+        operator = torch.linalg.lstsq(now, then).solution
+        decode = (scales[:rank, None] * axes[:rank])[:, :6]
+        shares = []
+        for part in (test, train):
+            wanted = part[:, 1:, :6]
+            missed = wanted - part[:, :-1] @ encode @ operator @ decode
+            shares.append(float(missed.square().sum() / wanted.square().sum()))
+        assert error == pytest.approx(shares[0], rel=1e-9)
+        count = 6 * train[:, 1:].flatten(0, 1).shape[0]
+        assert aic == pytest.approx(count * np.log(shares[1]) + 2 * rank**2, rel=1e-9)
 
 
 def test_wide_networks_beside_a_narrow_one_get_as_many_components_as_that_has_units():

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from degen.errors import require, require_integer, require_number
 from degen.metrics.arrays import Array, require_pairs, to_tensor
-from degen.metrics.dsa.dmd import Settings, fit, numerical_rank, spectrum
-from degen.metrics.dsa.embedding import Moments, n_components, project, windows
+from degen.metrics.dsa.dmd import Settings, numerical_rank, spectrum
+from degen.metrics.dsa.embedding import Moments, n_components, project
 from degen.metrics.pairs import spread
 
 
@@ -115,21 +115,27 @@ def _errors(
     activations: Tensor, k: int, candidates: list[tuple[int, int]], held_out: float
 ) -> dict[tuple[int, int], tuple[float, float]]:
     """(lag, rank) to (held-out error, AIC) of one network, for the candidates that its windows hold."""
-    embedded = windows(project(activations, k), max(lag for lag, _ in candidates))
-    split = min(max(1, round(len(embedded) * (1 - held_out))), len(embedded) - 1)
-    train, test = Moments.of(embedded[:split]), Moments.of(embedded[split:])
+    states, longest = project(activations, k), max(lag for lag, _ in candidates)
+    split = min(max(1, round(len(states) * (1 - held_out))), len(states) - 1)
+    train, test = Moments.of(states[:split], longest), Moments.of(states[split:], longest)
     scores = {}
     for lag, ranks in _by_lag(candidates):
         fitted, unseen = train.leading(k * lag), test.leading(k * lag)
         values, axes = spectrum(fitted)
         held = numerical_rank(values)
-        for rank in ranks:
-            if rank <= held:
-                operator, whiten = fit(fitted, values, axes, rank)
-                decode = axes[:k, :rank] * values[:rank].sqrt()
-                predictor = decode @ operator @ whiten.mT
-                aic = k * fitted.count * math.log(_unexplained(predictor, fitted)) + 2 * rank**2
-                scores[lag, rank] = (_unexplained(predictor, unseen), aic)
+        possible = [rank for rank in ranks if rank <= held]
+        if not possible:
+            continue
+        # Once for all ranks: those of a smaller one are the leading entries.
+        whiten = axes[:, : max(possible)] / values[: max(possible)].sqrt()
+        decode = axes[:k, : max(possible)] * values[: max(possible)].sqrt()
+        seen, other = _Whitened.of(fitted, whiten, k), _Whitened.of(unseen, whiten, k)
+        step = whiten.mT @ fitted.step @ whiten
+        for rank in possible:
+            operator = torch.linalg.solve(seen.before[:rank, :rank], step[:rank, :rank], left=False)
+            predictor = decode[:, :rank] @ operator
+            aic = k * fitted.count * math.log(seen.unexplained(predictor)) + 2 * rank**2
+            scores[lag, rank] = (other.unexplained(predictor), aic)
     return scores
 
 
@@ -138,10 +144,29 @@ def _by_lag(candidates: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]
         yield lag, [rank for other, rank in candidates if other == lag]
 
 
-def _unexplained(predictor: Tensor, moments: Moments) -> float:
-    """Squared error of predicting the newest step (k entries) of the next window, over its second moment."""
-    k = len(predictor)
-    total = moments.after[:k, :k].trace()
-    explained = 2 * (predictor * moments.step[:k]).sum() - (predictor @ moments.before * predictor).sum()
-    # Exact prediction leaves rounding, which may be negative; the logarithm of AIC needs a positive number.
-    return max(float((total - explained) / total), torch.finfo(torch.float64).eps)
+@dataclasses.dataclass(frozen=True)
+class _Whitened:
+    """Moments of windows in coordinates v, and of the newest step y (k entries) of the next windows.
+
+    Attributes:
+        before: sum of v v^T.
+        step: sum of y v^T.
+        total: sum of y^T y.
+    """
+
+    before: Tensor
+    step: Tensor
+    total: Tensor
+
+    @classmethod
+    def of(cls, moments: Moments, whiten: Tensor, k: int) -> _Whitened:
+        before = whiten.mT @ moments.before @ whiten
+        return cls(before, moments.step[:k] @ whiten, moments.after[:k, :k].trace())
+
+    def unexplained(self, predictor: Tensor) -> float:
+        """Squared error of predicting y by a map (k, rank) of the first coordinates, as a share."""
+        rank = predictor.shape[1]
+        before, step = self.before[:rank, :rank], self.step[:, :rank]
+        explained = 2 * (predictor * step).sum() - (predictor @ before * predictor).sum()
+        # Exact prediction leaves rounding, which may be negative; AIC's logarithm needs a positive number.
+        return max(float((self.total - explained) / self.total), torch.finfo(torch.float64).eps)

@@ -96,9 +96,10 @@ def controlled_operators(
 
 def _controlled(activations: Tensor, drive: Tensor, settings: Settings, index: int) -> Tensor:
     """[A, D] of one network."""
-    embedded = windows(project(activations, settings.n_components), settings.lag)
-    values, axes = _held(Moments.of(embedded), settings.rank, index)
-    states = embedded @ (axes[:, : settings.rank] / values[: settings.rank].sqrt())
+    components = project(activations, settings.n_components)
+    values, axes = _held(Moments.of(components, settings.lag), settings.rank, index)
+    whiten = axes[:, : settings.rank] / values[: settings.rank].sqrt()
+    states = windows(components, settings.lag) @ whiten
     used = drive[:, settings.lag :]
     norms = used.square().sum(dim=(0, 1)).sqrt()
     used = used / torch.where(norms > 0, norms, 1.0)
@@ -108,8 +109,11 @@ def _controlled(activations: Tensor, drive: Tensor, settings: Settings, index: i
 
 
 def _operator(activations: Tensor, settings: Settings, index: int) -> Tensor:
-    moments = Moments.of(windows(project(activations, settings.n_components), settings.lag))
-    return fit(moments, *_held(moments, settings.rank, index), settings.rank)[0]
+    moments = Moments.of(project(activations, settings.n_components), settings.lag)
+    values, axes = _held(moments, settings.rank, index)
+    whiten = axes[:, : settings.rank] / values[: settings.rank].sqrt()
+    before, step = (whiten.mT @ moment @ whiten for moment in (moments.before, moments.step))
+    return torch.linalg.solve(before, step, left=False)
 
 
 def _held(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
@@ -132,11 +136,3 @@ def spectrum(moments: Moments) -> tuple[Tensor, Tensor]:
 def numerical_rank(values: Tensor) -> int:
     """How many squared singular values stand above rounding."""
     return int((values > _RANK_TOLERANCE * values[0]).sum())
-
-
-def fit(moments: Moments, values: Tensor, axes: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """The operator (rank, rank) and the map (size, rank) from a window to its coordinates v."""
-    whiten = axes[:, :rank] / values[:rank].sqrt()
-    before = whiten.mT @ moments.before @ whiten
-    step = whiten.mT @ moments.step @ whiten
-    return torch.linalg.solve(before, step, left=False), whiten

@@ -57,11 +57,14 @@ def windows(states: Tensor, lag: int) -> Tensor:
     Raises:
         BadInputError: the trial has no two successive windows of `lag` steps.
     """
-    time = states.shape[1]
-    require_integer("lag", lag, 1)
-    require(lag < time, "lag", lag, f"below the {time} time steps of a trial")
+    _require_lag(lag, states.shape[1])
     newest_first = states.unfold(1, lag, 1).flip(-1)  # (trials, windows, k, lag)
     return newest_first.transpose(-1, -2).flatten(-2)
+
+
+def _require_lag(lag: int, time: int) -> None:
+    require_integer("lag", lag, 1)
+    require(lag < time, "lag", lag, f"below the {time} time steps of a trial")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,17 +86,31 @@ class Moments:
     count: int
 
     @classmethod
-    def of(cls, embedded: Tensor) -> Moments:
-        """Moments of windows (trials, windows, size)."""
-        before, after = embedded[:, :-1].flatten(0, 1), embedded[:, 1:].flatten(0, 1)
-        first = embedded[:, 0]
-        moment_after = after.mT @ after
+    def of(cls, states: Tensor, lag: int) -> Moments:
+        """Moments of the windows of states (trials, time, k).
+
+        All are blocks of one matrix, the second moments of windows a step longer. Only its first row of
+        blocks is a sum over all steps: a block below and to the right of another holds the same products
+        a step earlier, so that it gains those of the trials' first windows and loses those of the last.
+
+        Raises:
+            BadInputError: as `windows`.
+        """
+        _require_lag(lag, states.shape[1])
+        _, time, k = states.shape
+        newest = states[:, lag:].flatten(0, 1)
+        row = torch.cat([newest.mT @ states[:, lag - b : time - b].flatten(0, 1) for b in range(lag + 1)], 1)
+        first, last = (ends.flip(1).flatten(1) for ends in (states[:, :lag], states[:, time - lag :]))
+        change = first.mT @ first - last.mT @ last
+        longer = torch.cat([row, torch.cat([row[:, k:].mT, change], 1)])
+        for rows in range(k, len(longer), k):
+            longer[rows : rows + k, k:] += longer[rows - k : rows, :-k]
         return cls(
-            every=moment_after + first.mT @ first,
-            before=before.mT @ before,
-            step=after.mT @ before,
-            after=moment_after,
-            count=len(before),
+            every=longer[:-k, :-k] + first.mT @ first,
+            before=longer[k:, k:],
+            step=longer[:-k, k:],
+            after=longer[:-k, :-k],
+            count=len(newest),
         )
 
     def leading(self, size: int) -> Moments:
