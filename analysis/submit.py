@@ -27,6 +27,7 @@ from analysis.stages import Analysis, chosen, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
+from degen.training.processes import available_cores
 from launch import slurm
 from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
 from launch.conditions import Experiment, experiments
@@ -51,6 +52,7 @@ class AnalysisTask:
     def __call__(self) -> None:
         require_frozen(self.file.parent / "code")
         torch.set_flush_denormal(True)
+        torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
         stored = json.loads(self.file.read_text())
         experiments = [_experiment(fields) for fields in stored["experiments"]]
         every = {each.name: Analysis(each, stored["settings"]) for each in experiments}
@@ -156,6 +158,7 @@ class _Chain:
         # A job whose predecessor failed would wait for ever.
         options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
         self.launcher = launcher | {"additional_parameters": options}
+        self.python = settings["submit"]["python"]
         self.numbers: list[str] = []
         nothing: list[list[list[Piece]]] = [[[] for _ in names] for names in self.parts]  # is trained
         self.submission = Submission.new(analysis.results.path, name, nothing, {})
@@ -192,6 +195,7 @@ class _Chain:
                 [AnalysisTask(self.file, part) for part in self.parts[array]],
                 folder=self.submission.logs(array),
                 code=self.submission.code,
+                python=self.python,
                 after=after,
             )
         )

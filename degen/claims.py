@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from degen.errors import BadInputError
+from degen.errors import BadInputError, UnwritableError
 
 _held: set[TextIO] = set()
 """Files of the claims that this process holds."""
@@ -39,6 +39,7 @@ def claimed(file: Path, *, shared: bool) -> Iterator[None]:
     Raises:
         ClaimedError: another process holds it in another way; the message says which.
         BadInputError: the file is somebody else's, who keeps it.
+        UnwritableError: the disk is full, say.
     """
     try:
         held = open(file, "a+")  # noqa: SIM115 (closed below)
@@ -53,10 +54,13 @@ def claimed(file: Path, *, shared: bool) -> Iterator[None]:
             raise ClaimedError(opened.read().strip() or "another process") from None
         except OSError as error:
             warn_unlocked(file.parent, error)
-        opened.seek(0)
-        opened.truncate()
-        opened.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        opened.flush()
+        try:
+            opened.seek(0)
+            opened.truncate()
+            opened.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            opened.flush()
+        except OSError as error:
+            raise UnwritableError(error.errno, error.strerror, str(file)) from error
         _held.add(opened)
         try:
             yield

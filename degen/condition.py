@@ -144,12 +144,10 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
         ) from error
     given = {name: value for name, value in node.items() if name != "_target_"}
     for name in given:
-        require(
-            name in parameters,
-            f"{field}.{name}",
-            given[name],
-            f"one of {', '.join(parameters)} (no such field)",
-        )
+        allowed = f"one of {', '.join(parameters)} (no such field)"
+        if not parameters:
+            allowed = f"absent (~{field}.{name}): {target.__name__} has no fields"
+        require(name in parameters, f"{field}.{name}", given[name], allowed)
     complete: dict[str, Any] = {"_target_": node["_target_"]}
     arguments: dict[str, Any] = {}
     for name, parameter in parameters.items():
@@ -174,7 +172,7 @@ def _class(name: Any, base: type, field: str) -> type:
     module_name, _, class_name = str(name).rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise BadInputError(f"{field}._target_ must be {allowed}, got {name!r} ({error}).") from error
     fits = isinstance(found, type) and issubclass(found, base) and not inspect.isabstract(found)
     require(fits, f"{field}._target_", name, allowed)

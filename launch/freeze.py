@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
+from degen.errors import UnwritableError
 from launch.session import git_commit
 
 HOME = Path(__file__).resolve().parent.parent
@@ -16,7 +18,20 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safeten
 
 
 def freeze(target: Path) -> None:
-    """Copy degen, launch, analysis, conf/, and every other module in use that is not installed."""
+    """Copy degen, launch, analysis, conf/, and every other module in use that is not installed.
+
+    Raises:
+        UnwritableError: the disk is full, say.
+    """
+    try:
+        _copy(target)
+    except shutil.Error as error:  # of many files: what went wrong with the first
+        raise UnwritableError(errno.EIO, error.args[0][0][2], str(target)) from error
+    except OSError as error:
+        raise UnwritableError(error.errno, error.strerror, str(target)) from error
+
+
+def _copy(target: Path) -> None:
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(HOME / name, target / name, ignore=_LEFT_OUT)
     (target / "git_commit").write_text(git_commit() or "")

@@ -140,6 +140,8 @@ def main() -> None:
     export, runs, results = given.export.resolve(), given.runs.resolve(), given.results.resolve()
 
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    # Its stages are ended here, by SIGTERM, which training in a job of SLURM takes for SLURM's warning.
+    environment.pop("SLURM_JOB_ID", None)
     if given.wheels:
         site = ROOT / "build" / "site"
         install_wheels(given.wheels.resolve(), site)

@@ -126,11 +126,11 @@ def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[st
         for path in sorted((runs / task).glob("*/condition.yaml")):
             try:
                 folder = RunFolder.open(path.parent)
+                spent = sum(session["seconds"] for session in folder.read_manifest())
             except BadInputError:
-                continue  # a copy, say, or of an older version: it is not what is submitted
+                continue  # a copy, say, damaged, or of an older version: it is not what is submitted
             finished = len(folder.finished())
             if finished:
-                spent = sum(session["seconds"] for session in folder.read_manifest())
                 seconds.setdefault(_kind(folder.condition), []).append(spent / finished)
     return {kind: statistics.median(values) for kind, values in seconds.items()}
 

@@ -113,6 +113,8 @@ def submit_array(
         BadInputError: SLURM refuses.
     """
     setup = [
+        # Since SLURM 22.05 the step that submitit starts does not inherit it, and may be bound to one core.
+        "${SLURM_CPUS_PER_TASK:+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK}",
         *(launcher.get("setup") or []),
         f"cd {quote(str(code))}",
         f"export PYTHONPATH={quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",

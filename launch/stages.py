@@ -99,7 +99,10 @@ class Stages:
             return process.wait(), not ended_by_us.is_set(), last
         except KeyboardInterrupt:
             end(signal.SIGTERM)  # it is in a session of its own, which no terminal interrupts
-            process.wait(_SECONDS_TO_STORE)
+            try:
+                process.wait(_SECONDS_TO_STORE)
+            except subprocess.TimeoutExpired:
+                end(signal.SIGKILL)
             raise
         finally:
             for timer in timers:

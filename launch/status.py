@@ -109,10 +109,10 @@ def _everything(runs: Path, submissions: list[Submission], tasks: list[Task]) ->
     for path in sorted(runs.glob("*/*/condition.yaml")):
         try:
             folder = RunFolder.open(path.parent)
+            trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
         except BadInputError as error:
             found.append(_unreadable(path.parent, error))
             continue
-        trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
         seeds = sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained})
         found.append(_row(folder, seeds, tasks))
     return found

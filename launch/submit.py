@@ -144,8 +144,9 @@ def _device(device: str, launcher: dict[str, Any]) -> str:
     """`auto` is what the job asks for: a job with a GPU that it cannot use must fail, not train elsewhere."""
     if device != "auto":
         return device
-    asks = (launcher.get("gpus_per_node"), launcher.get("gpus_per_task"), "gpu" in str(launcher.get("gres")))
-    return "cuda" if any(asks) else "cpu"
+    asked = launcher | (launcher.get("additional_parameters") or {})
+    counts = [value for name, value in asked.items() if name.replace("-", "_").startswith("gpus")]
+    return "cuda" if any(counts) or "gpu" in f"{asked.get('gres')} {asked.get('tres_per_task')}" else "cpu"
 
 
 def main() -> None:

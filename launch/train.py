@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -55,7 +56,10 @@ def job(config: DictConfig) -> None:
             folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
-        train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
+        try:
+            train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
+        except ClaimedError as claimed:
+            print(f"{place}{claimed}: nothing is done here", flush=True)
 
 
 def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolder]:
@@ -115,6 +119,9 @@ def train_condition(
 
     Args:
         place: what stands before each line of progress.
+
+    Raises:
+        ClaimedError: another process trains there.
     """
     title = f"{place}{folder.path}"
     if not set(seeds) - set(folder.finished()):
@@ -125,13 +132,14 @@ def train_condition(
             ensemble, set_aside = _gather(folder, seeds, device)
             if len(ensemble):
                 _train(folder, ensemble, set_aside, checkpoint_seconds, title)
-    except ClaimedError as claimed:
-        print(f"{place}{claimed}: nothing is done here", flush=True)
     except Interrupted as interrupted:
         print(f"{title}: interrupted and stored; the same command goes on", flush=True)
         if interrupted.code == 128 + signal.SIGUSR2:
             # To whom it is meant for, now that all is stored: submitit's handler requeues the job.
-            signal.raise_signal(signal.SIGUSR2)
+            try:
+                signal.raise_signal(signal.SIGUSR2)
+            except (OSError, subprocess.SubprocessError) as error:
+                print(f"{title}: this job is not requeued, submit again ({error})", flush=True)
         raise
 
 

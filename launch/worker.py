@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
+from degen.claims import ClaimedError
 from degen.condition import Condition
 from degen.storage import RunFolder
 from launch.device import prepare_device, prepare_torch, resolve_device
 from launch.freeze import require_frozen
 from launch.train import train_condition
+
+# What a process on a dead node had locked, a file server keeps until it misses it (NFS: 90 s by default).
+_SECONDS_TO_BE_FREE, _SECONDS_BETWEEN_TRIES = 180.0, 10.0
 
 
 class TrainTask:
@@ -59,4 +64,12 @@ def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
     folder.create(bytes_needed=0)
     device = resolve_device(task["device"])
     prepare_device(device, task["tf32"])
-    train_condition(folder, piece["seeds"], device, task["checkpoint_seconds"])
+    until = time.monotonic() + _SECONDS_TO_BE_FREE
+    while True:
+        try:
+            return train_condition(folder, piece["seeds"], device, task["checkpoint_seconds"])
+        except ClaimedError as claimed:
+            if time.monotonic() >= until:
+                raise
+            print(f"{claimed}: waiting for it", flush=True)
+            time.sleep(_SECONDS_BETWEEN_TRIES)

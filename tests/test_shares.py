@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from pathlib import Path
+
 import pytest
 import torch
 
-from degen.claims import ClaimedError
-from degen.errors import BadInputError
+from degen.claims import ClaimedError, claimed
+from degen.errors import BadInputError, UnwritableError
 from degen.storage import RunFolder
+from launch import worker
 from launch.train import train_condition
 from tests.conftest import TINY, assert_same_networks, build
 from tests.test_storage import stored
@@ -77,3 +82,29 @@ def test_a_filesystem_without_atomic_renames_is_refused(tmp_path, monkeypatch):
     ):
         made(RunFolder.of(tmp_path / "runs", build(*TINY)))
     assert [path.name for path in tmp_path.iterdir()] == ["mounts"]
+
+
+def test_a_job_waits_for_a_claim_and_fails_where_it_stays(folder, tiny_run, monkeypatch, capsys):
+    """A requeued job may find the lock of its former process, which a file server has not missed yet."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which the job hides, and is restored
+    monkeypatch.setattr(worker, "_SECONDS_BETWEEN_TRIES", 0.05)
+    condition, seeds = folder.condition, [0, 1, 2]
+    piece = {"condition": condition.config, "signature": condition.signature, "seeds": seeds}
+    task = {"runs": str(folder.path.parent.parent), "device": "cpu", "tf32": False, "checkpoint_seconds": 0}
+    with contextlib.ExitStack() as other:
+        other.enter_context(made(folder.share(seeds)).claim())
+        monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 0.1)
+        with pytest.raises(ClaimedError, match="is being trained by process"):
+            worker._train(piece, task)
+        assert folder.finished() == []
+        monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 60.0)
+        threading.Timer(0.2, other.close).start()
+        worker._train(piece, task)
+    assert "waiting for it" in capsys.readouterr().out
+    assert_same_networks(folder.path, tiny_run)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_claim_on_a_full_disk_is_refused_as_one():
+    with pytest.raises(UnwritableError), claimed(Path("/dev/full"), shared=False):
+        pass

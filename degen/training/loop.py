@@ -61,7 +61,9 @@ def train(
         if on_cpu:
             places = teams(groups(ensemble, task, model, training), training.batch)
             trained, seen = zip(*filter(None, spread(epoch, places, on_wait)), strict=True)
-            agrees |= {len(group): one for group, one in zip(trained, seen, strict=True)}
+            for size, one in zip(map(len, trained), seen, strict=True):
+                # A difference in one group is one for all of its size.
+                agrees[size] = False if False in (agrees.get(size), one) else agrees.get(size) or one
             ensemble = trained[0].join(*trained[1:])
         else:
             ensemble = batches.epoch(ensemble, on_wait)

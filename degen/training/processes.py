@@ -33,7 +33,15 @@ def count_cores() -> int:
     one on the CPU, and those do not survive a fork. `launch.train device=cpu` hides the devices.
     """
     is_safe = sys.platform == "linux" and torch.cuda.device_count() == 0
-    return len(os.sched_getaffinity(0)) if is_safe else 1
+    return available_cores() if is_safe else 1
+
+
+def available_cores() -> int:
+    """Cores that this process may use: those it is bound to, no more than its job asked SLURM for."""
+    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    # Not every cluster binds a job to the cores it asked for.
+    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(bound, int(asked)) if asked.isdigit() else bound
 
 
 def spread(work: Work[Item, Result], items: Sequence[Item], on_wait: Callable[[], None]) -> list[Result]:

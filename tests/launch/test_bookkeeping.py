@@ -18,6 +18,7 @@ from launch.freeze import freeze
 from launch.plan import plan
 from launch.status import as_text, status
 from launch.submissions import Piece, Submission, read_submissions
+from launch.submit import _device
 from tests.conftest import TINY, build, refusal, run_folder
 
 
@@ -87,6 +88,15 @@ def test_status_names_them_beside_the_others(spoiled):
     assert "older-0123456789ab/condition.yaml must be of this version of degen: task.steps must be" in text
 
 
+def test_a_damaged_manifest_of_another_condition_stops_nothing(spoiled):
+    (manifest,) = [path for path in spoiled.glob("flip_flop/*/manifest.json") if path.parent.suffix != ".bak"]
+    manifest.write_text("{")
+    other = sweep([*TINY, "gamma=2", "seeds=5", f"runs={spoiled}"])
+    assert plan(other, [], {"array_parallelism": 3}, 100).hours is None
+    rows = status([f"runs={spoiled}"])
+    assert [row.state for row in rows] == ["unreadable"] * 3
+
+
 def test_a_network_that_is_cut_off_is_not_done(spoiled):
     (name,) = [path.name for path in spoiled.glob("flip_flop/*") if path.name[-4:] not in (".bak", "89ab")]
     arguments = (*TINY, "seeds=3", f"runs={spoiled}")
@@ -100,6 +110,25 @@ def test_a_network_that_is_cut_off_is_not_done(spoiled):
     assert (row.state, row.converged + row.unconverged + row.diverged) == ("damaged", 1)
     assert row.error.count("is cut off") == 2
     assert not row.is_active
+
+
+# What a job trains on ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("launcher", "device"),
+    [
+        ({"gres": "gpu:1"}, "cuda"),
+        ({"gpus_per_node": 2}, "cuda"),
+        ({"gres": None, "additional_parameters": {"gpus": 1}}, "cuda"),
+        ({"gres": None, "additional_parameters": {"gpus-per-task": "h100:1"}}, "cuda"),
+        ({"gres": None, "gpus_per_node": None, "additional_parameters": {"requeue": True}}, "cpu"),
+        ({"gres": "tmp:10G", "additional_parameters": None}, "cpu"),
+    ],
+)
+def test_a_job_that_asks_for_a_gpu_trains_on_it(launcher, device):
+    assert _device("auto", launcher) == device
+    assert _device("cpu", launcher) == "cpu"
 
 
 # SLURM that is silent for a while ---------------------------------------------------------------------------

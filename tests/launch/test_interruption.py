@@ -12,6 +12,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -220,5 +221,24 @@ def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run)
     assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
     saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
     assert len(saved.histories[0].loss) == 1
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+def _asks_in_vain(number: int, frame: object) -> None:
+    """As submitit's handler, where a container has no scontrol."""
+    subprocess.check_call(["no-scontrol-in-this-image", "requeue", "1"])
+
+
+class NotRequeued(Signal):
+    def __call__(self) -> None:
+        signal.signal(signal.SIGUSR2, _asks_in_vain)
+        super().__call__()
+
+
+def test_a_job_that_cannot_be_requeued_says_so_and_fails(tmp_path, start, launch, tiny_run):
+    warned = start(*TINY_OFTEN, before=NotRequeued("manifest.json", "half written", 2, signal.SIGUSR2))
+    assert warned.wait() == 128 + signal.SIGUSR2
+    assert "this job is not requeued, submit again ([Errno 2]" in warned.stdout
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)

@@ -30,6 +30,13 @@ DISCRIMINATION = "task=delayed_discrimination"
         (["task.bits=2"], "task.bits", "2", "one of channels, n_steps, pulse_probability"),
         (["regularizer=l1", "regularizer.power=2"], "regularizer.power", "2", "one of strength"),
         (["+task.bits=2"], "task.bits", "2", "one of channels, n_steps, pulse_probability"),
+        (
+            ["task=path_integration", "training.schedule._target_=degen.training.Constant"],
+            "training.schedule.decay",
+            "0.5",
+            "absent (~training.schedule.decay): Constant has no fields",
+        ),
+        (["task._target_=.tasks.Own"], "task._target_", "'.tasks.Own'", "the dotted name of an importable"),
         (["task.channels=0"], "task.channels", "0", "an integer of at least 1"),
         (["task.channels=1.5"], "task.channels", "1.5", "an integer of at least 1"),
         (["width=0"], "width", "0", "an integer of at least 1"),

@@ -35,6 +35,12 @@ def test_beside_a_cuda_device_everything_stays_in_this_process(monkeypatch):
     assert spread(lambda item, on_wait: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
 
 
+def test_a_job_has_no_more_processes_than_the_cores_it_asked_for(monkeypatch):
+    # Not every cluster binds it to them.
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    assert spread(lambda item, on_wait: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
+
+
 def test_an_error_of_the_work_is_raised_here():
     def work(item, on_wait):
         raise ValueError(f"item {item}")
