@@ -31,8 +31,10 @@ CONFIG_DIR ?=
 OWN := $(if $(CONFIG_DIR),--config-dir $(CONFIG_DIR))
 TRAINED := $(OWN) experiment=$(EXPERIMENT) scale=$(SCALE)
 # The appendix in a folder of its own: its networks need other settings of DSA (docs/paper.md).
-PLACE := results/$(SCALE)$(if $(filter appendix,$(EXPERIMENT)),-appendix)
+APPENDIX := $(if $(filter appendix standard_% dense_%,$(EXPERIMENT)),appendix)
+PLACE := results/$(SCALE)$(if $(APPENDIX),-appendix)
 PAPER := $(OWN) results=$(PLACE) 'overrides=["scale=$(SCALE)"]'
+DRAWN := $(PAPER) 'experiments=[$(or $(APPENDIX),paper)]'
 MEMORY_DEMAND := $(PLACE)/memory_demand_of_tasks
 
 paper: $(INSTALLED) ## list, train, measure and draw all of the paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)
@@ -48,16 +50,16 @@ endif
 ifeq ($(EXPERIMENT),paper)
 	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
 endif
-	$(BIN)/python -m analysis.paper $(PAPER)
+	$(BIN)/python -m analysis.paper $(DRAWN)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
-	$(BIN)/python -m analysis.paper report=false $(PAPER)
+	$(BIN)/python -m analysis.paper report=false $(DRAWN)
 
 figure-%: $(INSTALLED)
-	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(PAPER)
+	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(DRAWN)
 
-report: $(INSTALLED) ## Table 1, all figures and the report (results/<scale>/report.html) from the tables
-	$(BIN)/python -m analysis.paper $(PAPER)
+report: $(INSTALLED) ## Table 1, all figures and the report (report.html in results/<scale>/) from the tables
+	$(BIN)/python -m analysis.paper $(DRAWN)
 
 test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
 	$(BIN)/python -m tests.cluster install

@@ -58,7 +58,13 @@ class Source:
         return arrays["distances"].numpy()[np.ix_(self._kept, self._kept)]
 
     def column(self, name: str) -> Array:
-        """One value a network, (networks,), by seed."""
+        """One value a network, (networks,), by seed.
+
+        Raises:
+            BadInputError: the table has no such column.
+        """
+        allowed = f"with the column {name}, as the table of degeneracy (python -m analysis makes both)"
+        require(name in self.networks, str(self.results.networks), list(self.networks), allowed)
         return self.networks[name].to_numpy(np.float64)[self._kept]
 
     @property

@@ -82,7 +82,8 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
         BadInputError: something is not allowed, or SLURM refuses; then nothing is submitted.
     """
     settings = compose("analyze", list(overrides))
-    check(settings, [text for text in overrides if not text.lstrip("+").startswith("hydra")])
+    own_fields = ("hydra", "submit.")
+    check(settings, [text for text in overrides if not text.lstrip("+").startswith(own_fields)])
     name = next(text for text in overrides if text.startswith("experiment=")).partition("=")[2]
     settings |= {field: str(Path(settings[field]).resolve()) for field in ("runs", "results")}
     own = [text for text in overrides if text.startswith("hydra.searchpath=")]

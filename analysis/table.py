@@ -92,7 +92,7 @@ def _short(row: dict[Any, Any]) -> str:
     """Direction, effect and agreement; in bold where the paper's arrow stands on this measure."""
     arrow = "" if row["direction"] == "-" else f"{row['direction']} "
     word = f", {WORDS[row['agreement']]}" if row["agreement"] else ""
-    found = f"{arrow}{interval_of(row)}{word}"
+    found = f"{arrow}{interval_of(row)}{word}{floor_of(row)}"
     return f"**{found}**" if row["is_paper_measure"] and row["level"] in LEVELS else found
 
 

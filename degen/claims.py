@@ -55,10 +55,9 @@ def claimed(file: Path, *, shared: bool) -> Iterator[None]:
         except OSError as error:
             warn_unlocked(file.parent, error)
         try:
-            opened.seek(0)
-            opened.truncate()
-            opened.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            opened.flush()
+            # Past the buffer of the file, which on a full disk would be written again when it is closed.
+            os.ftruncate(opened.fileno(), 0)
+            os.write(opened.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         except OSError as error:
             raise UnwritableError(error.errno, error.strerror, str(file)) from error
         _held.add(opened)

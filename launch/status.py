@@ -25,7 +25,7 @@ from launch.submissions import Submission, Task, read_submissions, read_tasks
 STATES = ("unreadable", "damaged", "failed", "running", "preempted", "queued", "missing", "diverged", "done")
 """What a condition can be; of several that hold, the first.
 
-- unreadable: the folder is a copy under another name, say, or of an older version;
+- unreadable: the folder is a copy under another name, say, of an older version, or its manifest is damaged;
 - damaged: the file of a network is cut off; `launch.train` refuses it and says which;
 - failed: a job for networks that are not there ended, and not well;
 - running: somebody trains;

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from degen.errors import BadInputError, require, require_number
+from degen.errors import BadInputError, UnwritableError, require, require_number
 from degen.files import write_atomically
 from degen.storage import RunFolder
 from launch import slurm
@@ -103,7 +103,7 @@ def _submit(planned: Plan, launcher: dict[str, Any], overrides: list[str]) -> tu
                     after=f"afterany:{numbers[-1]}" if planned.is_chained and numbers else None,
                 )
             )
-    except BadInputError:
+    except (BadInputError, UnwritableError):
         if not numbers:
             shutil.rmtree(submission.path)
         raise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import resource
+import signal
 import threading
-from pathlib import Path
 
 import pytest
 import torch
@@ -104,7 +105,13 @@ def test_a_job_waits_for_a_claim_and_fails_where_it_stays(folder, tiny_run, monk
     assert_same_networks(folder.path, tiny_run)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
-def test_a_claim_on_a_full_disk_is_refused_as_one():
-    with pytest.raises(UnwritableError), claimed(Path("/dev/full"), shared=False):
-        pass
+def test_a_claim_on_a_full_disk_is_refused_as_one(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(UnwritableError), claimed(tmp_path / "claim", shared=False):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
