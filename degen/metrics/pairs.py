@@ -52,6 +52,15 @@ def spread(function: Callable[[T], R], batches: Sequence[T], device: torch.devic
         torch.set_num_threads(cores)
 
 
+def of_pairs(
+    first: Tensor, second: Tensor, measure: Callable[[Tensor, Tensor], Tensor]
+) -> NDArray[np.float64]:
+    """`measure` (pairs,) of stacked pairs (pairs, ...), (pairs, ...), spread over the cores."""
+    batch = _batch_for_cores(len(first), first.device)
+    batches = list(zip(first.split(batch), second.split(batch), strict=True))
+    return torch.cat(spread(lambda pairs: measure(*pairs).cpu(), batches, first.device)).numpy()
+
+
 def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDArray[np.float64]:
     """The symmetric matrix (n, n) of `measure` over all pairs of n items, with a zero diagonal.
 

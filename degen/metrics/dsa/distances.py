@@ -14,7 +14,7 @@ from degen.errors import require, require_choice
 from degen.metrics.arrays import Array, to_networks, to_numpy, to_square
 from degen.metrics.dsa.alignment import align
 from degen.metrics.dsa.dmd import Settings, controlled_operators, operators
-from degen.metrics.pairs import canonical, pairwise
+from degen.metrics.pairs import canonical, of_pairs, pairwise
 
 SCORES = ("angular", "frobenius", "normalized", "wasserstein")
 
@@ -98,7 +98,7 @@ def null_distances(
         else:
             halves.append(torch.cat(controlled_operators(activity, inputs[half], settings), dim=-1))
     a, b, _ = canonical(*halves)
-    return to_numpy(_distance(a, b, score, seed))
+    return of_pairs(a, b, lambda x, y: _distance(x, y, score, seed))
 
 
 def _require_alignment(score: str, driven: bool) -> None:

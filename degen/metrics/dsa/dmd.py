@@ -11,6 +11,7 @@ from torch import Tensor
 from degen.errors import BadInputError, require, require_integer
 from degen.metrics.arrays import Array, to_networks, to_tensor
 from degen.metrics.dsa.embedding import Moments, project, windows
+from degen.metrics.pairs import spread
 
 _RANK_TOLERANCE = 1e-12  # of an eigenvalue of the second moments to the largest: 1e-6 in singular values
 
@@ -60,7 +61,8 @@ def operators(activations: Array | Sequence[Array], settings: Settings) -> Tenso
             above what the data hold, each naming the network.
     """
     networks = to_networks("activations", activations, 3)
-    return torch.stack([_operator(states, settings, index) for index, states in enumerate(networks)])
+    fits = spread(lambda i: _operator(networks[i], settings, i), range(len(networks)), networks[0].device)
+    return torch.stack(fits)
 
 
 def controlled_operators(
@@ -89,7 +91,7 @@ def controlled_operators(
     for index, states in enumerate(networks):
         allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
         require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)
-    fits = [_controlled(states, drive, settings, index) for index, states in enumerate(networks)]
+    fits = spread(lambda i: _controlled(networks[i], drive, settings, i), range(len(networks)), drive.device)
     both = torch.stack(fits)
     return both[..., : settings.rank], both[..., settings.rank :]
 
