@@ -83,10 +83,12 @@ class Measure:
     Attributes:
         axis: finds it.
         metrics: whose matrices it takes.
+        has_arrow: whether the paper's arrow is of it, in whatever normalization.
     """
 
     axis: Make
     metrics: tuple[str, ...] = ()
+    has_arrow: bool = True
 
 
 def _drawn(sources: Sequence[Source], bootstrap: Bootstrap) -> tuple[list[list[int]], Bootstrap, str]:
@@ -146,7 +148,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "behaviour": {
         "sigma OOD": Measure(_deviation("ood_loss")),
         "sigma / mean OOD": Measure(_coefficient),
-        "mean OOD": Measure(_mean("ood_loss")),
+        "mean OOD": Measure(_mean("ood_loss"), has_arrow=False),
     },
     "representation": {"1 - SVCCA": Measure(_distances("svcca"), ("svcca",))},
 }

@@ -59,8 +59,8 @@ def verdict(
     left_out (networks that did not converge, of all conditions of the axis), missing (not trained yet),
     over_floor (the smallest of the conditions' distances over the mean distance of a network from itself on
     other trials; empty where that is not measured),
-    direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow), agreement (yes, no or
-    undecided), deciding (networks that each by itself decide direction and agreement: both change when it
+    direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow, none for mean OOD),
+    agreement (yes, no or undecided), deciding (networks that each by itself decide direction and agreement: both change when it
     alone is left out) and decided_by (the one of them that moves the effect farthest: task, condition and
     seed, then agreement, effect and interval without it, and p if the interval is without zero; empty where
     there is none). The last two are of the paper's measures in `LEVELS`, and empty elsewhere; conditions of
@@ -115,7 +115,7 @@ def _rows(
                     continue
                 found = trend(list(pool.values()), bootstrap, permutations.n_permutations)
                 direction = found.direction(permutations.significance)
-                arrow = arrows.get(level, "")
+                arrow = arrows.get(level, "") if definition.has_arrow else ""
                 rows.append(
                     {
                         "factor": factor,
