@@ -60,11 +60,11 @@ def verdict(
     over_floor (the smallest of the conditions' distances over the mean distance of a network from itself on
     other trials; empty where that is not measured),
     direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow, none for mean OOD),
-    agreement (yes, no or undecided), deciding (networks that each by itself decide direction and agreement: both change when it
-    alone is left out) and decided_by (the one of them that moves the effect farthest: task, condition and
-    seed, then agreement, effect and interval without it, and p if the interval is without zero; empty where
-    there is none). The last two are of the paper's measures in `LEVELS`, and empty elsewhere; conditions of
-    three networks: see `influence.axes_without`.
+    agreement (yes, no or undecided), deciding (networks that each by itself decide direction and agreement:
+    both change when it alone is left out) and decided_by (the one of them that moves the effect farthest:
+    task, condition and seed, then agreement, effect and interval without it, and p if the interval is without
+    zero; empty where there is none). The last two are of the paper's measures in `LEVELS`, and empty
+    elsewhere; conditions of three networks: see `influence.axes_without`.
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
     such conditions out of the table. The measures are those of the last analysis (`measures.measures`).
