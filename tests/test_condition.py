@@ -182,7 +182,7 @@ def test_values_are_found_by_dotted_path():
     ("path", "value", "sentence"),
     [
         (("task", "chanels"), 2, "task.chanels must be one of channels, n_steps, pulse_probability"),
-        (("training", "schedule", "period"), 2, "training.schedule.period must be one of "),
+        (("training", "schedule", "period"), 2, "training.schedule.period must be absent (~"),
         (("regularizer", "power"), 2, "regularizer.power must be one of strength"),
         (("task",), {"_target_": "degen.tasks.FlipFlop", "channels": 1}, "task.n_steps is missing"),
         (("task", "channels"), "???", "task.channels is missing"),
