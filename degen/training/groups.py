@@ -45,6 +45,11 @@ def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> 
     return [ensemble.select(range(first, end)) for first, end in pairwise(bounds)]
 
 
+def both_agree(one: bool | None, other: bool | None) -> bool | None:
+    """What two groups of one size have seen: a difference in one is one for all; None is not known."""
+    return False if False in (one, other) else one or other
+
+
 class Together:
     """Gradients of several members in one pass, as long as each gets the numbers that it gets alone.
 

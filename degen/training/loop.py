@@ -12,7 +12,7 @@ from degen.models import Model
 from degen.tasks import Task
 from degen.training.batches import Batches
 from degen.training.ensemble import Ensemble
-from degen.training.groups import Together, groups
+from degen.training.groups import Together, both_agree, groups
 from degen.training.memory import free_memory
 from degen.training.processes import spread
 from degen.training.recipe import Training, status
@@ -62,8 +62,7 @@ def train(
             places = teams(groups(ensemble, task, model, training), training.batch)
             trained, seen = zip(*filter(None, spread(epoch, places, on_wait)), strict=True)
             for size, one in zip(map(len, trained), seen, strict=True):
-                # A difference in one group is one for all of its size.
-                agrees[size] = False if False in (agrees.get(size), one) else agrees.get(size) or one
+                agrees[size] = both_agree(agrees.get(size), one)
             ensemble = trained[0].join(*trained[1:])
         else:
             ensemble = batches.epoch(ensemble, on_wait)

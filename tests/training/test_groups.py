@@ -10,7 +10,7 @@ from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import Ensemble
 from degen.training.gradients import Found, loss_and_gradients
-from degen.training.groups import Together, groups
+from degen.training.groups import Together, both_agree, groups
 from degen.training.teams import TRIALS_PER_BLOCK
 from tests.conftest import TINY, build
 from tests.training.test_ensemble import assert_identical, trained
@@ -115,3 +115,18 @@ def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
         for losses, _, gradients in steps:
             assert torch.equal(losses[[i]], alone[0])
             assert all(torch.equal(gradients[name][[i]], alone[2][name]) for name in gradients)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        ((None, True), True),
+        ((True, None), True),
+        ((False, True), False),
+        ((True, False), False),
+        ((None, False), False),
+        ((None, None), None),
+    ],
+)
+def test_a_difference_in_one_group_is_one_for_all_of_its_size(verdicts, whole):
+    assert both_agree(*verdicts) is whole
