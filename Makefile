@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their
 	$(BIN)/python -m launch.train experiment=demo
 	$(BIN)/python -m analysis experiment=demo
 
-# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one.
+# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one of theirs.
 # LAUNCHER=slurm_gpu trains and LAUNCHER_OF_ANALYSIS analyses on a cluster. CONFIG_DIR holds your configurations.
 SCALE ?= full
 EXPERIMENT ?= paper
@@ -55,6 +55,8 @@ endif
 figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
 	$(BIN)/python -m analysis.paper report=false $(DRAWN)
 
+figure-9: memory-demand ;
+
 figure-%: $(INSTALLED)
 	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(DRAWN)
 
@@ -82,8 +84,8 @@ convergence: $(INSTALLED) ## train every task in both parameterizations at n = 1
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
 	$(BIN)/python -m analysis.coordinate_check
 
-memory-demand: $(INSTALLED) ## how far back each task makes one look: table and figure (minutes)
-	$(BIN)/python -m analysis.memory_demand results=$(RESULTS)/memory_demand_of_tasks
+memory-demand: $(INSTALLED) ## how far back each task makes one look: table and Figure 9 (minutes)
+	$(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
 
 DEVICE ?= cpu
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -108,11 +109,17 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
     def main() -> None:
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        sys.argv[1:] = quote_numbers(sys.argv[1:])
+        sys.argv[1:] = _options_first(quote_numbers(sys.argv[1:]))
         with one_sentence_ends():
             hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
     return main
+
+
+def _options_first(arguments: list[str]) -> list[str]:
+    """Hydra takes overrides before an option or after it, not on both sides; this takes all."""
+    overrides = get_args_parser().parse_known_intermixed_args(arguments)[0].overrides
+    return [text for text in arguments if text not in overrides] + overrides
 
 
 @contextmanager

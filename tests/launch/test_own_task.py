@@ -83,9 +83,9 @@ def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         sys.executable,
         "-m",
         "launch.train",
-        "--config-dir",
-        "settings",
         "task=echo",
+        "--config-dir",  # between overrides, which Hydra by itself refuses
+        "settings",
         *TINY,
         *arguments,
     ]
