@@ -21,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import NoReturn
@@ -121,6 +122,7 @@ def export_results(results: Path, runs: Path, export: Path) -> None:
 
 def main() -> None:
     """The command line."""
+    started = time.monotonic()
     parser = argparse.ArgumentParser(prog="python -m launch.gpu", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--experiments", default="demo", help="names in conf/experiment, in order")
     parser.add_argument("--overrides", default="", help="of every condition, as for launch.train")
@@ -153,7 +155,8 @@ def main() -> None:
     except ValueError as error:  # a BadInputError, whose module needs torch
         refuse(str(error))
     machine = describe_machine(export, environment)
-    stages = Stages(export, given.minutes, environment)
+    # Wheels and first imports take a minute of it on a machine that has just been started.
+    stages = Stages(export, given.minutes - (time.monotonic() - started) / 60, environment)
     # Whoever lends the machine may end the session: as Ctrl-C does, with its stage and with a summary.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -175,8 +178,8 @@ def _measure(stages: Stages, export: Path, *, on_cuda: bool) -> None:
     parts = (sources(ROOT / part, ".yaml") for part in ("degen", "launch", "analysis", "tests", "conf"))
     key = digest([file for files in parts for file in files])
 
-    # Names of tests and where one hangs: whoever reads the log may not have the machine any more.
-    told = ("--verbose", "--tb=short", "-o", "faulthandler_timeout=60")
+    # Names of tests (-q is set) and where one hangs: whoever reads the log may not have the machine any more.
+    told = ("-vv", "--tb=short", "-o", "faulthandler_timeout=60")
     pytest = ("-m", "pytest", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", *told)
     if not stages.done_before("tests", key):
         stages.run("tests", key, _SHARES["tests"], *pytest)

@@ -48,6 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hide CUDA devices but from `pytest -m gpu`: beside one, a CPU's work is not spread over processes."""
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    else:
+        # `make gpu` ends what is out of time; the failures so far are to be told.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @functools.cache

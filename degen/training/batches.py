@@ -65,7 +65,8 @@ class Batches:
         places = 0 if self.step is None else len(self.step.ensemble)
         if (1 - _IDLE) * places <= wanted <= places:
             return
-        # The last step's arrays go before new ones come.
+        # The last step's arrays go before new ones come; so does its graph before one is recorded, on a
+        # stream of its own: with a graph some versions of torch free the workspaces of all on its stream.
         self.step = self.recorded = None
         self.steps_per_draw = planned.steps_per_draw
         copies = ensemble.select([0] * wanted)

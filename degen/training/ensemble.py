@@ -80,8 +80,10 @@ class Ensemble:
 
     def select(self, members: Sequence[int]) -> Ensemble:
         """The members at these positions, copied."""
+        # Once for all arrays: a list would be sent to a GPU for each, and waited for.
+        index = torch.tensor(list(members), dtype=torch.long, device=self.like.device)
         sets = {
-            name: {key: weights[list(members)] for key, weights in parameters.items()}
+            name: {key: weights[index] for key, weights in parameters.items()}
             for name, parameters in self.tensors.items()
         }
         histories = [self.histories[i].copy() for i in members]

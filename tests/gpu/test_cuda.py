@@ -7,12 +7,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import degen
 from degen.condition import Condition
+from degen.metrics import dsa, pif
 from degen.models import Standard
 from degen.streams import Stream
 from degen.training import Ensemble, train
@@ -284,18 +287,19 @@ def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
     task, batch, dtype = condition.task, condition.training.batch, condition.dtype
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(DEVICE)
-    before = torch.cuda.memory_allocated(DEVICE)
+    # Reserved, not allocated: what a recorded step needs counts as free between its replays and is not.
+    before = torch.cuda.memory_reserved(DEVICE)
     members = new(condition, 16)
     parts = task, condition.model, condition.training
     batches = Batches(*parts, condition.regularizer, free_bytes=torch.cuda.mem_get_info(DEVICE)[0])
     batches.epoch(members, lambda: None)
-    taken = torch.cuda.max_memory_allocated(DEVICE) - before
+    taken = torch.cuda.max_memory_reserved(DEVICE) - before
     steps = plan(16, *parts, dtype, batches.free_bytes).steps_per_draw
     assert steps == 3
     said = 16 * (step_bytes(task, condition.model, batch, dtype) + steps * draw_bytes(task, batch, dtype))
-    # Beside the formula: copies of the members, and libraries' workspaces.
+    # Beside the formula: copies of the members, libraries' workspaces, and what lies idle between blocks.
     print(f"said {said:.3g}, taken {taken:.3g}")
-    assert 0.2 * said < taken < said + 2**27
+    assert 0.2 * said < taken < 1.3 * said + 2**28
 
 
 def test_members_that_do_not_fit_at_once_are_split_and_agree():
@@ -315,3 +319,24 @@ def test_no_warning_is_given_for_what_is_built_in():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trained(build(*TINY), new(build(*TINY), 2))
+
+
+def test_distances_are_those_of_the_cpu_and_take_arrays_of_either_device():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(4, 16, 40, 6, generator=generator, dtype=torch.float64).cumsum(dim=2)
+    inputs = torch.randn(16, 40, 2, generator=generator, dtype=torch.float64)
+    recurrent, columns = hidden[:, 0, :6], hidden[:, 1, :6, :2]
+    settings = dsa.Settings(n_components=4, lag=2, rank=6)
+
+    def measured(device: torch.device) -> list[NDArray[np.float64]]:
+        states, here = hidden.to(device), recurrent.to(device)
+        operators, maps = dsa.controlled_operators(states, inputs.numpy(), settings)
+        return [
+            dsa.distance_matrix(operators, score="angular", seed=0, input_maps=maps.cpu()),
+            dsa.distance_matrix(dsa.operators(states, settings), score="angular", seed=0),
+            dsa.null_distances(states, settings, seed=0, inputs=inputs.numpy()),
+            pif.distance_matrix(here, seed=0, input_weights=columns.numpy()),
+        ]
+
+    for cpu, cuda in zip(measured(torch.device("cpu")), measured(DEVICE), strict=True):
+        assert cuda == pytest.approx(cpu, rel=1e-4, abs=1e-4)

@@ -63,6 +63,7 @@ def test_a_session_trains_and_analyses_though_its_tests_fail_and_goes_on_where_i
     for name in names[1:3] + names[4:]:
         assert f"== {name}: done before" in second.stdout
     assert "skipped" in (export / "summary.txt").read_text()
+    assert "tests/gpu/test_cuda.py::test_" in (export / "tests.log").read_text()
     assert not (tmp_path / "runs").exists()
 
 

@@ -56,7 +56,7 @@ def distance_matrix(
     stacked = _checked(operators)
     _require_alignment(score, input_maps is not None)
     if input_maps is not None:
-        maps = torch.stack(to_networks("input_maps", input_maps, 2))
+        maps = torch.stack(to_networks("input_maps", input_maps, 2)).to(stacked.device)
         fits = maps.shape[:2] == stacked.shape[:2]
         require(fits, "input_maps shape", tuple(maps.shape), f"(networks, {stacked.shape[-1]}, inputs)")
         stacked = torch.cat([stacked, maps], dim=-1)

@@ -88,6 +88,7 @@ def controlled_operators(
         BadInputError: as `operators`, or inputs not of the same trials and time steps.
     """
     networks, drive = to_networks("activations", activations, 3), to_tensor("inputs", inputs, 3)
+    drive = drive.to(networks[0].device)
     for index, states in enumerate(networks):
         allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
         require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)

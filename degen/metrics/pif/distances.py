@@ -136,7 +136,8 @@ def _stacked(
             require(
                 fits and shapes[0][axis] == recurrent.shape[-1], name, shapes, "one for each unit and network"
             )
-            blocks.append(torch.stack(extra) if axis == 0 else torch.stack(extra).mT)
+            side = torch.stack(extra).to(recurrent.device)
+            blocks.append(side if axis == 0 else side.mT)
     return torch.cat(blocks, dim=-1), recurrent.shape[-1]
 
 
