@@ -56,7 +56,7 @@ def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
 
 def activations_from(table: pd.DataFrame, condition: Condition, probe: Trialset) -> str:
     """The fingerprint of what a condition's activations are made from."""
-    rows = table[table["condition"] == condition.signature].set_index("seed")["made_from"]
+    rows = table[table["condition"] == condition.signature].set_index("seed")["network"]
     digests = rows.loc[converged(table, condition)].tolist()
     return fingerprint(digests, dataclasses.asdict(probe), ARRAYS)
 

@@ -49,7 +49,7 @@ def degeneracy(
             "task": condition.task_name,
             "condition": condition.signature,
             "label": condition.label,
-            "factor": experiment.value(condition),
+            "factor": experiment.value_in_tables(condition),
         }
         for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
             measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
@@ -59,10 +59,11 @@ def degeneracy(
             rows.append(known | measured | extent | counts)
     found = pd.DataFrame(rows)
     made_from = fingerprint(found.to_csv(), dataclasses.asdict(bootstrap))
-    is_new = read_table(results.degeneracy, made_from) is None
+    beside = results.degeneracy.with_suffix(".csv")
+    is_new = read_table(results.degeneracy, made_from) is None or not beside.exists()
     if is_new:
+        write_atomically(beside, found.to_csv(index=False).encode())
         write_table(results.degeneracy, found, made_from)
-        write_atomically(results.degeneracy.with_suffix(".csv"), found.to_csv(index=False).encode())
     print(f"degeneracy: {len(found)} values, {'new' if is_new else 'unchanged'}", flush=True)
     return found
 

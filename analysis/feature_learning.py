@@ -85,7 +85,7 @@ def feature_learning(
         found: dict[int, dict[str, Any] | None] = {}
         marks = {}
         for seed in converged(table, condition):
-            marks[seed] = fingerprint(networks.loc[seed, "made_from"], dataclasses.asdict(probe))
+            marks[seed] = fingerprint(networks.loc[seed, "network"], dataclasses.asdict(probe))
             found[seed] = known_row(known, marks[seed])
         missing = [seed for seed, row in found.items() if row is None]
         if missing:

@@ -103,7 +103,8 @@ def gather(
     final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
     ood_loss_<name> (on further conditions), weight_change and weight_norm (Frobenius norms of the change of
     the effective recurrent matrix and of the final one), participation (ratio of its singular values:
-    (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from.
+    (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from,
+    network (fingerprint of the network alone).
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -126,6 +127,8 @@ def gather(
         condition = folder.condition
         networks = [network for network in degen.load(folder.path).networks if network.seed in finished]
         marks = [fingerprint(condition.signature, network.digest, settings) for network in networks]
+        # Without the settings of the losses, on which nothing that is made of the network depends.
+        named = [fingerprint(condition.signature, network.digest) for network in networks]
         found = [known_row(known, mark) for mark in marks]
         missing = [i for i, row in enumerate(found) if row is None]
         if missing:
@@ -134,10 +137,15 @@ def gather(
             for i, row in zip(missing, new, strict=True):
                 found[i] = row | {"made_from": marks[i]}
             computed += len(missing)
-        rows += [row | {"factor": experiment.value(condition)} for row in found if row is not None]
+        factor = experiment.value_in_tables(condition)
+        rows += [
+            row | {"factor": factor, "network": name}
+            for row, name in zip(found, named, strict=True)
+            if row is not None
+        ]
         histories += [_history(condition, network) for network in networks]
     table = pd.DataFrame(rows)
-    made_from = fingerprint(table["made_from"].tolist(), table["factor"].tolist())
+    made_from = fingerprint(*(table[column].tolist() for column in ("made_from", "network", "factor")))
     if any(read_table(path, made_from) is None for path in (results.history, results.networks)):
         write_table(results.history, pd.concat(histories, ignore_index=True), made_from)
         write_table(results.networks, table, made_from)

@@ -60,17 +60,22 @@ def line_attractors(
     if not chosen:
         return None
     seeds = {condition.signature: converged(table, condition) for condition in chosen}
-    digests = table.set_index(["condition", "seed"])["made_from"]
+    digests = table.set_index(["condition", "seed"])["network"]
     keys = [(signature, seed) for signature, each in seeds.items() for seed in each]
-    made_from = fingerprint([digests[key] for key in keys], TOLERANCE, NEUTRAL, STRAIGHT, ORDERED, REACHED)
-    stored = read_table(results.line_attractors, made_from)
-    if stored is not None:
+    constants = TOLERANCE, NEUTRAL, STRAIGHT, ORDERED, REACHED
+    factors = [experiment.value_in_tables(condition) for condition in chosen]
+    made_from = fingerprint([digests[key] for key in keys], factors, *constants)
+    stored, beside = (
+        read_table(results.line_attractors, made_from),
+        results.line_attractors.with_suffix(".csv"),
+    )
+    if stored is not None and beside.exists():
         print("line attractors: unchanged", flush=True)
         return stored
     rows = []
     for condition in chosen:
         known = {"condition": condition.signature, "label": condition.label}
-        known["factor"] = experiment.value(condition)
+        known["factor"] = experiment.value_in_tables(condition)
         for network in degen.load(RunFolder.of(runs, condition).path).networks:
             if network.seed not in seeds[condition.signature]:
                 continue
@@ -78,7 +83,7 @@ def line_attractors(
             for name, period in periods(condition, network.weights).items():
                 rows.append(known | {"seed": network.seed, "period": name} | measure(step, period))
     found = pd.DataFrame(rows)
-    write_atomically(results.line_attractors.with_suffix(".csv"), found.to_csv(index=False).encode())
+    write_atomically(beside, found.to_csv(index=False).encode())
     write_table(results.line_attractors, found, made_from)
     print(f"line attractors: {len(keys)} networks, new", flush=True)
     return found

@@ -39,6 +39,11 @@ def job(config: DictConfig) -> None:
         settings["results"],
         "a folder with the results of an experiment (python -m analysis)",
     )
+    for one in there:
+        allowed = f"those that {one.results.path} was made with, {one.overrides}, or that analysed again"
+        require(one.is_of_the_experiment, "overrides", settings["overrides"], allowed)
+        allowed = "of an analysis that went to its end: python -m analysis again"
+        require(one.is_finished, "results", str(one.results.path), allowed)
 
     paths, missing = figures.draw(drawn, data, place / "figures")
     for path in paths:

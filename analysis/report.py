@@ -73,7 +73,8 @@ def page(
         _counts(data),
         "<h2>Does each factor move what it is meant to move?</h2>",
         "<p>Epochs: median to the threshold. Means over converged networks.</p>",
-        _html(pilot(data).round(3)),
+        # Values of a factor may be small.
+        _html(pilot(data).pipe(lambda table: table.round(dict.fromkeys(table.columns.drop("factor"), 3)))),
         "<h2>How many networks it takes</h2>",
         _needed(data),
         "<h2>Figures</h2>",

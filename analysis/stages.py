@@ -26,6 +26,7 @@ from degen.errors import BadInputError, require
 from degen.files import write_atomically
 from degen.storage import RunFolder
 from launch.conditions import Experiment
+from launch.submissions import locked
 
 REPORTED = ("overrides", "probe", "ood", "further_ood", "feature_learning", "metrics", "bootstrap")
 """Settings on which numbers depend: kept beside them."""
@@ -113,7 +114,7 @@ class Analysis:
         if self.experiment.trajectories:
             lines = line_attractors(kept, self.runs, self.results, table)
             trajectories(kept, self.runs, self.results, table, self.probe, lines)
-        for path in figures.draw_all(kept, self.results):
+        for path in figures.draw_all(self.experiment, self.results):
             print(f"figure: {path}", flush=True)
 
 
@@ -164,7 +165,9 @@ def chosen(
     if not prepared:
         return []
     first, places = prepared[0][0], [(kept, one.results) for one, kept in prepared]
-    return choose(places, first.metrics, first.probe, [one.results for one in takers])
+    # Another analysis that would choose in the same folder waits, and then takes this choice.
+    with locked(first.results.path.parent):
+        return choose(places, first.metrics, first.probe, [one.results for one in takers])
 
 
 def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:

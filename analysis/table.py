@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,6 +111,8 @@ def floor_of(row: dict[Any, Any]) -> str:
 
 def interval_of(row: dict[Any, Any]) -> str:
     """Effect and interval of a verdict; what rounds to 0 % has a digit more, which tells its side."""
+    if not math.isfinite(row["effect"]):
+        return "not finite"
     effect, low, high = (
         f"{row[name]:+.{0 if abs(row[name]) >= 0.005 else 1}%}" for name in ("effect", "low", "high")
     )

@@ -46,7 +46,7 @@ def trajectories(
     chosen = [
         (c, _shown(converged(table, c), c, lines)) for c in experiment.conditions if converged(table, c)
     ]
-    digests = [table.set_index(["condition", "seed"])["made_from"][c.signature, seed] for c, seed in chosen]
+    digests = [table.set_index(["condition", "seed"])["network"][c.signature, seed] for c, seed in chosen]
     made_from = fingerprint(
         digests, [seed for _, seed in chosen], dataclasses.asdict(probe), TOLERANCE, _STARTS
     )

@@ -118,15 +118,45 @@ class Axis:
         draws: (conditions, samples), what the bootstrap made of it.
         pseudo_values: of each condition, (networks,).
         seeds: of each condition's networks.
+        task: its name, which addresses its permutations: those of two tasks are independent.
+        residuals: of each condition of deviations, the networks' values less their median.
     """
 
     values: Array
     draws: Array
     pseudo_values: list[Array]
     seeds: list[list[int]]
+    task: str
+    residuals: list[Array] | None = None
+    _slopes: dict[tuple[int, int], tuple[float, Array]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         require(len(self.values) >= 2, "conditions of an axis", len(self.values), "at least 2")
+
+    def slopes(self, seed: int, n_permutations: int) -> tuple[float, Array]:
+        """The slope in standard errors, and that of each permutation of the networks.
+
+        Pseudo-values: over the errors by seeds. Deviations: the residuals are permuted, the slope is that of
+        the deviations' logarithms, over its scatter. Losses are skewed, and of skewed values pseudo-values,
+        which are all large where one value is, show trends four times too often.
+
+        Kept: one axis is in the trends of its task, of all tasks, and of all without a network of another.
+        """
+        key = (seed, n_permutations)
+        if key not in self._slopes:
+            is_of_deviations = self.residuals is not None
+            values, conditions, seeds = _flat(self.residuals or self.pseudo_values, self.seeds)
+            slopes = _slopes_of_deviations if is_of_deviations else _studentized
+            generator = np.random.default_rng([seed, *self.task.encode()])
+            rows = np.repeat(values, n_permutations, axis=0)
+            for one in range(seeds.max() + 1):
+                rows[:, seeds == one] = generator.permuted(rows[:, seeds == one], axis=1)
+            observed, permuted = float(slopes(values, conditions, seeds)[0]), slopes(rows, conditions, seeds)
+            scatter = permuted.std() if is_of_deviations else 1.0
+            self._slopes[key] = observed / scatter, permuted / scatter
+        return self._slopes[key]
 
 
 Seeds = Sequence[Sequence[int]]
@@ -137,19 +167,21 @@ def distance_axis(matrices: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap,
     """The axis of mean distances: a matrix (networks, networks) for each condition."""
     values = [matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in matrices]
     draws = map(mean_distance_draws, matrices, bootstrap.counts_by_seed(seeds, task))
-    return _axis(values, draws, map(distance_pseudo_values, matrices), seeds)
+    return _axis(values, draws, map(distance_pseudo_values, matrices), seeds, task)
 
 
 def deviation_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
     """The axis of population standard deviations: values (networks,) for each condition."""
     draws = map(deviation_draws, groups, bootstrap.counts_by_seed(seeds, task))
-    return _axis([values.std() for values in groups], draws, map(deviation_pseudo_values, groups), seeds)
+    pseudo_values = map(deviation_pseudo_values, groups)
+    axis = _axis([values.std() for values in groups], draws, pseudo_values, seeds, task)
+    return dataclasses.replace(axis, residuals=[values - np.median(values) for values in groups])
 
 
 def mean_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
     """The axis of means: values (networks,) for each condition."""
     draws = map(mean_draws, groups, bootstrap.counts_by_seed(seeds, task))
-    return _axis([values.mean() for values in groups], draws, groups, seeds)
+    return _axis([values.mean() for values in groups], draws, groups, seeds, task)
 
 
 def ratio_axis(above: Axis, below: Axis) -> Axis:
@@ -165,7 +197,11 @@ def ratio_axis(above: Axis, below: Axis) -> Axis:
     ]
     with np.errstate(divide="ignore", invalid="ignore"):
         draws = above.draws / below.draws
-    return Axis(above.values / below.values, draws, pseudo_values, above.seeds)
+    axis = Axis(above.values / below.values, draws, pseudo_values, above.seeds, above.task)
+    if above.residuals is None:
+        return axis
+    relative = [one / value for one, value in zip(above.residuals, below.values, strict=True)]
+    return dataclasses.replace(axis, residuals=relative)
 
 
 def _jackknifed_ratio(above: float, of_above: Array, below: float, of_below: Array) -> Array:
@@ -176,9 +212,10 @@ def _jackknifed_ratio(above: float, of_above: Array, below: float, of_below: Arr
 
 
 def _axis(
-    values: Sequence[float], draws: Iterable[Array], pseudo_values: Iterable[Array], seeds: Seeds
+    values: Sequence[float], draws: Iterable[Array], pseudo_values: Iterable[Array], seeds: Seeds, task: str
 ) -> Axis:
-    return Axis(np.array(values), np.stack(list(draws)), list(pseudo_values), [list(one) for one in seeds])
+    of_networks = list(pseudo_values), [list(one) for one in seeds]
+    return Axis(np.array(values), np.stack(list(draws)), *of_networks, task)
 
 
 def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Trend:
@@ -188,8 +225,13 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
     start alike and are not independent, and compares slopes of the mean pseudo-values over their standard
     errors by seeds, so that conditions may differ in their scatter and neighbours be more alike than the
     ends (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes together. A seed that
-    one condition alone has is not permuted.
+    one condition alone has is not permuted. Where a value is not finite there is no test: p is NaN.
+
+    Raises:
+        BadInputError: two axes are of one task.
     """
+    tasks = [axis.task for axis in axes]
+    require(len(set(tasks)) == len(tasks), "tasks of axes", tasks, "different: each is drawn by its name")
     with np.errstate(divide="ignore", invalid="ignore"):
         effects = np.array([_slope(np.log(axis.values)) for axis in axes])
         drawn = np.mean([_slope(np.log(axis.draws)) for axis in axes], axis=0)
@@ -206,15 +248,10 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
 
 
 def _permutation_test(axes: Sequence[Axis], seed: int, n_permutations: int) -> tuple[float, float]:
-    generator = np.random.default_rng(seed)
-    observed, permuted = 0.0, np.zeros(n_permutations)
-    for axis in axes:
-        values, conditions, seeds = _flat(axis)
-        rows = np.repeat(values, n_permutations, axis=0)
-        for one in range(seeds.max() + 1):
-            rows[:, seeds == one] = generator.permuted(rows[:, seeds == one], axis=1)
-        observed += float(_studentized(values, conditions, seeds)[0])
-        permuted += _studentized(rows, conditions, seeds)
+    slopes = [axis.slopes(seed, n_permutations) for axis in axes]
+    observed, permuted = sum(one for one, _ in slopes), np.sum([each for _, each in slopes], axis=0)
+    if not math.isfinite(observed):
+        return math.nan, math.nan
     extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
     return float((1 + extreme) / (1 + n_permutations)), observed
 
@@ -230,11 +267,17 @@ def _slope(values: Array) -> Array:
     return np.tensordot(positions, values, axes=(0, 0)) / (positions**2).sum()
 
 
-def _flat(axis: Axis) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
-    """All pseudo-values (1, networks), and of each network the condition and the place of its seed."""
-    conditions = np.repeat(np.arange(len(axis.values)), [len(values) for values in axis.pseudo_values])
-    places = np.unique(np.concatenate(axis.seeds), return_inverse=True)[1]
-    return np.concatenate(axis.pseudo_values)[None], conditions, places
+def _flat(groups: list[Array], seeds: Seeds) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
+    """All values (1, networks), and of each network the condition and the place of its seed."""
+    conditions = np.repeat(np.arange(len(groups)), [len(values) for values in groups])
+    places = np.unique(np.concatenate(list(map(np.asarray, seeds))), return_inverse=True)[1]
+    return np.concatenate(groups)[None], conditions, places
+
+
+def _slopes_of_deviations(values: Array, conditions: NDArray[np.intp], seeds: NDArray[np.intp]) -> Array:
+    """Of the logarithms of the conditions' standard deviations, for each row of values (rows, networks)."""
+    deviations = [values[:, conditions == one].std(axis=1) for one in range(conditions.max() + 1)]
+    return _slope(np.log(np.maximum(deviations, np.finfo(np.float64).tiny)))
 
 
 def _studentized(values: Array, conditions: NDArray[np.intp], seeds: NDArray[np.intp]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,19 @@ class Experiment:
     def conditions(self) -> list[Condition]:
         """All of them, shared ones first."""
         return [*self.shared, *self.swept]
+
+    def along_the_axis(self, conditions: Sequence[Condition]) -> list[Condition]:
+        """Lowest value first where all of the experiment are numbers, else in the order of the file."""
+        if all(isinstance(self.value(each), int | float) for each in self.conditions):
+            return sorted(conditions, key=self.value)
+        order = [each.signature for each in self.conditions]
+        return sorted(conditions, key=lambda each: order.index(each.signature))
+
+    def value_in_tables(self, condition: Condition) -> Any:
+        """The swept value for a column of a table: as text where not all are numbers, truths or texts."""
+        kinds = {float if type(value) is int else type(value) for value in map(self.value, self.conditions)}
+        value = self.value(condition)
+        return value if len(kinds) == 1 and kinds <= {float, bool, str} else json.dumps(value)
 
     def value(self, condition: Condition) -> Any:
         """The swept value of a condition; the strength of no penalty is 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import itertools
 from pathlib import Path
@@ -362,3 +363,23 @@ def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default()
         complete = build(f"task={task}", f"parameterization={parameterization}").config
         for part, node in complete.items():
             assert set(leaves(node)) == set(leaves(composed[part])), part
+
+
+@pytest.mark.parametrize(
+    ("values", "in_tables", "order"),
+    [
+        ([3, 1.5, 2], [3, 1.5, 2], [1.5, 2, 3]),
+        ([True, False], [True, False], [False, True]),
+        (["small", "large"], ["small", "large"], ["small", "large"]),
+        ([None, 1.5], ["null", "1.5"], [None, 1.5]),
+        ([[2, 1], [1]], ["[2, 1]", "[1]"], [[2, 1], [1]]),
+        ([1, "auto"], ["1", '"auto"'], [1, "auto"]),
+        ([False, 0.5], ["false", "0.5"], [False, 0.5]),
+    ],
+    ids=str,
+)
+def test_values_of_a_factor_are_of_one_kind_in_tables_and_in_order_on_axes(values, in_tables, order):
+    swept = [dataclasses.replace(build(), config={"task": {"factor": value}}) for value in values]
+    of = Experiment("own", ["task.factor"], "", [], swept, [0], "full", False)
+    assert [of.value_in_tables(condition) for condition in swept] == in_tables
+    assert [of.value(condition) for condition in of.along_the_axis(swept)] == order

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from analysis.figures import choice, degeneracy, embedding, loss
+from analysis.figures.data import factor_words, task_words
 from analysis.results import Results, fingerprint, read_table
+from degen.condition import Condition
 from degen.files import read_tensors, sha256, write_atomically
 from launch.conditions import Experiment
 
 
 def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     """Draw the figures of an experiment; nothing where they are there, made from the same files."""
-    titles = {
-        c.signature: f"{c.task_name}, {experiment.label} = {experiment.value(c)}"
-        for c in experiment.conditions
-    }
-    thresholds = {condition.signature: condition.training.threshold for condition in experiment.conditions}
-    matrices = {signature: results.matrix("dsa", signature) for signature in titles}
+    table, history = read_table(results.degeneracy), read_table(results.history)
+    assert table is not None  # written by the stages before
+    assert history is not None
+    along = experiment.along_the_axis(experiment.conditions)
+    conditions = sorted(along, key=lambda each: each.task_name)
+    titles = {c.signature: _title(experiment, c) for c in conditions}
+    thresholds = {condition.signature: condition.training.threshold for condition in conditions}
+    with_dsa = set(table["condition"][table["measure"] == "dsa"])
+    matrices = {one: results.matrix("dsa", one) for one in titles if one in with_dsa}
     tasks = dict.fromkeys(condition.task_name for condition in experiment.conditions)
     choices = [results.choice("dsa", task) for task in tasks]
     sources = [
         results.degeneracy,
         results.history,
-        *(path for path in [*matrices.values(), *choices] if path.exists()),
+        *matrices.values(),
+        *(path for path in choices if path.exists()),
     ]
     made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
     record = results.figures / ".made_from"
@@ -31,12 +38,9 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     if drawn and record.exists() and record.read_text() == made_from:
         print(f"figures: {len(drawn)} files, unchanged", flush=True)
         return drawn
-    table, history = read_table(results.degeneracy), read_table(results.history)
-    assert table is not None  # written by the stages before
-    assert history is not None
     paths = degeneracy.draw(table, experiment.label, results.figures)
     paths += loss.draw(history, titles, thresholds, results.figures)
-    if all(path.exists() for path in matrices.values()):
+    if matrices:
         distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
         paths += embedding.draw(distances, titles, "dsa", results.figures)
     if all(path.exists() for path in choices):
@@ -47,3 +51,9 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     write_atomically(record, made_from.encode())
     print(f"figures: {len(paths)} files, new", flush=True)
     return paths
+
+
+def _title(experiment: Experiment, condition: Condition) -> str:
+    """What stands above a condition's panel, in lines that fit it."""
+    words = f"{experiment.label} = {factor_words(experiment.value(condition))}"
+    return "\n".join([task_words(condition.task_name), *textwrap.wrap(words, 28)])

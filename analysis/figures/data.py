@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
 from analysis.choices import settings_text
@@ -37,6 +39,30 @@ class Data:
     def is_there(self) -> bool:
         """Whether the experiment has been analysed."""
         return self.results.degeneracy.exists() and self.results.networks.exists()
+
+    @property
+    def is_of_the_experiment(self) -> bool:
+        """Whether what was analysed are conditions and seeds of the experiment as it is now."""
+        table = read_table(self.results.networks)
+        signatures = {condition.signature for condition in self.experiment.conditions}
+        return (
+            table is not None
+            and set(table["condition"]) <= signatures
+            and set(table["seed"]) <= set(self.experiment.seeds)
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last analysis went to its end: its tables are of the same networks."""
+        behind = self.degeneracy.drop_duplicates("condition").set_index("condition")["converged"]
+        counts = self.counts.set_index("condition")["converged"]
+        return bool((behind == counts[behind.index]).all())
+
+    @property
+    def overrides(self) -> list[str]:
+        """Those that it was analysed with; none where earlier versions did not say."""
+        settings = self.results.settings
+        return yaml.safe_load(settings.read_text())["overrides"] if settings.exists() else []
 
     @cached_property
     def degeneracy(self) -> pd.DataFrame:
@@ -80,14 +106,14 @@ class Data:
             row: dict[str, Any] = {status: int((found == status).sum()) for status in STATUSES[:-1]}
             row["missing"] = len(self.experiment.seeds) - len(found)
             known = {"condition": condition.signature, "label": condition.label, "task": condition.task_name}
-            rows.append(known | {"factor": self.experiment.value(condition)} | row)
+            rows.append(known | {"factor": self.experiment.value_in_tables(condition)} | row)
         return pd.DataFrame(rows)
 
     def conditions(self, task: str) -> list[Condition]:
         """Those of a task that are in the degeneracy table, lowest factor first."""
         there = set(self.degeneracy["condition"])
         kept = [c for c in self.experiment.conditions if c.task_name == task and c.signature in there]
-        return sorted(kept, key=self.experiment.value)
+        return self.experiment.along_the_axis(kept)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -96,9 +122,11 @@ class Data:
         return [task for task in [*TASKS, *sorted(named - set(TASKS))] if self.conditions(task)]
 
     def matrix(self, metric: str, condition: Condition) -> NDArray[np.float64] | None:
-        """Pairwise distances, or None where they were not computed."""
+        """Pairwise distances, or None where they are not of the last analysis."""
+        rows = self.degeneracy[self.degeneracy["condition"] == condition.signature]
         path = self.results.matrix(metric, condition.signature)
-        return read_tensors(path)[0]["distances"].numpy() if path.exists() else None
+        is_measured = metric in set(rows["measure"]) and path.exists()
+        return read_tensors(path)[0]["distances"].numpy() if is_measured else None
 
     @cached_property
     def choices(self) -> pd.DataFrame:
@@ -116,10 +144,7 @@ class Data:
 
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""
-        value = self.experiment.value(condition)
-        if isinstance(value, bool):
-            return "with" if value else "without"
-        return f"{value:g}".replace("e-0", "e-")
+        return factor_words(self.experiment.value(condition))
 
     def tick_with_networks(self, condition: Condition) -> str:
         """The same, and the networks behind it where some are left out."""
@@ -134,12 +159,19 @@ class Data:
         return f"{bits.pop()}-bit flip-flop" if len(bits) == 1 else task_words(task)
 
 
+def factor_words(value: Any) -> str:
+    """A swept value for a reader."""
+    if isinstance(value, bool | np.bool_):
+        return "with" if value else "without"
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, int | float) else str(value)
+
+
 def task_words(task: str) -> str:
     """A task's name for a reader."""
     return TASKS.get(task, task.replace("_", " "))
 
 
-def note(*data: Data, tasks: list[str] | None = None, has_bands: bool = False) -> str:
+def note(*data: Data, tasks: Sequence[str] | None = None, has_bands: bool = False) -> str:
     """What stands under a figure: the networks behind it, those left out and why, bands, and the scale."""
     counts = pd.concat([one.counts for one in data])
     counts = counts[counts["task"].isin(tasks)] if tasks is not None else counts
@@ -172,7 +204,7 @@ def _scale(*data: Data) -> list[str]:
     return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said}; the paper: 50 seeds, 128 units)"]
 
 
-def choices_note(*data: Data, tasks: list[str] | None = None) -> str:
+def choices_note(*data: Data, tasks: Sequence[str] | None = None) -> str:
     """By which settings DSA was measured."""
     table = pd.concat([one.choices for one in data])
     table = table[table["metric"] == "dsa"].drop_duplicates()

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from analysis.figures.data import factor_words
 from analysis.figures.style import PANEL, save
 
 _WORDS = {
@@ -42,6 +43,10 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
         table: as `analysis.degeneracy.degeneracy` returns it.
         label: the factor in words.
     """
+    # Evenly spaced: axes start at 0, go over powers of ten, or are no numbers (in the order of the file).
+    values = list(dict.fromkeys(table["factor"]))
+    values = sorted(values) if pd.api.types.is_numeric_dtype(table["factor"]) else values
+    table = table.assign(place=table["factor"].map(values.index))
     is_null = table["measure"].str.endswith("_null")
     measures = table[~is_null].drop_duplicates("measure")[["level", "measure"]].to_numpy()
     columns = min(4, len(measures))
@@ -51,18 +56,20 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
     )
     for axis, (level, measure) in zip(axes.flat, measures, strict=False):
         for task, group in table[table["measure"] == measure].groupby("task"):
-            group = group.sort_values("factor")
+            group = group.sort_values("place")
             # Conditions that differ in more than the factor are no line.
-            style = "" if group["factor"].duplicated().any() else "-"
-            (line,) = axis.plot(group["factor"], group["value"], style, marker="o", markersize=3, label=task)
+            style = "" if group["place"].duplicated().any() else "-"
+            (line,) = axis.plot(group["place"], group["value"], style, marker="o", markersize=3, label=task)
             if style:
-                axis.fill_between(group["factor"], group["low"], group["high"], alpha=0.2, linewidth=0)
+                axis.fill_between(group["place"], group["low"], group["high"], alpha=0.2, linewidth=0)
             null = table[(table["measure"] == f"{measure}_null") & (table["task"] == task)]
-            null = null.sort_values("factor")
+            null = null.sort_values("place")
             dots = ":" if style else ""
-            axis.plot(null["factor"], null["value"], dots, marker=",", linewidth=1, color=line.get_color())
+            axis.plot(null["place"], null["value"], dots, marker=",", linewidth=1, color=line.get_color())
         axis.set(title=level, ylabel=_words(measure), xlabel=label)
-        axis.set_xticks(sorted(table["factor"].unique()))
+        words = [factor_words(value) for value in values]
+        is_long = sum(map(len, words)) > 20
+        axis.set_xticks(range(len(values)), words, rotation=90 if is_long else 0)
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
     low, high = table["networks"].min(), table["networks"].max()
@@ -72,5 +79,5 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
         "bootstrap over networks; dots: same network",
         fontsize=7,
     )
-    axes.flat[0].legend(frameon=False, fontsize=6)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return save(figure, folder, "degeneracy")

@@ -81,11 +81,10 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
         word = _BASELINES.get(measure, ("", ""))[1]
         grey = f"\ngrey: {word}" if word else ""
         axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + grey)
-    shown = sorted({task for _, task in columns})
-    return finish(figure, *_notes(measures, *data, tasks=shown))
+    return finish(figure, *_notes(measures, *data, tasks=tasks))
 
 
-def _notes(measures: Sequence[str], *data: Data, tasks: list[str] | None = None) -> list[str]:
+def _notes(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = None) -> list[str]:
     """What stands under a figure of these measures."""
     words = [note(*data, tasks=tasks, has_bands=True)]
     most = max((one.degeneracy["networks"].max() for one in data if len(one.degeneracy)), default=_FEW)
@@ -97,7 +96,7 @@ def _notes(measures: Sequence[str], *data: Data, tasks: list[str] | None = None)
 def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
     conditions = one.conditions(task)
     places = np.arange(len(conditions))
-    is_scale = not any(isinstance(one.experiment.value(condition), bool) for condition in conditions)
+    is_scale = all(type(one.experiment.value(condition)) in (int, float) for condition in conditions)
     is_log = measure == "pif_parameters"
     for name, color, style in ((_BASELINES.get(measure, ("",))[0], _GREY, "--"), (measure, _BLUE, "-")):
         rows = _values(one, [c.signature for c in conditions], name, is_log)

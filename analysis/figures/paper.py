@@ -139,9 +139,14 @@ def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tu
         if not there:
             missing.append(f"{figure.stem}: no results of {', '.join(figure.experiments)}")
             continue
-        tasks = getattr(figure.draw, "keywords", {}).get("task")
-        if tasks is not None and tasks not in there[0].tasks:
-            missing.append(f"{figure.stem}: no results of {tasks} in {figure.experiments[0]}")
+        keywords = getattr(figure.draw, "keywords", {})
+        tasks = keywords.get("tasks", [keywords["task"]] if "task" in keywords else None)
+        if tasks is not None and not any(set(tasks) & set(one.tasks) for one in there):
+            named = " and ".join(figure.experiments)
+            missing.append(f"{figure.stem}: no results of {', '.join(tasks)} in {named}")
             continue
+        lacking = set(figure.experiments) - {one.experiment.name for one in there}
+        if lacking:
+            missing.append(f"{figure.stem}, in part: no results of {', '.join(sorted(lacking))}")
         paths += save(figure.draw(*there), folder, figure.stem)
     return paths, missing

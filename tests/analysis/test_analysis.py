@@ -208,6 +208,16 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyse):
     assert "networks.parquet" not in changed(before, files(place))
 
 
+def test_another_condition_of_losses_computes_losses_only(place, analyse):
+    before = files(place)
+    printed = analyse("further_ood.noise.input_noise=0.3").stdout
+    assert "gather: 12 networks, 12 of them new" in printed
+    assert "activations: 2 conditions, 0 of them new" in printed
+    again = changed(before, files(place))
+    assert "networks.parquet" in again
+    assert not [name for name in again if "safetensors" in name or "feature_learning" in name]
+
+
 def test_what_the_numbers_were_made_with_is_kept_beside_them(place, analyse):
     analyse("probe.seed=1", "bootstrap.level=0.9")
     kept = yaml.safe_load((place / "results" / "tiny" / "settings.yaml").read_text())

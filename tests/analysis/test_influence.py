@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from analysis.influence import axes_without, deciding
 from analysis.measures import MEASURES, Make, Source
 from analysis.results import Results, write_arrays
 from analysis.statistics import Bootstrap
-from analysis.trends import Trend, trend
+from analysis.trends import Axis, Trend, trend
 from degen.condition import Condition
 from launch.conditions import experiment
 
@@ -43,10 +45,18 @@ def sources(conditions, tmp_path) -> Build:
     return sources
 
 
+def named(axis: Axis | None, task: str) -> Any:
+    """The axis as of that task: the conditions here are all of one."""
+    return axis and dataclasses.replace(axis, task=task)
+
+
 def found(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
     """The trend of all networks of these tasks, and what `deciding` returns."""
-    axes = {task: measure(one, BOOTSTRAP) for task, one in tasks.items()}
-    without = {task: axes_without(one, measure, BOOTSTRAP) for task, one in tasks.items()}
+    axes = {task: named(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
+    without = {
+        task: {network: named(axis, task) for network, axis in axes_without(one, measure, BOOTSTRAP).items()}
+        for task, one in tasks.items()
+    }
     whole = trend(list(axes.values()), BOOTSTRAP, 999)
     return whole, deciding(whole, axes, without, BOOTSTRAP, 999, 0.05)
 

@@ -229,6 +229,7 @@ def test_one_figure_is_drawn_alone(paper, tmp_path):
         (["permutations.n_permutations=3"], "permutations.n_permutations", "an integer of at least 19"),
         (["permutations.significance=5"], "permutations.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
+        (['overrides=["width=9"]'], "overrides", "those that results/auxiliary_loss was made with, ["),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
@@ -249,6 +250,28 @@ def test_measures_of_metrics_that_were_not_analysed_are_not_in_the_verdict(paper
     assert set(levels["network_size"]) == {"dynamics", "behaviour"}
     assert set(levels["auxiliary_loss"]) == set(verdict["level"])
     assert "not measured" in (place / "results" / "table-1.md").read_text()
+
+
+def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    path = place / "results" / "network_size" / "networks.parquet"
+    table = pd.read_parquet(path)
+    table.iloc[1:].to_parquet(path)  # as when killed after gathering
+    before = (place / "results" / "verdict.csv").read_bytes()
+    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    assert sentence.startswith("results must be of an analysis that went to its end")
+    assert (place / "results" / "verdict.csv").read_bytes() == before
+
+
+def test_what_is_drawn_in_part_or_not_at_all_is_named(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(place / "results" / "auxiliary_loss")
+    printed = run(place, "analysis.paper", *PAPER, "figures=[4]", "report=false").stdout
+    assert "not drawn: figure-04-memory-demand-and-auxiliary-loss: no results of" in printed
+    run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    of = PAPER[0].replace("auxiliary_loss", "memory_demand,auxiliary_loss")
+    printed = run(place, "analysis.paper", of, *PAPER[1:], "figures=[4]", "report=false").stdout
+    assert "figure-04-memory-demand-and-auxiliary-loss, in part: no results of auxiliary_loss" in printed
 
 
 def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -43,7 +44,7 @@ def naive(matrices: Sequence[np.ndarray]) -> Axis:
     """Each network's mean distance to the others in place of its pseudo-value."""
     axis = axis_of(distance_axis, matrices)
     means = [matrix.sum(axis=1) / (len(matrix) - 1) for matrix in matrices]
-    return Axis(axis.values, axis.draws, means, axis.seeds)
+    return Axis(axis.values, axis.draws, means, axis.seeds, axis.task)
 
 
 def test_pseudo_values_average_to_the_mean_over_pairs_and_come_from_leaving_one_out():
@@ -68,6 +69,39 @@ def test_pseudo_values_scatter_like_the_degeneracy_itself():
     values = generator.standard_normal((400, 40))
     of_deviations = np.mean([deviation_pseudo_values(row).std(ddof=1) for row in values]) / 40**0.5
     assert of_deviations == pytest.approx(values.std(axis=1).std(), rel=0.1)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+def test_deviations_of_skewed_losses_show_no_trends_that_are_not_there(shared):
+    generator = np.random.default_rng(5)
+    called = {"residuals": 0, "pseudo-values": 0}
+    for _ in range(EXPERIMENTS):
+        common, own = generator.standard_normal(NETWORKS), generator.standard_normal((4, NETWORKS))
+        axis = axis_of(deviation_axis, list(np.exp(shared**0.5 * common + (1 - shared) ** 0.5 * own)))
+        called["residuals"] += trend([axis], BOOTSTRAP, 99).p <= 0.05
+        called["pseudo-values"] += trend([dataclasses.replace(axis, residuals=None)], BOOTSTRAP, 99).p <= 0.05
+    assert called["residuals"] / EXPERIMENTS <= 0.09
+    assert called["pseudo-values"] / EXPERIMENTS > 0.14
+
+
+def test_an_axis_is_permuted_alike_alone_and_in_company_and_no_two_of_one_task():
+    generator = np.random.default_rng(3)
+    axes = [axis_of(distance_axis, [distances(generator) for _ in range(3)], f"task {i}") for i in range(2)]
+    alone = [axis.slopes(0, 19) for axis in axes]
+    together = np.abs(alone[0][1] + alone[1][1]) >= abs(alone[0][0] + alone[1][0]) - 1e-12
+    assert trend(axes, BOOTSTRAP, 19).p == (1 + together.sum()) / 20
+    assert not np.allclose(alone[0][1], alone[1][1])
+    with pytest.raises(BadInputError, match="tasks of axes must be different"):
+        trend([axes[0], axes[0]], BOOTSTRAP, 19)
+
+
+def test_a_value_that_is_not_finite_makes_no_p():
+    generator = np.random.default_rng(4)
+    groups = [generator.standard_normal(NETWORKS) for _ in range(CONDITIONS)]
+    groups[1][3] = np.nan
+    found = trend([axis_of(deviation_axis, groups)], BOOTSTRAP, 99)
+    assert np.isnan([found.p, found.effect]).all()
+    assert found.direction(0.05) == "-"
 
 
 def test_without_a_trend_five_percent_are_called_one_and_far_more_where_pairs_count_as_independent():
