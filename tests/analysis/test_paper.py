@@ -229,7 +229,7 @@ def test_one_figure_is_drawn_alone(paper, tmp_path):
         (["permutations.n_permutations=3"], "permutations.n_permutations", "an integer of at least 19"),
         (["permutations.significance=5"], "permutations.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
-        (['overrides=["width=9"]'], "overrides", "those that results/auxiliary_loss was made with, ["),
+        (['overrides=["dtype=float64"]'], "overrides", "those that results/auxiliary_loss was made with, ["),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
