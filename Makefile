@@ -65,7 +65,7 @@ report: $(INSTALLED) ## Table 1, all figures and the report (report.html in resu
 
 test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
 	$(BIN)/python -m tests.cluster install
-	$(BIN)/python -m pytest -r s -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -r s
 
 lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/ruff check .

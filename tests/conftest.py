@@ -53,18 +53,6 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (-n 2): files as wholes, for their fixtures; those on a real SLURM one after the other.
-
-    They come first: they are the longest, and wait most of the time.
-    """
-    for item in items:
-        on_slurm = "cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("slurm" if on_slurm else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
-
-
 @functools.cache
 def build(*overrides: str) -> Condition:
     """The condition of `launch.train` with these overrides."""
