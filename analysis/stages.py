@@ -146,7 +146,9 @@ def run(every: Sequence[Analysis]) -> None:
                 refused.append(error)
             if len(every) > 1:
                 print(f"left out: {analysis.experiment.name}, {error}", flush=True)
-    refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
+    # Another analysis that would choose in the same folder waits, and then takes this choice.
+    with locked(every[0].results.path.parent):
+        refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
     for analysis, kept, table in prepared:
         try:
             analysis.finish(kept, table)
@@ -165,9 +167,7 @@ def chosen(
     if not prepared:
         return []
     first, places = prepared[0][0], [(kept, one.results) for one, kept in prepared]
-    # Another analysis that would choose in the same folder waits, and then takes this choice.
-    with locked(first.results.path.parent):
-        return choose(places, first.metrics, first.probe, [one.results for one in takers])
+    return choose(places, first.metrics, first.probe, [one.results for one in takers])
 
 
 def trained(every: Sequence[Analysis], name: str) -> list[Analysis]:

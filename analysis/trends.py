@@ -154,7 +154,7 @@ class Axis:
             for one in range(seeds.max() + 1):
                 rows[:, seeds == one] = generator.permuted(rows[:, seeds == one], axis=1)
             observed, permuted = float(slopes(values, conditions, seeds)[0]), slopes(rows, conditions, seeds)
-            scatter = permuted.std() if is_of_deviations else 1.0
+            scatter = (permuted.std() if is_of_deviations else 1.0) or 1.0  # 0 where nothing can be permuted
             self._slopes[key] = observed / scatter, permuted / scatter
         return self._slopes[key]
 

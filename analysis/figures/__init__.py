@@ -18,20 +18,16 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     table, history = read_table(results.degeneracy), read_table(results.history)
     assert table is not None  # written by the stages before
     assert history is not None
-    along = experiment.along_the_axis(experiment.conditions)
+    trained = set(history["condition"])
+    along = [c for c in experiment.along_the_axis(experiment.conditions) if c.signature in trained]
     conditions = sorted(along, key=lambda each: each.task_name)
     titles = {c.signature: _title(experiment, c) for c in conditions}
     thresholds = {condition.signature: condition.training.threshold for condition in conditions}
     with_dsa = set(table["condition"][table["measure"] == "dsa"])
     matrices = {one: results.matrix("dsa", one) for one in titles if one in with_dsa}
-    tasks = dict.fromkeys(condition.task_name for condition in experiment.conditions)
-    choices = [results.choice("dsa", task) for task in tasks]
-    sources = [
-        results.degeneracy,
-        results.history,
-        *matrices.values(),
-        *(path for path in choices if path.exists()),
-    ]
+    tasks = dict.fromkeys(c.task_name for c in experiment.conditions if c.signature in with_dsa)
+    choices = {task: path for task in tasks if (path := results.choice("dsa", task)).exists()}
+    sources = [results.degeneracy, results.history, *matrices.values(), *choices.values()]
     made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
     record = results.figures / ".made_from"
     drawn = sorted(results.figures.glob("*.p[dn][fg]"))
@@ -43,11 +39,10 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     if matrices:
         distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
         paths += embedding.draw(distances, titles, "dsa", results.figures)
-    if all(path.exists() for path in choices):
-        curves = {task: read_table(path) for task, path in zip(tasks, choices, strict=True)}
-        paths += choice.draw(
-            {task: curve for task, curve in curves.items() if curve is not None}, results.figures
-        )
+    if choices:
+        curves = {task: read_table(path) for task, path in choices.items()}
+        found = {task: curve for task, curve in curves.items() if curve is not None}
+        paths += choice.draw(found, results.figures)
     write_atomically(record, made_from.encode())
     print(f"figures: {len(paths)} files, new", flush=True)
     return paths
