@@ -81,11 +81,11 @@ class Analysis:
         """What `prepare` returned first, from its files; None where it has not stored them all."""
         # The table as it was prepared: several jobs measure at once, and none of them writes it.
         table = read_table(self.results.networks)
-        try:
-            kept = None if table is None else with_pairs(self.experiment, table)
-        except NothingToCompareError:
+        if table is None or "network" not in table:  # not there, or of an earlier version
             return None
-        if table is None or kept is None:
+        try:
+            kept = with_pairs(self.experiment, table)
+        except NothingToCompareError:
             return None
         is_whole = all(
             is_made_from(self.results.activations(c.signature), activations_from(table, c, self.probe))

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 import degen
+from analysis.figures.degeneracy import draw
 from degen.files import read_tensors
 from degen.storage import RunFolder
 from degen.streams import Stream
@@ -206,6 +207,17 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyse):
     assert "gather: 12 networks, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
+
+
+def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
+    analysed, monkeypatch, tmp_path
+):
+    drawn = []
+    monkeypatch.setattr("analysis.figures.degeneracy.save", lambda figure, folder, name: drawn.append(figure))
+    found = table(analysed, "degeneracy")
+    draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", tmp_path)
+    labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
+    assert labels == ["small", "large"]
 
 
 def test_another_condition_of_losses_computes_losses_only(place, analyse):
