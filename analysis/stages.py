@@ -146,9 +146,10 @@ def run(every: Sequence[Analysis]) -> None:
                 refused.append(error)
             if len(every) > 1:
                 print(f"left out: {analysis.experiment.name}, {error}", flush=True)
-    # Another analysis that would choose in the same folder waits, and then takes this choice.
-    with locked(every[0].results.path.parent):
-        refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
+    if prepared:
+        # Another analysis that would choose in the same folder waits, and then takes this choice.
+        with locked(every[0].results.path.parent):
+            refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
     for analysis, kept, table in prepared:
         try:
             analysis.finish(kept, table)
