@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo paper figures report test lint format convergence coordinate-check memory-demand \
-	bench-training bench-metrics gpu cluster-up cluster-down clean
+.PHONY: help install demo paper figures report test test-slurm test-others lint format convergence \
+	coordinate-check memory-demand bench-training bench-metrics gpu cluster-up cluster-down clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -65,7 +65,14 @@ report: $(INSTALLED) ## Table 1, all figures and the report (report.html in resu
 
 test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
 	$(BIN)/python -m tests.cluster install
-	$(BIN)/python -m pytest -r s
+	$(MAKE) --jobs=2 --keep-going test-slurm test-others
+
+# Run side by side, for the first mostly wait for SLURM.
+test-slurm:
+	$(BIN)/python -m pytest -r s -m slurm
+
+test-others:
+	$(BIN)/python -m pytest -r s -m "not slurm"
 
 lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/ruff check .
