@@ -53,13 +53,6 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests on a real SLURM, which mostly wait: `make test` runs them beside the others."""
-    for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker("slurm")
-
-
 @functools.cache
 def build(*overrides: str) -> Condition:
     """The condition of `launch.train` with these overrides."""

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from degen.files import read_tensors
 from tests.cluster import ROOT
+
+pytestmark = pytest.mark.slurm
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1")
 EXPERIMENT = """

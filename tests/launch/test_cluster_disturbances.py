@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from degen.storage import RunFolder
 from tests.conftest import assert_same_networks
 from tests.login import Login
+
+pytestmark = pytest.mark.slurm
 
 KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
 """Conditions are told apart by gamma."""

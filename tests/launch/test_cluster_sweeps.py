@@ -18,6 +18,8 @@ from tests.cluster import ROOT, Cluster
 from tests.conftest import assert_same_networks
 from tests.login import MAX_ARRAY_SIZE, MODULE, Login, started
 
+pytestmark = pytest.mark.slurm
+
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
 
 
