@@ -41,7 +41,9 @@ def job(config: DictConfig) -> None:
     )
     for one in there:
         allowed = f"those that {one.results.path} was made with, {one.overrides}, or that analysed again"
-        require(one.is_of_the_experiment, "overrides", settings["overrides"], allowed)
+        require(one.overrides in (None, settings["overrides"]), "overrides", settings["overrides"], allowed)
+        allowed = "of the experiment as it is now: python -m analysis again"
+        require(one.is_of_the_experiment, "results", str(one.results.path), allowed)
         allowed = "of an analysis that went to its end: python -m analysis again"
         require(one.is_finished, "results", str(one.results.path), allowed)
 
@@ -49,7 +51,7 @@ def job(config: DictConfig) -> None:
     for path in paths:
         print(f"figure: {path}", flush=True)
     for line in missing:
-        print(f"not drawn: {line}", flush=True)
+        print(line, flush=True)
     if not settings["report"]:
         return
     table = verdict(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.figures.data import Data
+from analysis.figures.data import Data, factor_words
 from analysis.figures.paper import FIGURES
 from analysis.measures import LEVELS
 from analysis.pilot import pilot
@@ -56,7 +56,7 @@ def page(
         data: of each experiment by name, analysed or not.
         verdict: as `analysis.verdict.verdict` returns it.
         figures: drawn files; the PNGs are embedded.
-        missing: figures that were not drawn, and why.
+        missing: figures that were not drawn, or in part, and why.
         runs: where run folders are.
         settings: of this report.
     """
@@ -73,8 +73,7 @@ def page(
         _counts(data),
         "<h2>Does each factor move what it is meant to move?</h2>",
         "<p>Epochs: median to the threshold. Means over converged networks.</p>",
-        # Values of a factor may be small.
-        _html(pilot(data).pipe(lambda table: table.round(dict.fromkeys(table.columns.drop("factor"), 3)))),
+        _html(_in_words(pilot(data)).round(3)),
         "<h2>How many networks it takes</h2>",
         _needed(data),
         "<h2>Figures</h2>",
@@ -138,6 +137,11 @@ def _verdict_table(verdict: pd.DataFrame) -> str:
     return _html(table.assign(spearman=table["spearman"].round(2)))
 
 
+def _in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Factors of several experiments, numbers and others, as each is written: small ones are no zeros."""
+    return table.assign(factor=[factor_words(value) for value in table["factor"]]) if len(table) else table
+
+
 def _html(table: pd.DataFrame) -> str:
     return f'<div class="scroll">{table.to_html(index=False, border=0, na_rep="-")}</div>'
 
@@ -158,7 +162,7 @@ def _counts(data: dict[str, Data]) -> str:
     columns = ["experiment", "task", "label", "factor", *statuses]
     return (
         f"<p>Networks, each condition counted once: {words}. Only converged networks enter a figure."
-        "</p>" + _html(total) + _details("Each condition", _html(table[columns]))
+        "</p>" + _html(total) + _details("Each condition", _html(_in_words(table[columns])))
     )
 
 
@@ -191,7 +195,8 @@ def _figure(path: Path) -> str:
 def _missing(missing: Sequence[str]) -> str:
     if not missing:
         return ""
-    return "<h3>Not drawn</h3><ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in missing) + "</ul>"
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in missing)
+    return f"<h3>Not drawn, or in part</h3><ul>{lines}</ul>"
 
 
 def _costs(data: dict[str, Data], runs: Path) -> str:

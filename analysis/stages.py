@@ -148,7 +148,7 @@ def run(every: Sequence[Analysis]) -> None:
                 print(f"left out: {analysis.experiment.name}, {error}", flush=True)
     if prepared:
         # Another analysis that would choose in the same folder waits, and then takes this choice.
-        with locked(every[0].results.path.parent):
+        with locked(every[0].results.path.parent, "results"):
             refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
     for analysis, kept, table in prepared:
         try:

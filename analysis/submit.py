@@ -61,7 +61,7 @@ class AnalysisTask:
             analysis.prepare()
         elif self.part == "choose":
             # The jobs of other experiments want the same: the first makes it, the others find it made.
-            with locked(analysis.results.path.parent):
+            with locked(analysis.results.path.parent, "results"):
                 kept = [(one, one.prepared()) for one in every.values()]
                 # Its own copy only: others may be under way.
                 chosen([(one, there) for one, there in kept if there is not None], [analysis])
@@ -105,7 +105,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
     with contextlib.ExitStack() as locks:
         for analysis in sorted(analyses, key=lambda one: one.experiment.name):  # no two wait for each other
             analysis.results.create()
-            locks.enter_context(locked(analysis.results.path))
+            locks.enter_context(locked(analysis.results.path, "results"))
         locks.callback(_give_up, chains)
         for analysis in analyses:
             if any(task.is_active for task in _tasks([analysis])):

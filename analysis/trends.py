@@ -1,12 +1,14 @@
 """Trends of degeneracy along a factor: effect sizes, intervals and permutation tests (SPEC, section 7).
 
-The networks of a condition are what is drawn, not its pairs. A degeneracy, whether a mean over pairs or a
-deviation, becomes one number a network, its jackknife pseudo-value (Efron & Tibshirani 1993, chapter 11):
+The networks of a condition are what is drawn, not its pairs. A mean over pairs becomes one number a network,
+its jackknife pseudo-value (Efron & Tibshirani 1993, chapter 11):
 
 .. math:: v_i = n U - (n - 1) U_{-i}
 
 whose mean is (nearly) U and whose scatter is that of U. A network's plain mean distance to the others has the
-right mean, too, but half the scatter: tests on it would find trends that are not there.
+right mean, too, but half the scatter: tests on it would find trends that are not there. Of a deviation the
+number is the network's value less the median: losses are skewed, and of skewed values pseudo-values, all of
+which are large where one value is, show trends four times too often.
 """
 
 from __future__ import annotations
@@ -37,18 +39,6 @@ def distance_pseudo_values(distances: Array) -> Array:
     rows = distances.sum(axis=1)
     total = rows.sum()
     return total / (n - 1) - (total - 2 * rows) / (n - 2)
-
-
-def deviation_pseudo_values(values: Array) -> Array:
-    """Pseudo-values (networks,) of the population standard deviation of one value a network.
-
-    Raises:
-        BadInputError: fewer than three networks.
-    """
-    n = len(values)
-    require_integer("networks of a condition", n, 3)
-    without = np.array([np.delete(values, i).std() for i in range(n)])
-    return n * values.std() - (n - 1) * without
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,18 +106,18 @@ class Axis:
     Attributes:
         values: the degeneracy of each condition.
         draws: (conditions, samples), what the bootstrap made of it.
-        pseudo_values: of each condition, (networks,).
+        numbers: of each condition, one a network, (networks,): what is permuted.
         seeds: of each condition's networks.
         task: its name, which addresses its permutations: those of two tasks are independent.
-        residuals: of each condition of deviations, the networks' values less their median.
+        is_of_deviations: whether the degeneracy is the deviation of the numbers; else it is their mean.
     """
 
     values: Array
     draws: Array
-    pseudo_values: list[Array]
+    numbers: list[Array]
     seeds: list[list[int]]
     task: str
-    residuals: list[Array] | None = None
+    is_of_deviations: bool = False
     _slopes: dict[tuple[int, int], tuple[float, Array]] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -138,23 +128,23 @@ class Axis:
     def slopes(self, seed: int, n_permutations: int) -> tuple[float, Array]:
         """The slope in standard errors, and that of each permutation of the networks.
 
-        Pseudo-values: over the errors by seeds. Deviations: the residuals are permuted, the slope is that of
-        the deviations' logarithms, over its scatter. Losses are skewed, and of skewed values pseudo-values,
-        which are all large where one value is, show trends four times too often.
+        Of means over the errors by seeds; of deviations that of their logarithms, over its scatter. All are 0
+        where nothing can be permuted, because no seed is in two conditions: such a task says nothing.
 
         Kept: one axis is in the trends of its task, of all tasks, and of all without a network of another.
         """
         key = (seed, n_permutations)
         if key not in self._slopes:
-            is_of_deviations = self.residuals is not None
-            values, conditions, seeds = _flat(self.residuals or self.pseudo_values, self.seeds)
-            slopes = _slopes_of_deviations if is_of_deviations else _studentized
+            values, conditions, seeds = _flat(self.numbers, self.seeds)
+            slopes = _slopes_of_deviations if self.is_of_deviations else _studentized
             generator = np.random.default_rng([seed, *self.task.encode()])
             rows = np.repeat(values, n_permutations, axis=0)
             for one in range(seeds.max() + 1):
                 rows[:, seeds == one] = generator.permuted(rows[:, seeds == one], axis=1)
             observed, permuted = float(slopes(values, conditions, seeds)[0]), slopes(rows, conditions, seeds)
-            scatter = (permuted.std() if is_of_deviations else 1.0) or 1.0  # 0 where nothing can be permuted
+            scatter = permuted.std() if self.is_of_deviations else 1.0
+            if (rows == rows[0]).all():
+                observed, permuted, scatter = 0.0, np.zeros(n_permutations), 1.0
             self._slopes[key] = observed / scatter, permuted / scatter
         return self._slopes[key]
 
@@ -171,11 +161,17 @@ def distance_axis(matrices: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap,
 
 
 def deviation_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
-    """The axis of population standard deviations: values (networks,) for each condition."""
+    """The axis of population standard deviations: values (networks,) for each condition.
+
+    Raises:
+        BadInputError: fewer than three networks.
+    """
+    for values in groups:
+        require_integer("networks of a condition", len(values), 3)
     draws = map(deviation_draws, groups, bootstrap.counts_by_seed(seeds, task))
-    pseudo_values = map(deviation_pseudo_values, groups)
-    axis = _axis([values.std() for values in groups], draws, pseudo_values, seeds, task)
-    return dataclasses.replace(axis, residuals=[values - np.median(values) for values in groups])
+    residuals = [values - np.median(values) for values in groups]
+    axis = _axis([values.std() for values in groups], draws, residuals, seeds, task)
+    return dataclasses.replace(axis, is_of_deviations=True)
 
 
 def mean_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> Axis:
@@ -187,21 +183,19 @@ def mean_axis(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task:
 def ratio_axis(above: Axis, below: Axis) -> Axis:
     """The axis of one degeneracy over another, of the same networks and samples.
 
-    Both are drawn, and left out, together: the one below is no constant.
+    Both are drawn together, and of means left out together: the one below is no constant.
+
+    Args:
+        below: of means.
     """
-    pseudo_values = [
-        _jackknifed_ratio(a, one, b, other)
-        for a, one, b, other in zip(
-            above.values, above.pseudo_values, below.values, below.pseudo_values, strict=True
-        )
-    ]
     with np.errstate(divide="ignore", invalid="ignore"):
         draws = above.draws / below.draws
-    axis = Axis(above.values / below.values, draws, pseudo_values, above.seeds, above.task)
-    if above.residuals is None:
-        return axis
-    relative = [one / value for one, value in zip(above.residuals, below.values, strict=True)]
-    return dataclasses.replace(axis, residuals=relative)
+    if above.is_of_deviations:
+        numbers = [one / value for one, value in zip(above.numbers, below.values, strict=True)]
+    else:
+        both = zip(above.values, above.numbers, below.values, below.numbers, strict=True)
+        numbers = [_jackknifed_ratio(*each) for each in both]
+    return dataclasses.replace(above, values=above.values / below.values, draws=draws, numbers=numbers)
 
 
 def _jackknifed_ratio(above: float, of_above: Array, below: float, of_below: Array) -> Array:
@@ -212,20 +206,20 @@ def _jackknifed_ratio(above: float, of_above: Array, below: float, of_below: Arr
 
 
 def _axis(
-    values: Sequence[float], draws: Iterable[Array], pseudo_values: Iterable[Array], seeds: Seeds, task: str
+    values: Sequence[float], draws: Iterable[Array], numbers: Iterable[Array], seeds: Seeds, task: str
 ) -> Axis:
-    of_networks = list(pseudo_values), [list(one) for one in seeds]
-    return Axis(np.array(values), np.stack(list(draws)), *of_networks, task)
+    return Axis(np.array(values), np.stack(list(draws)), list(numbers), [list(one) for one in seeds], task)
 
 
 def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Trend:
     """The trend of one axis, or the mean trend of several (tasks), each with the same weight.
 
     The test permutes the networks of each seed between the conditions of an axis, since those of one width
-    start alike and are not independent, and compares slopes of the mean pseudo-values over their standard
-    errors by seeds, so that conditions may differ in their scatter and neighbours be more alike than the
-    ends (Janssen 1997, Statistics & Probability Letters 36); it is one for all axes together. A seed that
-    one condition alone has is not permuted. Where a value is not finite there is no test: p is NaN.
+    start alike and are not independent, and compares slopes (`Axis.slopes`): those of means over their
+    standard errors by seeds, so that conditions may differ in their scatter and neighbours be more alike than
+    the ends (Janssen 1997, Statistics & Probability Letters 36), those of deviations over their scatter. It
+    is one for all axes together. A seed that one condition alone has is not permuted. Where a value is not
+    finite there is no test: p is NaN.
 
     Raises:
         BadInputError: two axes are of one task.
@@ -242,7 +236,7 @@ def trend(axes: Sequence[Axis], bootstrap: Bootstrap, n_permutations: int) -> Tr
         low=low,
         high=high,
         spearman=float(np.mean(ranks)),
-        networks=sum(len(values) for axis in axes for values in axis.pseudo_values),
+        networks=sum(len(numbers) for axis in axes for numbers in axis.numbers),
         test=partial(_permutation_test, axes, bootstrap.seed, n_permutations),
     )
 

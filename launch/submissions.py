@@ -201,18 +201,30 @@ def read_tasks(submissions: list[Submission], patience: float = 0.0) -> list[Tas
 
 
 @contextmanager
-def locked(runs: Path) -> Iterator[None]:
-    """Plan and submit alone: another process that would waits until this one is done."""
-    folder = runs / ".submissions"
+def locked(place: Path, field: str = "runs") -> Iterator[None]:
+    """Plan and submit, or choose, alone: another process that would waits until this one is done.
+
+    Args:
+        place: folder of runs or results.
+        field: what it is called in the settings.
+
+    Raises:
+        BadInputError: it cannot be written to.
+    """
+    folder = place / ".submissions"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "a")  # noqa: SIM115 (closed below)
+        # One that a colleague has made can be read, which is enough.
+        mode = "r" if (folder / "lock").exists() else "a"
+        file = open(folder / "lock", mode)  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise BadInputError(
-            f"runs must be a folder that can be written to, got {runs} ({error.strerror})."
-        ) from error
+        message = f"{field} must be a folder that can be written to, got {place} ({error.strerror})."
+        raise BadInputError(message) from error
     with file:
         try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting: another process is at work in {place}", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             warn_unlocked(folder, error)

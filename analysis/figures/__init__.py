@@ -14,7 +14,10 @@ from launch.conditions import Experiment
 
 
 def draw_all(experiment: Experiment, results: Results) -> list[Path]:
-    """Draw the figures of an experiment; nothing where they are there, made from the same files."""
+    """Draw the figures of an experiment; nothing where they are there, made from the same files.
+
+    Those of an earlier analysis that this one does not draw are removed.
+    """
     table, history = read_table(results.degeneracy), read_table(results.history)
     assert table is not None  # written by the stages before
     assert history is not None
@@ -29,9 +32,10 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     choices = {task: path for task in tasks if (path := results.choice("dsa", task)).exists()}
     sources = [results.degeneracy, results.history, *matrices.values(), *choices.values()]
     made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
-    record = results.figures / ".made_from"
-    drawn = sorted(results.figures.glob("*.p[dn][fg]"))
-    if drawn and record.exists() and record.read_text() == made_from:
+    record = results.figures / ".made_from"  # and, a line each, what was drawn
+    before, *names = record.read_text().splitlines() if record.exists() else [""]
+    drawn = [results.figures / name for name in names]
+    if drawn and before == made_from and all(path.exists() for path in drawn):
         print(f"figures: {len(drawn)} files, unchanged", flush=True)
         return drawn
     paths = degeneracy.draw(table, experiment.label, results.figures)
@@ -43,7 +47,9 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
         curves = {task: read_table(path) for task, path in choices.items()}
         found = {task: curve for task, curve in curves.items() if curve is not None}
         paths += choice.draw(found, results.figures)
-    write_atomically(record, made_from.encode())
+    for path in set(drawn) - set(paths):
+        path.unlink(missing_ok=True)
+    write_atomically(record, "\n".join([made_from, *(path.name for path in paths)]).encode())
     print(f"figures: {len(paths)} files, new", flush=True)
     return paths
 

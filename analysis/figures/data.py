@@ -53,16 +53,18 @@ class Data:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last analysis went to its end: its tables are of the same networks."""
-        behind = self.degeneracy.drop_duplicates("condition").set_index("condition")["converged"]
-        counts = self.counts.set_index("condition")["converged"]
-        return bool((behind == counts[behind.index]).all())
+        """Whether the last analysis went to its end: its tables are of the same networks and losses."""
+        found, gathered = read_table(self.results.degeneracy), read_table(self.results.networks)
+        assert found is not None
+        assert gathered is not None
+        made_from = gathered.attrs["made_from"]
+        return found.attrs.get("networks", made_from) == made_from  # earlier versions did not say
 
     @property
-    def overrides(self) -> list[str]:
-        """Those that it was analysed with; none where earlier versions did not say."""
+    def overrides(self) -> list[str] | None:
+        """Those that it was analysed with; None where earlier versions did not say."""
         settings = self.results.settings
-        return yaml.safe_load(settings.read_text())["overrides"] if settings.exists() else []
+        return yaml.safe_load(settings.read_text())["overrides"] if settings.exists() else None
 
     @cached_property
     def degeneracy(self) -> pd.DataFrame:

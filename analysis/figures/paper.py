@@ -127,7 +127,7 @@ def chosen(numbers: object) -> list[Numbered]:
 
 
 def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tuple[list[Path], list[str]]:
-    """Draw them as PDF and PNG; also say which are not drawn, and why.
+    """Draw them as PDF and PNG; also say which are not drawn, or in part, and why.
 
     Args:
         data: of each experiment by name.
@@ -137,16 +137,16 @@ def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tu
         there = [data[name] for name in figure.experiments if name in data and data[name].is_there]
         there = [one for one in there if one.tasks]
         if not there:
-            missing.append(f"{figure.stem}: no results of {', '.join(figure.experiments)}")
+            missing.append(f"not drawn: {figure.stem}: no results of {', '.join(figure.experiments)}")
             continue
         keywords = getattr(figure.draw, "keywords", {})
         tasks = keywords.get("tasks", [keywords["task"]] if "task" in keywords else None)
         if tasks is not None and not any(set(tasks) & set(one.tasks) for one in there):
             named = " and ".join(figure.experiments)
-            missing.append(f"{figure.stem}: no results of {', '.join(tasks)} in {named}")
+            missing.append(f"not drawn: {figure.stem}: no results of {', '.join(tasks)} in {named}")
             continue
         lacking = set(figure.experiments) - {one.experiment.name for one in there}
         if lacking:
-            missing.append(f"{figure.stem}, in part: no results of {', '.join(sorted(lacking))}")
+            missing.append(f"drawn in part: {figure.stem}: no results of {', '.join(sorted(lacking))}")
         paths += save(figure.draw(*there), folder, figure.stem)
     return paths, missing

@@ -209,6 +209,13 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyse):
     assert "networks.parquet" not in changed(before, files(place))
 
 
+def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
+    gone = place / "results" / "tiny" / "figures" / "loss.png"
+    gone.unlink()
+    assert "figures: 8 files, new" in analyse().stdout.splitlines()
+    assert gone.exists()
+
+
 def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
     analysed, monkeypatch, tmp_path
 ):
@@ -247,13 +254,19 @@ def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analys
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
 
 
-def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_measured(place, analyse):
+def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_measured(
+    analysed, place, analyse
+):
     for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
         path.unlink()
     lines = analyse().stdout.splitlines()
     name = run_folders(place)[0].name
     assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
     assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}
+    # Its loss curves are shown nevertheless: two panels as before.
+    curves = [each / "results" / "tiny" / "figures" / "loss.png" for each in (analysed, place)]
+    before, after = (matplotlib.image.imread(path).shape[1] for path in curves)
+    assert after == pytest.approx(before, rel=0.1)
 
 
 def test_an_interrupted_stage_is_made_up_for(place, analyse):
@@ -294,11 +307,10 @@ def test_conditions_that_share_a_label_are_told_apart_in_the_printed_table(place
         assert folder.name in printed
 
 
-def test_without_the_dynamics_there_is_no_embedding(place):
-    arguments = (*OWN, "metric=[svcca]", "results=some", *SMALL[2:])
-    launched = Launched(arguments, place, module="analysis.__main__")
+def test_without_the_dynamics_there_is_no_embedding_and_a_former_one_goes(place):
+    folder = place / "results" / "tiny" / "figures"
+    assert (folder / "embedding-dsa.png").exists()
+    (folder / "mine.png").write_bytes(b"the user's own")
+    launched = Launched((*OWN, "metric=[svcca]", *SMALL[2:]), place, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert {path.stem for path in (place / "some" / "tiny" / "figures").glob("*.pdf")} == {
-        "degeneracy",
-        "loss",
-    }
+    assert {path.name for path in folder.glob("*.png")} == {"degeneracy.png", "loss.png", "mine.png"}

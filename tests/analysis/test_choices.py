@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from analysis.measures import measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
+from launch.submissions import locked
 from tests.analysis.conftest import SMALL, YAML, store
 from tests.conftest import Launched
 
@@ -95,6 +97,19 @@ def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
         assert lines(printed, "choice: ")[0].endswith(", on 12 networks")
         assert lines(printed, "matrices: ") == ["matrices: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
+
+
+def test_two_analyses_do_not_choose_at_the_same_time(two):
+    given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
+    with locked(two / "results", "results"):  # as one that chooses does
+        other = Launched(given, two, module="analysis.__main__")
+        other.wait_for("waiting: another process is at work in results\n")
+        time.sleep(1)
+        assert other.process.is_alive()
+        assert "feature learning: " in other.stdout
+        assert "choice: " not in other.stdout
+    assert other.wait() == 0, other.stderr
+    assert "choice: " in other.stdout
 
 
 def test_the_choice_does_not_hang_on_the_order_of_experiments(two):

@@ -143,7 +143,7 @@ def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_
     never = make(without, BOOTSTRAP)
     np.testing.assert_array_equal(axis.values, never.values)
     np.testing.assert_array_equal(axis.draws, never.draws)
-    for one, other in zip(axis.pseudo_values, never.pseudo_values, strict=True):
+    for one, other in zip(axis.numbers, never.numbers, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -230,6 +230,7 @@ def test_one_figure_is_drawn_alone(paper, tmp_path):
         (["permutations.significance=5"], "permutations.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
         (['overrides=["dtype=float64"]'], "overrides", "those that results/auxiliary_loss was made with, ["),
+        (["overrides=[]"], "overrides", "those that results/auxiliary_loss was made with, ["),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
@@ -254,13 +255,27 @@ def test_measures_of_metrics_that_were_not_analysed_are_not_in_the_verdict(paper
 
 def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    path = place / "results" / "network_size" / "networks.parquet"
-    table = pd.read_parquet(path)
-    table.iloc[1:].to_parquet(path)  # as when killed after gathering
     before = (place / "results" / "verdict.csv").read_bytes()
+    analysis = Launched(
+        ("experiment=network_size", OVERRIDES, *SMALL, "ood.seed=1"), place, module="analysis.__main__"
+    )
+    analysis.wait_for("gather: ")
+    analysis.kill()
+    analysis.wait()
     sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
     assert sentence.startswith("results must be of an analysis that went to its end")
     assert (place / "results" / "verdict.csv").read_bytes() == before
+
+
+def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    path = place / "results" / "network_size" / "networks.parquet"
+    table = pd.read_parquet(path)
+    table.assign(condition=table["condition"].replace(table["condition"].iloc[0], "0123456789ab")).to_parquet(
+        path
+    )
+    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    assert sentence.startswith("results must be of the experiment as it is now: python -m analysis again")
 
 
 def test_what_is_drawn_in_part_or_not_at_all_is_named(paper, tmp_path):
@@ -271,7 +286,9 @@ def test_what_is_drawn_in_part_or_not_at_all_is_named(paper, tmp_path):
     run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
     of = PAPER[0].replace("auxiliary_loss", "memory_demand,auxiliary_loss")
     printed = run(place, "analysis.paper", of, *PAPER[1:], "figures=[4]", "report=false").stdout
-    assert "figure-04-memory-demand-and-auxiliary-loss, in part: no results of auxiliary_loss" in printed
+    assert (
+        "drawn in part: figure-04-memory-demand-and-auxiliary-loss: no results of auxiliary_loss" in printed
+    )
 
 
 def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):

@@ -13,7 +13,6 @@ from analysis.statistics import Bootstrap
 from analysis.trends import (
     Axis,
     deviation_axis,
-    deviation_pseudo_values,
     distance_axis,
     distance_pseudo_values,
     mean_axis,
@@ -66,9 +65,14 @@ def test_pseudo_values_scatter_like_the_degeneracy_itself():
     of_the_mean = np.std([matrix.sum() / (40 * 39) for matrix in drawn])
     of_pseudo_values = np.mean([distance_pseudo_values(matrix).std(ddof=1) for matrix in drawn]) / 40**0.5
     assert of_pseudo_values == pytest.approx(of_the_mean, rel=0.1)
-    values = generator.standard_normal((400, 40))
-    of_deviations = np.mean([deviation_pseudo_values(row).std(ddof=1) for row in values]) / 40**0.5
-    assert of_deviations == pytest.approx(values.std(axis=1).std(), rel=0.1)
+
+
+def jackknifed(axis: Axis, groups: Sequence[np.ndarray]) -> Axis:
+    """The axis of deviations with their pseudo-values in place of residuals."""
+    n = NETWORKS
+    without = [np.array([np.delete(values, i).std() for i in range(n)]) for values in groups]
+    numbers = [n * values.std() - (n - 1) * rest for values, rest in zip(groups, without, strict=True)]
+    return dataclasses.replace(axis, numbers=numbers, is_of_deviations=False)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.8])
@@ -77,9 +81,10 @@ def test_deviations_of_skewed_losses_show_no_trends_that_are_not_there(shared):
     called = {"residuals": 0, "pseudo-values": 0}
     for _ in range(EXPERIMENTS):
         common, own = generator.standard_normal(NETWORKS), generator.standard_normal((4, NETWORKS))
-        axis = axis_of(deviation_axis, list(np.exp(shared**0.5 * common + (1 - shared) ** 0.5 * own)))
+        losses = list(np.exp(shared**0.5 * common + (1 - shared) ** 0.5 * own))
+        axis = axis_of(deviation_axis, losses)
         called["residuals"] += trend([axis], BOOTSTRAP, 99).p <= 0.05
-        called["pseudo-values"] += trend([dataclasses.replace(axis, residuals=None)], BOOTSTRAP, 99).p <= 0.05
+        called["pseudo-values"] += trend([jackknifed(axis, losses)], BOOTSTRAP, 99).p <= 0.05
     assert called["residuals"] / EXPERIMENTS <= 0.09
     assert called["pseudo-values"] / EXPERIMENTS > 0.14
 
@@ -102,6 +107,19 @@ def test_a_value_that_is_not_finite_makes_no_p():
     found = trend([axis_of(deviation_axis, groups)], BOOTSTRAP, 99)
     assert np.isnan([found.p, found.effect]).all()
     assert found.direction(0.05) == "-"
+
+
+@pytest.mark.parametrize("make", [deviation_axis, mean_axis])
+def test_a_task_whose_conditions_share_no_seed_says_nothing_alone_or_beside_others(make):
+    generator = np.random.default_rng(6)
+    groups = [generator.uniform(1, scale, 9) for scale in (2, 9)]
+    strange = make(groups, [range(9), range(9, 18)], BOOTSTRAP, "strange")
+    other = axis_of(make, [generator.uniform(1, 2, 9) for _ in range(2)], "other")
+    alone = trend([strange], BOOTSTRAP, 99)
+    assert (alone.p, alone.slope, alone.direction(1.0)) == (1, 0, "-")
+    assert alone.effect > 0
+    both, without = trend([strange, other], BOOTSTRAP, 99), trend([other], BOOTSTRAP, 99)
+    assert (both.p, both.slope) == (without.p, without.slope)
 
 
 def test_without_a_trend_five_percent_are_called_one_and_far_more_where_pairs_count_as_independent():
@@ -185,14 +203,23 @@ def test_a_p_that_speaks_for_the_other_direction_makes_no_arrow():
 
 def test_a_ratio_is_drawn_and_left_out_above_and_below_alike():
     generator = np.random.default_rng(9)
+    matrices = [distances(generator, networks=n) for n in (8, 5)]
     groups = [generator.uniform(1, 3, n) for n in (8, 5)]
-    found = ratio_axis(axis_of(deviation_axis, groups), axis_of(mean_axis, groups))
-    for place, values in enumerate(groups):
+    found = ratio_axis(axis_of(distance_axis, matrices), axis_of(mean_axis, groups))
+
+    def ratio(matrix: np.ndarray, values: np.ndarray) -> float:
         n = len(values)
-        assert found.values[place] == pytest.approx(values.std() / values.mean())
-        without = [np.delete(values, i) for i in range(n)]
-        expected = [n * found.values[place] - (n - 1) * rest.std() / rest.mean() for rest in without]
-        assert found.pseudo_values[place] == pytest.approx(expected)
+        return float(matrix.sum() / (n * (n - 1)) / values.mean())
+
+    for place, (matrix, values) in enumerate(zip(matrices, groups, strict=True)):
+        n = len(values)
+        assert found.values[place] == pytest.approx(ratio(matrix, values))
+        kept = [np.delete(np.arange(n), i) for i in range(n)]
+        without = np.array([ratio(matrix[np.ix_(rest, rest)], values[rest]) for rest in kept])
+        assert found.numbers[place] == pytest.approx(n * found.values[place] - (n - 1) * without)
+    found = ratio_axis(axis_of(deviation_axis, groups), axis_of(mean_axis, groups))
+    for values, numbers, value in zip(groups, found.numbers, found.values, strict=True):
+        assert numbers.std() == pytest.approx(value) == values.std() / values.mean()
     counts = BOOTSTRAP.counts_by_seed([range(8), range(5)], "task")
     for place, sample in ((0, 3), (1, 7)):
         drawn = np.repeat(groups[place], counts[place][sample].astype(int))
@@ -279,10 +306,10 @@ def test_the_networks_needed_for_ten_percent_give_an_interval_of_ten_percent():
     assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
 
 
-@pytest.mark.parametrize("pseudo_values", [distance_pseudo_values, deviation_pseudo_values])
-def test_two_networks_are_too_few_for_a_trend(pseudo_values):
+@pytest.mark.parametrize(("make", "shape"), [(distance_axis, (2, 2)), (deviation_axis, (2,))])
+def test_two_networks_are_too_few_for_a_trend(make, shape):
     with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 3"):
-        pseudo_values(np.zeros((2, 2)) if pseudo_values is distance_pseudo_values else np.zeros(2))
+        axis_of(make, [np.zeros(shape)] * 2)
 
 
 def test_a_degeneracy_of_zero_has_no_interval_and_makes_no_arrow():
