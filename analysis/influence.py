@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from analysis.axes import Axis
 from analysis.measures import Make, Source
 from analysis.statistics import FEWEST, Bootstrap
-from analysis.trends import Axis, Trend, trend
+from analysis.trends import Trend, trend
 
 
 def axes_without(sources: Sequence[Source], make: Make, bootstrap: Bootstrap) -> dict[str, Axis | None]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.axes import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
 from analysis.results import Results
 from analysis.statistics import Bootstrap
-from analysis.trends import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors

@@ -9,11 +9,12 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from analysis.axes import Axis
 from analysis.influence import axes_without, deciding
 from analysis.measures import LEVELS, Measure, Source, measures, paper_measure
 from analysis.results import Results, read_table
 from analysis.statistics import FEWEST, Bootstrap
-from analysis.trends import Axis, Trend, trend
+from analysis.trends import Trend, trend
 from degen.errors import require_integer, require_number
 from launch.conditions import Experiment
 

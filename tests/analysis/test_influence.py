@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
+from analysis.axes import Axis
 from analysis.influence import axes_without, deciding
 from analysis.measures import MEASURES, Make, Source
 from analysis.results import Results, write_arrays
 from analysis.statistics import Bootstrap
-from analysis.trends import Axis, Trend, trend
+from analysis.trends import Trend, trend
 from degen.condition import Condition
 from launch.conditions import experiment
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from analysis.statistics import Bootstrap
-from analysis.trends import (
+from analysis.axes import (
     Axis,
     deviation_axis,
     distance_axis,
     distance_pseudo_values,
     mean_axis,
     ratio_axis,
-    trend,
 )
+from analysis.statistics import Bootstrap
+from analysis.trends import trend
 from degen.errors import BadInputError
 
 BOOTSTRAP = Bootstrap(n_samples=400, level=0.9, seed=0)
