@@ -25,6 +25,7 @@ from degen.tasks import Task, Trials
 from degen.training.gradients import task_loss
 from degen.training.recipe import epochs_to_threshold
 from launch.conditions import Experiment
+from launch.session import code_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def gather(
     ood_loss_<name> (on further conditions), weight_change and weight_norm (Frobenius norms of the change of
     the effective recurrent matrix and of the final one), participation (ratio of its singular values:
     (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from,
-    network (fingerprint of the network alone).
+    network (fingerprint of the network, and of the source of a task of the user's own).
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -126,9 +127,11 @@ def gather(
             continue
         condition = folder.condition
         networks = [network for network in degen.load(folder.path).networks if network.seed in finished]
-        marks = [fingerprint(condition.signature, network.digest, settings) for network in networks]
+        # A user's own task may have changed since; degen's changes are in the changelog.
+        own = [code for name, code in code_of(condition).items() if name != "degen"]
+        marks = [fingerprint(condition.signature, network.digest, settings, *own) for network in networks]
         # Without the settings of the losses, on which nothing that is made of the network depends.
-        named = [fingerprint(condition.signature, network.digest) for network in networks]
+        named = [fingerprint(condition.signature, network.digest, *own) for network in networks]
         found = [known_row(known, mark) for mark in marks]
         missing = [i for i, row in enumerate(found) if row is None]
         if missing:

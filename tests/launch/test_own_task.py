@@ -67,6 +67,14 @@ time_constant: 1.0
 input_std: 1.0
 """
 
+EXPERIMENT = """
+# @package _global_
+experiment: {factor: task.delay, label: delay, grids: [[task=echo, "task.delay=2,3", width=8]]}
+seeds: 3
+task: {n_steps: 20}
+training: {batch: 8, steps_per_epoch: 4, threshold: 10.0, extra_epochs: 1}
+"""
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -78,19 +86,22 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "launch.train",
-        "task=echo",
-        "--config-dir",  # between overrides, which Hydra by itself refuses
-        "settings",
-        *TINY,
-        *arguments,
-    ]
+def run(home: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": f"{home / 'code'}:{ROOT}"}
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+
+
+def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # The option stands between overrides, which Hydra by itself refuses.
+    return run(home, "launch.train", "task=echo", "--config-dir", "settings", *TINY, *arguments)
+
+
+def analyse(home: Path) -> str:
+    settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
+    found = run(home, "analysis", "experiment=echo", "--config-dir", "settings", *settings)
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout
 
 
 def test_an_own_task_is_trained_like_any_other_and_loads_where_its_module_is_found(home, monkeypatch):
@@ -100,11 +111,25 @@ def test_an_own_task_is_trained_like_any_other_and_loads_where_its_module_is_fou
     with pytest.raises(BadInputError, match=r"task._target_ must be the dotted name of an importable"):
         degen.load(folder)
     monkeypatch.syspath_prepend(str(home / "code"))
-    run = degen.load(folder)
-    assert (run.task.delay, run.task.n_steps, run.seeds) == (2, 20, [0, 1])
-    trials = run.task.generate(4, Stream.named(run.seeds, "probe"))
+    found = degen.load(folder)
+    assert (found.task.delay, found.task.n_steps, found.seeds) == (2, 20, [0, 1])
+    trials = found.task.generate(4, Stream.named(found.seeds, "probe"))
     assert torch.equal(trials.targets[..., 2:, :], trials.inputs[..., :-2, :])
-    assert run.model(run.weights, trials).shape == (2, 4, 20, 1)
+    assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
+
+
+def test_what_was_measured_with_an_own_task_is_measured_anew_where_its_source_has_changed(home):
+    (home / "settings" / "experiment").mkdir()
+    (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
+    trained = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
+    assert (trained.returncode, trained.stderr) == (0, "")
+    assert "gather: 6 networks, 6 of them new" in analyse(home)
+    assert "gather: 6 networks, 0 of them new" in analyse(home)
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
+    printed = analyse(home)
+    assert "gather: 6 networks, 6 of them new" in printed
+    assert "activations: 2 conditions, 2 of them new" in printed
 
 
 @pytest.mark.parametrize(
