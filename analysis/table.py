@@ -20,7 +20,9 @@ READING = (
     "certain they are in p: an arrow behind p says that it speaks for the other direction. No correction "
     "for the number of tests is made. A verdict hangs on one network where it changes when that network "
     "alone is left out; the one that moves the effect farthest is named. The floor of a distance is that of "
-    "a network from itself on other trials: near it there is nothing to compare."
+    "a network from itself on other trials: near it there is nothing to compare. Networks are those behind a "
+    "line; left out are those that did not converge by the criterion of training, and the others of "
+    "conditions with fewer than three that did and of tasks with fewer than two conditions left."
 )
 
 

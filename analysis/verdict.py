@@ -20,9 +20,15 @@ from launch.conditions import Experiment
 
 FACTORS = {
     "task complexity": (("task_complexity", "memory_demand", "auxiliary_loss"), "\u2193\u2191\u2193"),
-    "feature learning": (("feature_learning", "standard_feature_learning"), "\u2193\u2191\u2191"),
-    "network size": (("network_size", "standard_network_size"), "\u2193\u2193\u2193"),
-    "regularization": (("low_rank", "sparsity"), "\u2193\u2193\u2193"),
+    "feature learning": (
+        ("feature_learning", "standard_feature_learning", "dense_feature_learning"),
+        "\u2193\u2191\u2191",
+    ),
+    "network size": (
+        ("network_size", "standard_network_size", "dense_network_size"),
+        "\u2193\u2193\u2193",
+    ),
+    "regularization": (("low_rank", "sparsity", "dense_low_rank", "dense_sparsity"), "\u2193\u2193\u2193"),
 }
 """For each factor of Table 1 its experiments and the paper's arrows, in the order of `LEVELS`."""
 
@@ -57,7 +63,8 @@ def verdict(
 
     Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
     high (relative change over the axis, 1 for twice), p, slope (what p is of: `Trend.slope`), spearman,
-    left_out (networks that did not converge, of all conditions of the axis), missing (not trained yet),
+    left_out (trained networks of the task, or of all tasks, that are not behind the line: those that did not
+    converge and those of conditions and tasks left out), missing (not trained yet),
     over_floor (the smallest of the conditions' distances over the mean distance of a network from itself on
     other trials; empty where that is not measured),
     direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow, none for mean OOD),
@@ -134,7 +141,7 @@ def _rows(
                         "slope": found.slope,
                         "spearman": found.spearman,
                     }
-                    | _left_out(experiment, table, list(pool))
+                    | _left_out(experiment, table, task, found.networks)
                     | {"over_floor": _over_floor(degeneracies, definition, [groups[one] for one in pool])}
                     | {"direction": direction, "paper": arrow, "agreement": _agreement(direction, arrow)}
                     | _influence(found, pool, without, arrow, bootstrap, permutations)
@@ -155,11 +162,11 @@ def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> di
     return groups
 
 
-def _left_out(experiment: Experiment, table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, int]:
-    signatures = {c.signature for c in experiment.conditions if c.task_name in tasks}
+def _left_out(experiment: Experiment, table: pd.DataFrame, task: str, behind: int) -> dict[str, int]:
+    signatures = {c.signature for c in experiment.conditions if task in ("pooled", c.task_name)}
     found = table[table["condition"].isin(signatures)]
     missing = len(signatures) * len(experiment.seeds) - len(found)
-    return {"left_out": int((found["status"] != "converged").sum()), "missing": missing}
+    return {"left_out": len(found) - behind, "missing": missing}
 
 
 def _over_floor(degeneracies: pd.DataFrame, measure: Measure, axes: Sequence[Sequence[Source]]) -> float:

@@ -165,7 +165,12 @@ def factor_words(value: Any) -> str:
     """A swept value for a reader."""
     if isinstance(value, bool | np.bool_):
         return "with" if value else "without"
-    return f"{value:g}".replace("e-0", "e-") if isinstance(value, int | float) else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    if not 0 < abs(value) < 0.01:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.3e}".split("e")  # 0.0003 takes more room on an axis than 3e-4
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def task_words(task: str) -> str:
@@ -183,10 +188,15 @@ def note(*data: Data, tasks: Sequence[str] | None = None, has_bands: bool = Fals
     words = [f"{low}" if low == high else f"{low} to {high}"]
     words[0] += f" converged networks a condition, {drawn['converged'].sum()} in all"
     left_out = [f"{counts[status].sum()} {status}" for status in STATUSES[1:] if counts[status].sum()]
+    absent = counts[counts["converged"] < 2]
+    left_out += [f"{absent['converged'].sum()} alone in a condition"] if absent["converged"].sum() else []
     hollow = " (hollow)" if left_out and has_bands else ""
     words.append(f"left out{hollow}: " + (", ".join(left_out) or "none"))
-    if len(drawn) < len(counts):
-        words.append(f"{len(counts) - len(drawn)} of {len(counts)} conditions have no two converged networks")
+    if len(absent):
+        named = (
+            f"{task_words(row['task'])} {factor_words(row['factor'])}" for row in absent.to_dict("records")
+        )
+        words.append(f"no two converged networks, and not drawn: {', '.join(named)}")
     # Tables of earlier versions do not say it.
     said = [one.degeneracy["coverage"] for one in data if has_bands and "coverage" in one.degeneracy]
     coverages = sorted({value for column in said for value in column})
@@ -202,8 +212,10 @@ def _scale(*data: Data) -> list[str]:
         return []
     widths = sorted({c.model.width for one in data for c in one.experiment.conditions})
     seeds = sorted({len(one.experiment.seeds) for one in data})
+    batches = sorted({c.training.batch for one in data for c in one.experiment.conditions})
     said = f"{' or '.join(map(str, seeds))} seeds, {', '.join(map(str, widths))} units"
-    return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said}; the paper: 50 seeds, 128 units)"]
+    said += f", batches of {' or '.join(map(str, batches))}; the paper: 50, 128, 256"
+    return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said})"]
 
 
 def choices_note(*data: Data, tasks: Sequence[str] | None = None) -> str:

@@ -171,7 +171,9 @@ def embeddings(one: Data) -> Figure:
             axis.scatter(*place.T, s=10, alpha=0.8, linewidth=0, color=_BLUE)
             axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
             mean = matrix.sum() / (len(matrix) * (len(matrix) - 1))
-            axis.set_title(f"{one.tick(condition)} (n = {len(matrix)}, mean {mean:.2f})")
+            floor = _values(one, [condition.signature], "dsa_null", False)
+            itself = "" if floor is None else f", itself {floor['value'].iloc[0]:.2f}"
+            axis.set_title(f"{one.tick(condition)} (n = {len(matrix)})\nmean {mean:.2f}{itself}")
             axis.locator_params(nbins=3)
         for axis in axes[row, len(conditions) :]:
             axis.set_visible(False)
@@ -182,6 +184,7 @@ def embeddings(one: Data) -> Figure:
     )
     # Eight points at equal distances are a ring in the plane, with one in the middle.
     flat = "distances that are all alike cannot be drawn in a plane: the means tell more"
+    flat += "; itself: one network, half its trials on each side"
     return finish(figure, note(one), flat, choices_note(one))
 
 
@@ -202,6 +205,8 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
                 left.plot(range(len(places)), values, marker="o", markersize=2, lw=0.7)
             _factor_ticks(left, one, task)
             _line(right, one, task, column)
+            # One scale for both: single networks are above the band of their mean.
+            right.set_ylim(0, 1.08 * max(left.dataLim.y1, right.dataLim.y1))
         left.set_ylabel(MEASURES.get(column, column))
     for axis, word in zip(axes[0], ("each network", "mean"), strict=True):
         axis.set_title(word)
@@ -229,7 +234,7 @@ def behaviour(one: Data) -> Figure:
         above.margins(x=0.1)
         above.set_ylim(0, 1.12 * above.dataLim.y1 if np.isfinite(above.dataLim.y1) else None)
         above.xaxis.set_major_locator(MaxNLocator(2, steps=_STEPS))
-        above.ticklabel_format(axis="x", scilimits=(-5, 4))
+        above.ticklabel_format(axis="x", scilimits=(-3, 4))
         above.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
         _factor_ticks(below, one, task)
         log_ticks(below)

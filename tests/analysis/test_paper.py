@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.figures.data import Data, factor_words, note
+from analysis.figures.panels import seeds
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.measures import LEVELS, MEASURES
+from analysis.results import Results
 from analysis.table import interval_of
 from degen.storage import RunFolder
 from launch.conditions import experiment
@@ -187,6 +190,46 @@ def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_
     for stem in drawn - {stem for stem in drawn if "kernel-alignment" in stem}:
         png = paper / "results" / "figures" / f"{stem}.png"
         assert matplotlib.image.imread(png)[..., :3].std() > 0.02
+
+
+def test_every_network_is_in_the_panel_of_single_networks(paper):
+    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    for task in found.tasks:
+        left, right = seeds(["kernel_alignment", "weight_change"], found, task).axes[:2]
+        values = np.concatenate([line.get_ydata() for line in left.lines])
+        networks = found.networks[found.networks["task"] == task]
+        assert np.nanmax(values) == networks["kernel_alignment"].max()
+        assert np.isfinite(values).sum() == len(networks)
+        for axis in (left, right):
+            assert axis.get_ylim()[1] > np.nanmax(values)
+            assert axis.get_ylim()[0] <= np.nanmin(values)
+
+
+def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(paper):
+    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    counts = found.counts.copy()
+    counts.loc[0, ["converged", "unconverged"]] = 1, 3
+    found.__dict__["counts"] = counts
+    words = note(found)
+    numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in all|unconverged|alone)", words)]
+    assert len(numbers) == 3
+    assert sum(numbers) == 48
+    assert "1 alone in a condition" in words
+    assert "no two converged networks, and not drawn: N-bit flip-flop 6;" in words
+
+
+def test_small_values_of_a_factor_are_short_and_none_is_a_zero():
+    written = {
+        0: "0",
+        0.0001: "1e-4",
+        0.00055: "5.5e-4",
+        0.003: "3e-3",
+        0.01: "0.01",
+        128: "128",
+        0.25: "0.25",
+    }
+    assert {value: factor_words(value) for value in written} == written
+    assert [factor_words(value) for value in (True, False, "small")] == ["with", "without", "small"]
 
 
 def test_the_numbers_are_the_papers():
