@@ -214,8 +214,9 @@ def _scale(*data: Data) -> list[str]:
     seeds = sorted({len(one.experiment.seeds) for one in data})
     batches = sorted({c.training.batch for one in data for c in one.experiment.conditions})
     said = f"{' or '.join(map(str, seeds))} seeds, {', '.join(map(str, widths))} units"
-    said += f", batches of {' or '.join(map(str, batches))}; the paper: 50, 128, 256"
-    return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said})"]
+    said += f", batches of {' or '.join(map(str, batches))}"
+    theirs = "50 seeds, 128 units, batches of 32 to 256"
+    return [f"{name.upper()} SCALE {rest}".rstrip() + f" ({said}; the paper: {theirs})"]
 
 
 def choices_note(*data: Data, tasks: Sequence[str] | None = None) -> str:
