@@ -52,7 +52,10 @@ ifeq ($(EXPERIMENT),paper)
 endif
 	$(BIN)/python -m analysis.paper $(DRAWN)
 
-figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one
+figures: $(INSTALLED) ## draw the paper's figures from the tables (9 is computed first); make figure-7 draws one
+ifeq ($(APPENDIX),)
+	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
+endif
 	$(BIN)/python -m analysis.paper report=false $(DRAWN)
 
 figure-9: memory-demand ;

@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from analysis.figures import choice, degeneracy, embedding, loss
-from analysis.figures.data import factor_words, task_words
+from analysis.figures.data import STATUSES, Data, factor_words, note, task_words
 from analysis.results import Results, fingerprint, read_table
 from degen.condition import Condition
 from degen.files import read_tensors, sha256, write_atomically
@@ -38,11 +38,14 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     if drawn and before == made_from and all(path.exists() for path in drawn):
         print(f"figures: {len(drawn)} files, unchanged", flush=True)
         return drawn
-    paths = degeneracy.draw(table, experiment.label, results.figures)
-    paths += loss.draw(history, titles, thresholds, results.figures)
+    data = Data(experiment, results)
+    paths = degeneracy.draw(table, experiment.label, note(data), results.figures)
+    every = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES)
+    words = f"every trained network ({every})"
+    paths += loss.draw(history, titles, thresholds, words, results.figures)
     if matrices:
         distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
-        paths += embedding.draw(distances, titles, "dsa", results.figures)
+        paths += embedding.draw(distances, titles, "dsa", note(data), results.figures)
     if choices:
         curves = {task: read_table(path) for task, path in choices.items()}
         found = {task: curve for task, curve in curves.items() if curve is not None}

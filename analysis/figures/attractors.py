@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.data import Data, note
-from analysis.figures.panels import empty, finish, grid, log_ticks
+from analysis.figures.panels import empty, grid, log_ticks
+from analysis.figures.style import finish
 from analysis.line_attractors import NEUTRAL, ORDERED
 from degen.condition import Condition
 

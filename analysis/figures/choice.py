@@ -36,8 +36,9 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
             axis.set_ylabel("" if column else words)
             if quantity == "held_out_error":
                 axis.set_yscale("log")
-        words = f"lag {chosen['lag']}, rank {chosen['rank']}"
-        axes[0, column].set_title(f"{task}: {words}")
+        number = sum(len(one["seeds"]) for one in curve.attrs["networks"].values())
+        words = f"lag {chosen['lag']}, rank {chosen['rank']}\n{number} converged networks"
+        axes[0, column].set_title(f"{task}\n{words}")
         axes[-1, column].set_xlabel("lag")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", title="rank")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,12 +37,13 @@ def _words(measure: str) -> str:
     return _WORDS.get(measure, measure)
 
 
-def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
+def draw(table: pd.DataFrame, label: str, words: str, folder: Path) -> list[Path]:
     """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
 
     Args:
         table: as `analysis.degeneracy.degeneracy` returns it.
         label: the factor in words.
+        words: the networks behind it, those left out and why.
     """
     # Evenly spaced: axes start at 0, go over powers of ten, or are no numbers (in the order of the file).
     values = list(dict.fromkeys(table["factor"]))
@@ -67,17 +69,13 @@ def draw(table: pd.DataFrame, label: str, folder: Path) -> list[Path]:
             dots = ":" if style else ""
             axis.plot(null["place"], null["value"], dots, marker=",", linewidth=1, color=line.get_color())
         axis.set(title=level, ylabel=_words(measure), xlabel=label)
-        words = [factor_words(value) for value in values]
-        is_long = sum(map(len, words)) > 20
-        axis.set_xticks(range(len(values)), words, rotation=90 if is_long else 0)
+        ticks = [factor_words(value) for value in values]
+        is_long = sum(map(len, ticks)) > 20
+        axis.set_xticks(range(len(values)), ticks, rotation=90 if is_long else 0)
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
-    low, high = table["networks"].min(), table["networks"].max()
-    networks = f"{low}" if low == high else f"{low} to {high}"
-    figure.suptitle(
-        f"{networks} converged networks a condition; bands: {table['coverage'].iloc[0]:.0%} intervals, "
-        "bootstrap over networks; dots: same network",
-        fontsize=7,
-    )
+    # Above: the legend is below.
+    bands = f"bands: {table['coverage'].iloc[0]:.0%} intervals, bootstrap over networks; dots: same network"
+    figure.suptitle(textwrap.fill(f"{words}; {bands}", int(23 * PANEL[0] * columns)), fontsize=6)
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return save(figure, folder, "degeneracy")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import MDS
 
-from analysis.figures.style import PANEL, save
+from analysis.figures.style import PANEL, finish, save
 
 
 def draw(
-    distances: dict[str, NDArray[np.float64]], titles: dict[str, str], metric: str, folder: Path
+    distances: dict[str, NDArray[np.float64]], titles: dict[str, str], metric: str, words: str, folder: Path
 ) -> list[Path]:
     """Draw each condition's networks, all panels to one scale: tighter means less degenerate.
 
@@ -21,6 +21,7 @@ def draw(
         distances: signature to matrix (networks, networks).
         titles: signature to what stands above the panel.
         metric: its name.
+        words: the networks behind it, those left out and why.
     """
     columns = min(4, len(distances))
     rows = -(-len(distances) // columns)
@@ -36,7 +37,7 @@ def draw(
     for axis in axes.flat[len(points) :]:
         axis.set_visible(False)
     figure.suptitle(f"multidimensional scaling of {metric.upper()} distances")
-    return save(figure, folder, f"embedding-{metric}")
+    return save(finish(figure, words), folder, f"embedding-{metric}")
 
 
 def embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:

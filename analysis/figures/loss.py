@@ -7,11 +7,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.figures.style import PANEL, save
+from analysis.figures.style import PANEL, finish, save
 
 
 def draw(
-    history: pd.DataFrame, titles: dict[str, str], thresholds: dict[str, float], folder: Path
+    history: pd.DataFrame, titles: dict[str, str], thresholds: dict[str, float], words: str, folder: Path
 ) -> list[Path]:
     """Draw epoch-mean task losses against epochs.
 
@@ -19,6 +19,7 @@ def draw(
         history: columns condition, seed, epoch, loss.
         titles: signature to what stands above the panel, in order.
         thresholds: signature to the loss below which the task counts as solved.
+        words: which networks these are.
     """
     columns = min(4, len(titles))
     rows = -(-len(titles) // columns)
@@ -39,4 +40,4 @@ def draw(
     for axis in axes.flat[len(titles) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylabel("mean squared error")
-    return save(figure, folder, "loss")
+    return save(finish(figure, words), folder, "loss")

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.figures.data import Data, choices_note, note
 from analysis.figures.embedding import embed
-from analysis.figures.style import PANEL
+from analysis.figures.style import PANEL, finish
 
 MEASURES = {
     "dsa": "dynamical degeneracy\nDSA (rad)",
@@ -45,16 +45,6 @@ def grid(rows: int, columns: int, **kind: Any) -> tuple[Figure, Any]:
     """A figure of so many panels, and their axes (rows, columns)."""
     size = (PANEL[0] * columns, PANEL[1] * rows + 0.3)
     return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **kind)
-
-
-def finish(figure: Figure, *words: str) -> Figure:
-    """The figure with words below it, broken into lines of its width."""
-    width = int(figure.get_size_inches()[0] * 23)
-    lines = [""]
-    for word in "; ".join(one for one in words if one).split():
-        lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
-    figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
-    return figure
 
 
 def empty(axis: Axes, why: str) -> None:

@@ -37,6 +37,16 @@ mpl.rcParams.update(
 )
 
 
+def finish(figure: Figure, *words: str) -> Figure:
+    """The figure with words below it, broken into lines of its width."""
+    width = int(figure.get_size_inches()[0] * 23)
+    lines = [""]
+    for word in "; ".join(one for one in words if one).split():
+        lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
+    figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
+    return figure
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Store a figure as PDF and PNG, and close it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -222,7 +222,7 @@ def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
     drawn = []
     monkeypatch.setattr("analysis.figures.degeneracy.save", lambda figure, folder, name: drawn.append(figure))
     found = table(analysed, "degeneracy")
-    draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", tmp_path)
+    draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert labels == ["small", "large"]
 
