@@ -214,9 +214,11 @@ def locked(place: Path, field: str = "runs") -> Iterator[None]:
     folder = place / ".submissions"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # One that a colleague has made can be read, which is enough.
-        mode = "r" if (folder / "lock").exists() else "a"
-        file = open(folder / "lock", mode)  # noqa: SIM115 (closed below)
+        try:
+            file = open(folder / "lock", "a")  # noqa: SIM115 (closed below)
+        except PermissionError:
+            # A colleague's can be read, which is enough on local disks; on NFS it is not.
+            file = open(folder / "lock")  # noqa: SIM115
     except OSError as error:
         message = f"{field} must be a folder that can be written to, got {place} ({error.strerror})."
         raise BadInputError(message) from error

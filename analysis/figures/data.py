@@ -57,8 +57,11 @@ class Data:
         found, gathered = read_table(self.results.degeneracy), read_table(self.results.networks)
         assert found is not None
         assert gathered is not None
+        behind = self.degeneracy.drop_duplicates("condition").set_index("condition")["converged"]
+        counts = self.counts.set_index("condition")["converged"]
         made_from = gathered.attrs["made_from"]
-        return found.attrs.get("networks", made_from) == made_from  # earlier versions did not say
+        is_same = found.attrs.get("networks", made_from) == made_from  # earlier versions did not say
+        return is_same and bool((behind == counts[behind.index]).all())
 
     @property
     def overrides(self) -> list[str] | None:

@@ -19,7 +19,10 @@ from analysis.figures.panels import seeds
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.measures import LEVELS, MEASURES
 from analysis.results import Results
+from analysis.statistics import Bootstrap
 from analysis.table import interval_of
+from analysis.verdict import Permutations
+from analysis.verdict import verdict as verdicts
 from degen.storage import RunFolder
 from launch.conditions import experiment
 from tests.analysis.conftest import SMALL, store
@@ -38,6 +41,7 @@ TINY = (
 )
 OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"
 EXPERIMENTS = ("auxiliary_loss", "network_size")
+FEW = {"n_permutations": 19, "significance": 0.05}
 PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutations.n_permutations=99", SMALL[2])
 
 
@@ -115,6 +119,22 @@ def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
         "path_integration": 0,
         "pooled": 1,
     }
+
+
+def test_converged_networks_of_a_condition_with_too_few_are_left_out_too(paper, tmp_path):
+    results = Results(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
+    whole = experiment("network_size", TINY)
+    table = pd.read_parquet(results.networks)
+    few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
+    table.loc[(table["condition"] == few) & (table["seed"] < 2), "status"] = "unconverged"
+    table.to_parquet(results.networks)
+    found = verdicts(
+        [whole], lambda name: results, Bootstrap(n_samples=50, level=0.95, seed=0), Permutations(**FEW)
+    )
+    rows = found.drop_duplicates("task").set_index("task")
+    # Of the condition two did not converge, and two converged alone.
+    assert rows.loc["sine_wave", ["conditions", "networks", "left_out"]].tolist() == [2, 8, 4]
+    assert rows.loc["pooled", ["conditions", "networks", "left_out"]].tolist() == [11, 43, 5]
 
 
 def test_normalizations_change_the_trend_by_what_they_divide_by(verdict):
@@ -308,6 +328,14 @@ def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
     assert sentence.startswith("results must be of an analysis that went to its end")
     assert (place / "results" / "verdict.csv").read_bytes() == before
+
+
+def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_are_of(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    path = place / "results" / "network_size" / "networks.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    assert sentence.startswith("results must be of an analysis that went to its end")
 
 
 def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_path):

@@ -17,7 +17,7 @@ from launch.conditions import sweep
 from launch.freeze import freeze
 from launch.plan import plan
 from launch.status import as_text, status
-from launch.submissions import Piece, Submission, read_submissions
+from launch.submissions import Piece, Submission, locked, read_submissions
 from launch.submit import _device
 from tests.conftest import TINY, build, refusal, run_folder
 
@@ -200,3 +200,12 @@ def test_a_finished_folder_that_cannot_be_written_to_is_no_obstacle(launch, star
     again = launch(*TINY, "seeds=2", before=_cannot_write)
     assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are there\n"
     assert "can be written to" in refusal(start(*TINY, "seeds=3", before=_cannot_write))
+
+
+def test_the_lock_of_a_folder_can_be_written_to_every_time_for_nfs_locks_nothing_else(tmp_path, monkeypatch):
+    modes = []
+    monkeypatch.setattr("fcntl.flock", lambda file, how: modes.append(file.writable()))
+    for _ in range(2):
+        with locked(tmp_path):
+            pass
+    assert modes == [True, True]
