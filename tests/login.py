@@ -20,6 +20,9 @@ from tests.cluster import ROOT, Cluster, why_not
 
 MAX_ARRAY_SIZE = 8
 
+PATIENCE = 900
+"""Seconds after which a wait is hopeless: on two laden cores a job that runs over its time starts thrice."""
+
 MODULE = '''
 import dataclasses
 import os
@@ -94,14 +97,14 @@ class Login:
     def run(self, module: str, *arguments: str, **variables: str) -> str:
         """What it prints; it must succeed."""
         process = self.start(module, *arguments, **variables)
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
         assert (process.returncode, stderr) == (0, ""), stdout + stderr
         return stdout
 
     def refusal(self, module: str, *arguments: str, **variables: str) -> str:
         """The one sentence with which it refuses."""
         process = self.start(module, *arguments, **variables)
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2, stdout + stderr
         assert stderr.startswith("error: ")
         assert stderr.count("\n") == 1
@@ -136,9 +139,9 @@ class Login:
         lines = self.slurm("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 240) -> Any:
+    def wait(self, what: str, holds: Callable[[], Any]) -> Any:
         """Wait until that holds; what it then is."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while not (found := holds()):
             assert time.monotonic() < deadline, f"waited in vain until {what}: {self.slurm('squeue')}"
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A tiny experiment in a user's own configuration folder: trained and analysed once."""
+"""A tiny experiment in a user's configuration folder, and two of the paper's made tiny, analysed once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
+from launch.conditions import experiment
 from tests.conftest import Launched
 
 OWN = ("--config-dir", "settings", "experiment=tiny")
@@ -81,3 +83,50 @@ def analyse(place: Path) -> Analyse:
         return launched
 
     return analyse
+
+
+# Two of the paper's experiments
+
+TINY = (
+    "scale=reduced",
+    "scale.width=8",
+    'scale.widths="6,8,10"',
+    "training.batch=8",
+    "training.steps_per_epoch=2",
+    "training.max_epochs=3",
+    "training.threshold=10",  # solved from the start
+    "training.extra_epochs=1",
+    "seeds=4",
+)
+OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"
+EXPERIMENTS = ("auxiliary_loss", "network_size")
+PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutations.n_permutations=99", SMALL[2])
+"""Arguments of `analysis.paper` for both."""
+
+
+def run(place: Path, module: str, *arguments: str) -> Launched:
+    """A module there, which must succeed."""
+    launched = Launched(arguments, place, module=module)
+    assert launched.wait() == 0, launched.stderr
+    return launched
+
+
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs, results and report of two experiments; one condition has an unconverged network."""
+    place = tmp_path_factory.mktemp("paper")
+    for name in EXPERIMENTS:
+        run(place, "launch.train", f"experiment={name}", *TINY)
+    widest = experiment("network_size", TINY).conditions[2]
+    folder = RunFolder.of(place / "runs", widest)
+    (folder.path / "networks" / "00003.safetensors").unlink()
+    store(folder, 3, [20.0] * 3)
+    for name in EXPERIMENTS:
+        run(place, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
+    (place / "printed").write_text(run(place, "analysis.paper", *PAPER).stdout)
+    return place
+
+
+@pytest.fixture(scope="session")
+def verdict(paper: Path) -> pd.DataFrame:
+    return pd.read_csv(paper / "results" / "verdict.csv")

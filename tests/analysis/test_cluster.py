@@ -12,6 +12,7 @@ import torch
 
 from degen.files import read_tensors
 from tests.cluster import ROOT
+from tests.login import PATIENCE
 
 pytestmark = pytest.mark.slurm
 
@@ -91,7 +92,7 @@ def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login
         given += ["EXPERIMENT=auxiliary_loss", f"LAUNCHER={launcher}"]
         command = ["make", "--file", str(ROOT / "Makefile"), "paper", *given]
         return subprocess.run(
-            command, cwd=login.place, env=login.environment, capture_output=True, text=True, timeout=900
+            command, cwd=login.place, env=login.environment, capture_output=True, text=True, timeout=PATIENCE
         )
 
     made = make("slurm_cpu")
@@ -128,7 +129,7 @@ def test_an_analysis_under_way_is_not_submitted_again_and_a_failed_one_is_told(l
     assert "3 for the matrices" in waiting.stdout.readline()
     assert waiting.stdout.readline() == "tiny: under way, not submitted again\n"
     (login.place / "go").touch()
-    stdout, stderr = waiting.communicate(timeout=200)
+    stdout, stderr = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 1, stdout + stderr
     assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", stderr)
     assert login.jobs() == {}

@@ -16,7 +16,7 @@ from launch.submissions import read_submissions, read_tasks
 from launch.submit import submit
 from tests.cluster import ROOT, Cluster
 from tests.conftest import assert_same_networks
-from tests.login import MAX_ARRAY_SIZE, MODULE, Login, started
+from tests.login import MAX_ARRAY_SIZE, MODULE, PATIENCE, Login, started
 
 pytestmark = pytest.mark.slurm
 
@@ -99,13 +99,13 @@ def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
             f'[[task=slow, "task.channels=1,2", gamma={gamma}]]}}\nseeds: 1\n'
         )
         slow = {"SECONDS_PER_EPOCH": "1"}
-        login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=30", **slow)
-    arguments = ("experiment=one", "training.max_epochs=30")
+        login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=60", **slow)
+    arguments = ("experiment=one", "training.max_epochs=60")
     assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
     # Until SLURM kills them (KillWait), they run.
     states = lambda: {row["state"] for row in login.rows(*arguments).values()}  # noqa: E731
-    login.wait("cancelled jobs have ended", lambda: states() == {"missing"}, seconds=60)
-    others = login.rows("experiment=other", "training.max_epochs=30").values()
+    login.wait("cancelled jobs have ended", lambda: states() == {"missing"})
+    others = login.rows("experiment=other", "training.max_epochs=60").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
     again = login.run("launch.submit", *arguments, *CPU)
     assert "2 conditions, 2 networks; 0 finished, 0 with a job, 2 to train" in again
@@ -127,7 +127,7 @@ def test_hydras_own_launcher_trains_the_same_and_a_failure_is_one_in_slurm(login
     failing = login.start(
         "launch.train", "-m", "task=slow", "task.breaks=true,false", "gamma=3", "seeds=1", *CPU
     )
-    _, stderr = failing.communicate(timeout=300)
+    _, stderr = failing.communicate(timeout=PATIENCE)
     assert failing.returncode != 0
     assert "something broke on this node" in stderr
     login.wait_for_end()
