@@ -228,7 +228,7 @@ def _experiment(fields: dict[str, Any]) -> Experiment:
 
 def main() -> None:
     """The command line."""
-    arguments = Arguments(__doc__ or "")
+    arguments = Arguments(__doc__ or "", "as of python -m analysis, and hydra/launcher=")
     arguments.parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     until = "return when its jobs have ended, with code 1 if one failed"
     arguments.parser.add_argument("--wait", action="store_true", help=until)

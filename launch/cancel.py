@@ -56,7 +56,7 @@ def cancel(overrides: Sequence[str]) -> None:
 
 def main() -> None:
     """The command line."""
-    arguments = Arguments(__doc__ or "")
+    arguments = Arguments(__doc__ or "", "experiment= or submission=, and runs=")
     with one_sentence_ends(), arguments.parsed() as (_, overrides):
         cancel(overrides)
 

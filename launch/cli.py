@@ -189,12 +189,17 @@ def _require_known(config_name: str, config: DictConfig, overrides: Sequence[str
 
 
 class Arguments:
-    """The command line of an entry point that is no job of Hydra's: overrides, and options of its own."""
+    """The command line of an entry point that is no job of Hydra's: overrides, and options of its own.
 
-    def __init__(self, description: str):
+    Args:
+        description: what it does.
+        overrides: which overrides it takes.
+    """
+
+    def __init__(self, description: str, overrides: str = "as of launch.train, with several values too"):
         text = argparse.RawDescriptionHelpFormatter
         self.parser = argparse.ArgumentParser(description=description, formatter_class=text)
-        self.parser.add_argument("overrides", nargs="*", help="as of launch.train, with several values too")
+        self.parser.add_argument("overrides", nargs="*", help=overrides)
         self.parser.add_argument("--config-dir", "-cd", metavar="FOLDER", help="configurations of your own")
 
     @contextmanager

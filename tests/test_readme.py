@@ -38,7 +38,7 @@ def test_the_users_own_task_trains_without_a_change_to_this_repository(tmp_path)
     assert run.converged.seeds == [0, 1]
     # As the README reads a run folder.
     names = {"run": run, "degen": degen}
-    exec(block("python", "degen.load(").partition("seconds\n")[2], names)
+    exec(block("python", "degen.load(").partition("degen.load(")[2].partition("\n")[2], names)
     assert names["hidden"].shape == (1, 64, 50, 32)
 
 

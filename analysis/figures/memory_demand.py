@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from analysis.figures.data import task_words
-from analysis.figures.style import PANEL, save
+from analysis.figures.style import PANEL, finish, save
 
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
@@ -36,8 +36,6 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylabel("held-out error (MSE)")
-    initializations = table["seed"].nunique()
-    figure.supxlabel(
-        f"bands: a standard error over {initializations} initializations", fontsize=6, color="0.35"
-    )
-    return save(figure, folder, "memory-demand")
+    networks = f"{len(table)} two-layer networks, one for each task, h and initialization, none left out"
+    bands = f"bands: a standard error over {table['seed'].nunique()} initializations"
+    return save(finish(figure, networks, bands), folder, "memory-demand")
