@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.feature_learning import MEASURES
-from analysis.results import Results, fingerprint, read_table, write_table
+from analysis.gather import identity
+from analysis.results import Results, fingerprint, read_table, write_csv, write_table
 from analysis.statistics import Bootstrap
 from degen.condition import Condition
-from degen.files import read_tensors, write_atomically
+from degen.files import read_tensors
 from launch.conditions import Experiment
 
 MEANS = {"feature learning": ("weight_change", *MEASURES), "structure": ("participation", "sparsity")}
@@ -58,15 +59,12 @@ def degeneracy(
             extent = {"networks": counts["converged"], "networks_for_10_percent": needed}
             rows.append(known | measured | extent | counts)
     found = pd.DataFrame(rows)
-    gathered = read_table(results.networks)
-    assert gathered is not None  # written by a stage before
     # By this `analysis.paper` sees that both are of one analysis.
-    found.attrs["networks"] = gathered.attrs["made_from"]
+    found.attrs["networks"] = identity(table)
     made_from = fingerprint(found.to_csv(), dataclasses.asdict(bootstrap), found.attrs["networks"])
-    beside = results.degeneracy.with_suffix(".csv")
-    is_new = read_table(results.degeneracy, made_from) is None or not beside.exists()
+    is_new = read_table(results.degeneracy, made_from) is None
+    write_csv(results.degeneracy, found)
     if is_new:
-        write_atomically(beside, found.to_csv(index=False).encode())
         write_table(results.degeneracy, found, made_from)
     print(f"degeneracy: {len(found)} values, {'new' if is_new else 'unchanged'}", flush=True)
     return found

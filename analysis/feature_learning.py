@@ -12,8 +12,8 @@ import torch
 
 import degen
 from analysis.activations import converged
-from analysis.gather import Trialset, known_row
-from analysis.results import Results, fingerprint, read_table, write_table
+from analysis.gather import Trialset
+from analysis.results import Results, Rows, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.errors import require, require_integer
 from degen.metrics.feature_learning import representation_alignment
@@ -77,7 +77,7 @@ def feature_learning(
         `table` with the columns kernel_alignment (KA; section 3.2 of the paper) and representation_alignment
         (RA; App. L; hidden states at all time steps of the probe's trials), empty where not converged.
     """
-    known = read_table(results.feature_learning)
+    known = Rows(results.feature_learning)
     rows: list[dict[str, Any]] = []
     computed = 0
     for condition in experiment.conditions:
@@ -86,7 +86,7 @@ def feature_learning(
         marks = {}
         for seed in converged(table, condition):
             marks[seed] = fingerprint(networks.loc[seed, "network"], dataclasses.asdict(probe))
-            found[seed] = known_row(known, marks[seed])
+            found[seed] = known.find(marks[seed])
         missing = [seed for seed, row in found.items() if row is None]
         if missing:
             run = degen.load(RunFolder.of(runs, condition).path)
@@ -96,10 +96,13 @@ def feature_learning(
                 found[network.seed] = key | values | {"made_from": marks[network.seed]}
             computed += len(missing)
         rows += [row for row in found.values() if row is not None]
+        if missing:
+            known.keep(rows)
     aligned = pd.DataFrame(rows)
     made_from = fingerprint(aligned["made_from"].tolist())
     if read_table(results.feature_learning, made_from) is None:
         write_table(results.feature_learning, aligned, made_from)
+    known.end()
     print(f"feature learning: {len(aligned)} networks, {computed} of them new", flush=True)
     columns = ["condition", "seed", *MEASURES]
     return table.merge(aligned[columns], on=["condition", "seed"], how="left")

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 import degen
-from analysis.results import Results, fingerprint, read_table, write_table
+from analysis.results import Results, Rows, fingerprint, read_table, write_table
 from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
 from degen.metrics.pairs import spread
@@ -119,7 +119,7 @@ def gather(
         f"one with finished networks below {runs} (python -m launch.train experiment={experiment.name})",
     )
     results.create()
-    known = read_table(results.networks)
+    known = Rows(results.networks)
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further.items()}]
     rows, histories, computed = [], [], 0
     for folder, finished in zip(folders, seeds, strict=True):
@@ -132,7 +132,7 @@ def gather(
         marks = [fingerprint(condition.signature, network.digest, settings, *own) for network in networks]
         # Without the settings of the losses, on which nothing that is made of the network depends.
         named = [fingerprint(condition.signature, network.digest, *own) for network in networks]
-        found = [known_row(known, mark) for mark in marks]
+        found = [known.find(mark) for mark in marks]
         missing = [i for i, row in enumerate(found) if row is None]
         if missing:
             measured = functools.partial(_row, condition, tests=_trials(condition, ood, further))
@@ -147,21 +147,21 @@ def gather(
             if row is not None
         ]
         histories += [_history(condition, network) for network in networks]
+        if missing:
+            known.keep(rows)
     table = pd.DataFrame(rows)
-    made_from = fingerprint(*(table[column].tolist() for column in ("made_from", "network", "factor")))
+    made_from = identity(table)
     if any(read_table(path, made_from) is None for path in (results.history, results.networks)):
         write_table(results.history, pd.concat(histories, ignore_index=True), made_from)
         write_table(results.networks, table, made_from)
+    known.end()
     print(f"gather: {len(table)} networks, {computed} of them new", flush=True)
     return table
 
 
-def known_row(known: pd.DataFrame | None, made_from: str) -> dict[str, Any] | None:
-    """The row of a table that was made from that, if it is there."""
-    if known is None:
-        return None
-    found = known[known["made_from"] == made_from]
-    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+def identity(table: pd.DataFrame) -> str:
+    """What a table of networks was made from, by its rows."""
+    return fingerprint(*(table[column].tolist() for column in ("made_from", "network", "factor")))
 
 
 def _trials(condition: Condition, ood: Trialset, further: FurtherOOD) -> dict[str, Trials]:

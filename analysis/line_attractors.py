@@ -14,9 +14,8 @@ from torch import Tensor
 
 import degen
 from analysis.activations import converged
-from analysis.results import Results, fingerprint, read_table, write_table
+from analysis.results import Results, fingerprint, read_table, write_csv, write_table
 from degen.condition import Condition
-from degen.files import write_atomically
 from degen.metrics.fixed_points import FixedPoints, fixed_points
 from degen.models import Parameters
 from degen.storage import RunFolder
@@ -65,11 +64,9 @@ def line_attractors(
     constants = TOLERANCE, NEUTRAL, STRAIGHT, ORDERED, REACHED
     factors = [experiment.value_in_tables(condition) for condition in chosen]
     made_from = fingerprint([digests[key] for key in keys], factors, *constants)
-    stored, beside = (
-        read_table(results.line_attractors, made_from),
-        results.line_attractors.with_suffix(".csv"),
-    )
-    if stored is not None and beside.exists():
+    stored = read_table(results.line_attractors, made_from)
+    if stored is not None:
+        write_csv(results.line_attractors, stored)
         print("line attractors: unchanged", flush=True)
         return stored
     rows = []
@@ -83,7 +80,7 @@ def line_attractors(
             for name, period in periods(condition, network.weights).items():
                 rows.append(known | {"seed": network.seed, "period": name} | measure(step, period))
     found = pd.DataFrame(rows)
-    write_atomically(beside, found.to_csv(index=False).encode())
+    write_csv(results.line_attractors, found)
     write_table(results.line_attractors, found, made_from)
     print(f"line attractors: {len(keys)} networks, new", flush=True)
     return found

@@ -13,6 +13,7 @@ results/<experiment>/
     trajectories.parquet                 trials and slow points of single networks (trajectories)
     line_attractors.parquet, line_attractors.csv   one row a network and period of a trial (line_attractors)
     figures/*.pdf, *.png
+    .under_way                           an analysis has begun and not gone to its end (stages)
 """
 
 from __future__ import annotations
@@ -50,6 +51,23 @@ class Results:
         except OSError as error:
             message = f"results must be a folder that can be written to, got {self.path} ({error.strerror})."
             raise BadInputError(message) from error
+
+    def begin(self) -> None:
+        """Mark that files here may be of two analyses, until `end`."""
+        self._under_way.touch()
+
+    def end(self) -> None:
+        """All files here are of one analysis."""
+        self._under_way.unlink(missing_ok=True)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether an analysis has begun and not gone to its end."""
+        return self._under_way.exists()
+
+    @property
+    def _under_way(self) -> Path:
+        return self.path / ".under_way"
 
     @property
     def networks(self) -> Path:
@@ -126,6 +144,43 @@ def read_table(path: Path, made_from: str | None = None) -> pd.DataFrame | None:
         message = f"{path} must be a table that the analysis wrote, got a damaged one ({error}); delete it."
         raise BadInputError(message) from error
     return table if made_from in (None, table.attrs.get("made_from")) else None
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """The table as CSV beside a parquet file, where it is not there already."""
+    text = table.to_csv(index=False)
+    beside = path.with_suffix(".csv")
+    if not beside.exists() or beside.read_text() != text:
+        write_atomically(beside, text.encode())
+
+
+class Rows:
+    """Rows of a table that are computed a condition at a time, those of a stage that was stopped included.
+
+    Args:
+        path: the table.
+    """
+
+    def __init__(self, path: Path):
+        # A file of its own: all of its rows are of one analysis, and so are all of the table's.
+        self._partial = path.with_suffix(".partial.parquet")
+        self._known = [table for one in (path, self._partial) if (table := read_table(one)) is not None]
+
+    def find(self, made_from: str) -> dict[str, Any] | None:
+        """The row that was made from that, if it is there."""
+        for table in self._known:
+            found = table[table["made_from"] == made_from]
+            if not found.empty:
+                return {str(name): value for name, value in found.iloc[0].items()}
+        return None
+
+    def keep(self, rows: list[dict[str, Any]]) -> None:
+        """Store what there is so far: of a stage that is stopped, a condition is lost at most."""
+        write_table(self._partial, pd.DataFrame(rows), "")
+
+    def end(self) -> None:
+        """The table holds them all."""
+        self._partial.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: dict[str, Tensor], metadata: dict[str, Any], made_from: str) -> None:

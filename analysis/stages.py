@@ -74,6 +74,8 @@ class Analysis:
         """
         table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood)
         kept = with_pairs(self.experiment, table)
+        # From here on, stopped or refused, it leaves files of two analyses.
+        self.results.begin()
         activations(kept, self.runs, self.results, table, self.probe)
         return kept, feature_learning(kept, self.runs, self.results, table, self.kernel_probe)
 
@@ -116,6 +118,7 @@ class Analysis:
             trajectories(kept, self.runs, self.results, table, self.probe, lines)
         for path in figures.draw_all(self.experiment, self.results):
             print(f"figure: {path}", flush=True)
+        self.results.end()
 
 
 def _metric(name: str, node: Any) -> tuple[dict[str, Any], Metric]:

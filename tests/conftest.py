@@ -22,7 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
-from tests.login import ROOT, cluster, login  # noqa: F401 (fixtures)
+from tests.login import PATIENCE, ROOT, cluster, login  # noqa: F401 (fixtures)
 
 TINY = (
     "task.n_steps=20",
@@ -93,14 +93,14 @@ class Launched:
 
     def wait(self) -> int:
         """The exit code; minus the signal's number if one killed the process."""
-        self.process.join(timeout=120)
+        self.process.join(timeout=PATIENCE)
         code = self.process.exitcode
         assert code is not None, "the process hangs"
         return code
 
     def wait_for(self, text: str) -> None:
         """Wait until that is printed."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             alive = self.process.is_alive()
             if text in self.stdout:

@@ -21,7 +21,7 @@ from tests.cluster import ROOT, Cluster, why_not
 MAX_ARRAY_SIZE = 8
 
 PATIENCE = 900
-"""Seconds after which a wait is hopeless: on two laden cores a job that runs over its time starts thrice."""
+"""Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
 
 MODULE = '''
 import dataclasses

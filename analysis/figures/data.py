@@ -53,7 +53,7 @@ class Data:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last analysis went to its end: its tables are of the same networks and losses."""
+        """Whether the last analysis went to its end, by its mark and as its tables say."""
         found, gathered = read_table(self.results.degeneracy), read_table(self.results.networks)
         assert found is not None
         assert gathered is not None
@@ -61,7 +61,7 @@ class Data:
         counts = self.counts.set_index("condition")["converged"]
         made_from = gathered.attrs["made_from"]
         is_same = found.attrs.get("networks", made_from) == made_from  # earlier versions did not say
-        return is_same and bool((behind == counts[behind.index]).all())
+        return not self.results.is_under_way and is_same and bool((behind == counts[behind.index]).all())
 
     @property
     def overrides(self) -> list[str] | None:
@@ -146,6 +146,16 @@ class Data:
             if chosen:
                 rows.append((metric, task, settings_text(chosen)))
         return pd.DataFrame(rows, columns=["metric", "task", "settings"]).drop_duplicates(ignore_index=True)
+
+    @cached_property
+    def dsa_words(self) -> str:
+        """DSA with what its score is measured in, as the matrices behind the degeneracies say."""
+        measured = self.degeneracy.reindex(columns=["condition", "measure"]).drop_duplicates()
+        signatures = measured["condition"][measured["measure"] == "dsa"]
+        paths = [self.results.matrix("dsa", signature) for signature in signatures]
+        scores = {read_metadata(path)["metric"]["score"] for path in paths if path.exists()}
+        units = ", ".join("rad" if score == "angular" else score for score in sorted(scores))
+        return f"DSA ({units})" if units else "DSA"
 
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""

@@ -18,7 +18,7 @@ from analysis.figures.embedding import embed
 from analysis.figures.style import PANEL, finish
 
 MEASURES = {
-    "dsa": "dynamical degeneracy\nDSA (rad)",
+    "dsa": "dynamical degeneracy",
     "pif": "weight degeneracy\nPIF",
     "pif_parameters": "weight degeneracy\nPIF / n\u00b2",
     "sigma_ood": "behavioural degeneracy\ns.d. of OOD loss",
@@ -70,7 +70,8 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     for row, measure in enumerate(measures):
         word = _BASELINES.get(measure, ("", ""))[1]
         grey = f"\ngrey: {word}" if word else ""
-        axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + grey)
+        scores = f"\n{', '.join(dict.fromkeys(one.dsa_words for one in data))}" if measure == "dsa" else ""
+        axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + scores + grey)
     return finish(figure, *_notes(measures, *data, tasks=tasks))
 
 
@@ -170,7 +171,8 @@ def embeddings(one: Data) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("MDS 1")
     figure.suptitle(
-        f"DSA (rad) by multidimensional scaling, one scale a row; {one.experiment.label} from left to right"
+        f"{one.dsa_words} by multidimensional scaling, one scale a row; "
+        f"{one.experiment.label} from left to right"
     )
     # Eight points at equal distances are a ring in the plane, with one in the middle.
     flat = "distances that are all alike cannot be drawn in a plane: the means tell more"

@@ -280,6 +280,29 @@ def test_an_interrupted_stage_is_made_up_for(place, analyse):
     assert gone.stat().st_size == len(content)
 
 
+def test_what_is_computed_before_a_stage_is_stopped_is_kept(place, analyse):
+    folder = run_folders(place)[1]
+    last = sorted(folder.glob("networks/*.safetensors"))[-1]
+    content = last.read_bytes()
+    last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    stopped = Launched((*OWN, *SMALL, "ood.seed=1"), place, module="analysis.__main__")
+    assert stopped.wait() == 2
+    assert "checksum" in stopped.stderr
+    last.write_bytes(content)
+    assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
+    # Of other settings nothing is taken.
+    assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
+    assert not list(place.glob("results/tiny/*.partial.parquet"))
+
+
+def test_tables_for_other_programs_say_what_those_of_the_analysis_do(place, analyse):
+    csv = place / "results" / "tiny" / "degeneracy.csv"
+    before = csv.read_text()
+    csv.write_text(before.replace("dynamics", "statics"))
+    assert "degeneracy: " in analyse().stdout
+    assert csv.read_text() == before
+
+
 def test_a_table_of_histories_that_is_gone_is_made_again(place, analyse):
     gone = place / "results" / "tiny" / "history.parquet"
     before = pd.read_parquet(gone)

@@ -60,6 +60,25 @@ def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
+def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    before = (place / "results" / "verdict.csv").read_bytes()
+    settings = ("experiment=network_size", OVERRIDES, *SMALL)
+    # Of networks and losses nothing changes; refused once some matrices are new.
+    matrix = sorted(place.glob("results/network_size/activations/*"))[-1]
+    content = matrix.read_bytes()
+    matrix.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
+    assert other.wait() == 2
+    assert len({path.stat().st_mtime_ns for path in place.glob("results/network_size/matrices/dsa/*")}) > 1
+    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    assert sentence.startswith("results must be of an analysis that went to its end")
+    matrix.unlink()
+    run(place, "analysis.__main__", *settings)
+    run(place, "analysis.paper", *PAPER, "figures=[7]")
+    assert (place / "results" / "verdict.csv").read_bytes() == before
+
+
 def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_are_of(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "networks.parquet"

@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 
 from analysis.figures.data import Data, factor_words, note
-from analysis.figures.panels import seeds
+from analysis.figures.panels import embeddings, levels, seeds
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.results import Results
 from launch.conditions import experiment
@@ -62,6 +62,20 @@ def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(p
     assert sum(numbers) == 48
     assert "1 alone in a condition" in words
     assert "no two converged networks, and not drawn: N-bit flip-flop 6;" in words
+
+
+def test_dynamics_are_in_the_unit_of_their_score(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    one = experiment("auxiliary_loss", TINY)
+
+    def found() -> Data:
+        return Data(one, Results(place / "results" / "auxiliary_loss"))
+
+    assert levels(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
+    assert embeddings(found()).get_suptitle().startswith("DSA (rad) by")
+    other = ("metric=[dsa]", "metrics.dsa.score=frobenius")
+    run(place, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
+    assert "\nDSA (frobenius)\n" in levels(["dsa"], found()).axes[0].get_ylabel()
 
 
 def test_small_values_of_a_factor_are_short_and_none_is_a_zero():

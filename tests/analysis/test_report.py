@@ -14,6 +14,7 @@ import pytest
 from analysis.measures import LEVELS
 from analysis.table import interval_of
 from tests.analysis.conftest import EXPERIMENTS
+from tests.login import PATIENCE
 
 
 def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
@@ -111,7 +112,7 @@ def test_a_browser_shows_the_report_within_the_width_of_the_screen(report, brows
     page.write_text(f'<!doctype html><meta charset="utf-8"><title></title>{script}{frame}')
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [browser, *options, "--window-size=1300,900", "--virtual-time-budget=9000", "--dump-dom"]
-    ended = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=PATIENCE)
     title = re.search(r"<title>(\[.*?\])</title>", ended.stdout)
     assert title, ended.stderr
     needed, there, images, rows = json.loads(title[1])

@@ -15,7 +15,7 @@ import pytest
 
 from launch.gpu import install_wheels, missing_packages
 from launch.stages import Stages
-from tests.conftest import ROOT
+from tests.login import PATIENCE, ROOT
 
 TINY = (
     "width=8 seeds=2 task.n_steps=32 training.batch=8 training.steps_per_epoch=2 training.max_epochs=2 "
@@ -81,7 +81,7 @@ def test_a_session_that_is_ended_ends_its_stage_and_says_what_is_left(tmp_path):
         time.sleep(0.05)
     running = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert running
     assert not [child for child in running if Path(f"/proc/{child}").exists()]
     assert "left    tests" in (tmp_path / "export" / "summary.txt").read_text()

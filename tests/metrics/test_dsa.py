@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from degen.errors import BadInputError
 from degen.metrics import dsa
 from degen.metrics.dsa.ascent import _Objective, _Point, climb, eigenbasis, overlap
 from degen.metrics.dsa.embedding import Moments, windows
@@ -278,6 +279,25 @@ def wandering(trials: int, time: int, units: int) -> torch.Tensor:
     """States (trials, time, units) of no linear system: random walks, squashed."""
     generator = torch.Generator().manual_seed(4)
     return torch.randn(trials, time, units, generator=generator, dtype=torch.float64).cumsum(1).tanh()
+
+
+def test_a_rank_above_the_windows_that_are_fitted_is_refused_though_all_windows_hold_it():
+    # Of 5 trials of 6 steps 15 windows of 4 steps, 10 of which have a next one.
+    with pytest.raises(BadInputError, match=r"at most 10, .* got 13"):
+        dsa.operators(wandering(5, 6, 12).expand(2, -1, -1, -1), dsa.Settings(12, 4, 13))
+    assert dsa.operators(wandering(5, 6, 12).expand(2, -1, -1, -1), dsa.Settings(12, 4, 10)).isfinite().all()
+
+
+@pytest.mark.parametrize(("trials", "time"), [(3, 8), (3, 12), (8, 10)])
+def test_what_is_chosen_on_few_trials_is_held_by_half_of_them(trials, time):
+    hidden = wandering(trials, time, 48).unflatten(-1, (3, 16)).movedim(2, 0)
+    choice = dsa.choose(hidden, lags=(1, 2, 3, 4), ranks=(3, 5, 10, 12, 15, 20))
+    held = (trials // 2) * (time - choice.curve["lag"])
+    assert (choice.curve["rank"] <= held).all()
+    # The best one alone may lie far below.
+    for lag, rank in choice.curve[["lag", "rank"]].to_numpy():
+        settings = dataclasses.replace(choice.settings, lag=int(lag), rank=int(rank))
+        assert np.isfinite(dsa.null_distances(hidden, settings, score="wasserstein", seed=0)).all()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def choose(
         activations: (networks, trials, time, units), or a list of (trials, time, units).
         lags: candidates, each below the number of time steps.
         ranks: candidate sizes of the operator. Beside them stands the full rank of a lag, components * lag,
-            where it is not above the largest of them. Ranks that some network's windows lack are left out.
+            where it is not above the largest of them. Ranks that some network's windows lack, or half of the
+            trials (`null_distances`), are left out.
         variance: share of variance that the components of each network hold.
         held_out: share of the trials that is predicted; the last ones.
 
@@ -118,11 +119,12 @@ def _errors(
     states, longest = project(activations, k), max(lag for lag, _ in candidates)
     split = min(max(1, round(len(states) * (1 - held_out))), len(states) - 1)
     train, test = Moments.of(states[:split], longest), Moments.of(states[split:], longest)
+    halves = len(states) // 2  # of all trials, each of which the null fits alone
     scores = {}
     for lag, ranks in _by_lag(candidates):
         fitted, unseen = train.leading(k * lag), test.leading(k * lag)
         values, axes = spectrum(fitted)
-        held = numerical_rank(values)
+        held = min(numerical_rank(values), fitted.count, halves * (states.shape[1] - lag))
         possible = [rank for rank in ranks if rank <= held]
         if not possible:
             continue

@@ -122,7 +122,7 @@ def _operator(activations: Tensor, settings: Settings, index: int) -> Tensor:
 def _held(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
     """The spectrum, after seeing that it holds the rank."""
     values, axes = spectrum(moments)
-    held = numerical_rank(values)
+    held = min(numerical_rank(values), moments.count)  # of windows that have a next one, which is fitted
     if rank > held:
         raise BadInputError(
             f"rank must be at most {held}, what the windows of network {index} hold, got {rank}."
