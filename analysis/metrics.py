@@ -148,8 +148,9 @@ class DSA(Metric):
             operators, maps = dsa.operators(hidden, settings), None
         else:
             operators, maps = dsa.controlled_operators(hidden, inputs, settings)
-        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
+        # First, for it is soon done, and half of the trials may lack the rank.
         null = dsa.null_distances(hidden, settings, score=self.score, seed=self.seed, inputs=inputs)
+        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
         return Distances(matrix, null)
 
 
