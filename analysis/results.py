@@ -13,15 +13,19 @@ results/<experiment>/
     trajectories.parquet                 trials and slow points of single networks (trajectories)
     line_attractors.parquet, line_attractors.csv   one row a network and period of a trial (line_attractors)
     figures/*.pdf, *.png
-    .under_way                           an analysis has begun and not gone to its end (stages)
+    networks.partial.parquet, feature_learning.partial.parquet   rows of a stage that was stopped
+    .under_way                           the analysis that has begun and not gone to its end (stages)
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
+import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -53,12 +57,14 @@ class Results:
             raise BadInputError(message) from error
 
     def begin(self) -> None:
-        """Mark that files here may be of two analyses, until `end`."""
-        self._under_way.touch()
+        """Mark that files here may be of two analyses, until `end` in this process."""
+        self._under_way.write_text(_process())
 
     def end(self) -> None:
-        """All files here are of one analysis."""
-        self._under_way.unlink(missing_ok=True)
+        """All files here are of one analysis, unless another process has begun one since."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._under_way.read_text() == _process():
+                self._under_way.unlink()
 
     @property
     def is_under_way(self) -> bool:
@@ -121,6 +127,10 @@ class Results:
         return sorted(path for path in self.path.parent.glob(f"*/{place}") if path != file)
 
 
+def _process() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
 def fingerprint(*parts: Any) -> str:
     """Sixteen hexadecimal digits that stand for what a file was made from."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -175,7 +185,7 @@ class Rows:
         return None
 
     def keep(self, rows: list[dict[str, Any]]) -> None:
-        """Store what there is so far: of a stage that is stopped, a condition is lost at most."""
+        """Store what there is so far, for the same stage where it is stopped and begun again."""
         write_table(self._partial, pd.DataFrame(rows), "")
 
     def end(self) -> None:

@@ -99,6 +99,7 @@ class Analysis:
         """After `prepare` and `chosen`, store the matrices of the condition of that signature."""
         kept = self.prepared()
         assert kept is not None, "prepare comes first"
+        self.results.begin()
         matrices(kept, self.results, self.metrics, only)
 
     def finish(self, kept: Experiment, table: pd.DataFrame) -> None:

@@ -149,13 +149,13 @@ class Data:
 
     @cached_property
     def dsa_words(self) -> str:
-        """DSA with what its score is measured in, as the matrices behind the degeneracies say."""
+        """DSA with what its score is measured in, as the matrices behind the degeneracies say; "" without."""
         measured = self.degeneracy.reindex(columns=["condition", "measure"]).drop_duplicates()
         signatures = measured["condition"][measured["measure"] == "dsa"]
         paths = [self.results.matrix("dsa", signature) for signature in signatures]
         scores = {read_metadata(path)["metric"]["score"] for path in paths if path.exists()}
         units = ", ".join("rad" if score == "angular" else score for score in sorted(scores))
-        return f"DSA ({units})" if units else "DSA"
+        return f"DSA ({units})" if units else ""
 
     def tick(self, condition: Condition) -> str:
         """The factor's value on an axis."""

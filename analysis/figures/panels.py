@@ -70,7 +70,8 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     for row, measure in enumerate(measures):
         word = _BASELINES.get(measure, ("", ""))[1]
         grey = f"\ngrey: {word}" if word else ""
-        scores = f"\n{', '.join(dict.fromkeys(one.dsa_words for one in data))}" if measure == "dsa" else ""
+        units = dict.fromkeys(one.dsa_words for one in data if measure == "dsa" and one.dsa_words)
+        scores = f"\n{', '.join(units)}" if units else ""
         axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + scores + grey)
     return finish(figure, *_notes(measures, *data, tasks=tasks))
 
@@ -171,7 +172,7 @@ def embeddings(one: Data) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("MDS 1")
     figure.suptitle(
-        f"{one.dsa_words} by multidimensional scaling, one scale a row; "
+        f"{one.dsa_words or 'DSA'} by multidimensional scaling, one scale a row; "
         f"{one.experiment.label} from left to right"
     )
     # Eight points at equal distances are a ring in the plane, with one in the middle.

@@ -8,6 +8,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from analysis.results import Results
+from degen.files import read_metadata
 from launch.conditions import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 from tests.conftest import Launched, refusal
@@ -65,15 +67,18 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     before = (place / "results" / "verdict.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
     # Of networks and losses nothing changes; refused once some matrices are new.
-    matrix = sorted(place.glob("results/network_size/activations/*"))[-1]
-    content = matrix.read_bytes()
-    matrix.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    results = Results(place / "results" / "network_size")
+    signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
+    last = results.activations(signatures[-1])
+    content = last.read_bytes()
+    last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
     assert other.wait() == 2
-    assert len({path.stat().st_mtime_ns for path in place.glob("results/network_size/matrices/dsa/*")}) > 1
+    scores = [read_metadata(results.matrix("dsa", one))["metric"]["score"] for one in signatures]
+    assert (scores[0], scores[-1]) == ("frobenius", "angular")
     sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
     assert sentence.startswith("results must be of an analysis that went to its end")
-    matrix.unlink()
+    last.unlink()
     run(place, "analysis.__main__", *settings)
     run(place, "analysis.paper", *PAPER, "figures=[7]")
     assert (place / "results" / "verdict.csv").read_bytes() == before
