@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help install demo paper figures report test test-slurm test-others lint format convergence \
-	coordinate-check memory-demand bench-training bench-metrics gpu cluster-up cluster-down clean
+	coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up cluster-down clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -97,6 +97,13 @@ coordinate-check: $(INSTALLED) ## print and draw how far networks move in their 
 memory-demand: $(INSTALLED) ## how far back each task makes one look: table and Figure 9 (minutes)
 	$(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
 
+# Resumable: the same command continues. RUNS is where run folders are.
+RUNS ?= runs
+long-training: $(INSTALLED) ## train the paper's 33 standard conditions at full size: 16 networks each, then 32, then 50 (a day on two cores)
+	for seeds in 16 32 50; do \
+	    nice $(BIN)/python -m launch.train experiment=long_training seeds=$$seeds runs=$(RUNS) || exit $$?; \
+	done
+
 DEVICE ?= cpu
 bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
@@ -112,7 +119,6 @@ bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on
 EXPERIMENTS ?= demo
 MINUTES ?= 25
 EXPORT ?= export
-RUNS ?= runs
 RESULTS ?= results
 gpu: ## with a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; what is to be kept goes to EXPORT
 	$(PYTHON) -m launch.gpu --experiments "$(EXPERIMENTS)" --overrides "$(OVERRIDES)" --minutes $(MINUTES) \

@@ -21,6 +21,7 @@ from launch.conditions import experiments
 FIELDS = (
     "experiment",
     "overrides",
+    "weights_at",
     "runs",
     "results",
     "metric",

@@ -8,12 +8,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import degen
-from analysis.gather import Trialset
+from analysis.gather import Trialset, load
 from analysis.results import Results, fingerprint, is_made_from, write_arrays
 from degen.condition import Condition
 from degen.errors import BadInputError
-from degen.storage import RunFolder
 from launch.conditions import Experiment
 
 ARRAYS = ("hidden", "recurrent", "initial_recurrent", "inputs")
@@ -62,7 +60,12 @@ def activations_from(table: pd.DataFrame, condition: Condition, probe: Trialset)
 
 
 def activations(
-    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: Trialset
+    experiment: Experiment,
+    runs: Path,
+    results: Results,
+    table: pd.DataFrame,
+    probe: Trialset,
+    weights_at: str,
 ) -> None:
     """Store `ARRAYS` of every condition, of its converged networks."""
     written = 0
@@ -71,7 +74,7 @@ def activations(
         made_from = activations_from(table, condition, probe)
         if is_made_from(results.activations(condition.signature), made_from):
             continue
-        run = degen.load(RunFolder.of(runs, condition).path)
+        run = load(runs, condition, weights_at)
         networks = [network for network in run.networks if network.seed in seeds]
         trials = probe.draw(condition.task, "probe", condition.dtype)
         model = condition.model

@@ -21,7 +21,9 @@ from analysis.degeneracy import STATUSES
 from analysis.gather import Trialset, further_ood, gather
 from analysis.results import Results
 from degen.condition import Condition, build
+from degen.errors import require_choice
 from degen.files import write_atomically
+from degen.networks import WEIGHTS_AT
 from degen.storage import RunFolder
 from launch.cli import entrypoint, resolved
 from launch.conditions import experiment
@@ -77,7 +79,9 @@ def job(config: DictConfig) -> None:
     ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
     chosen = experiment(name, settings["overrides"])
     results, runs = Results(Path(settings["results"]) / chosen.name), Path(settings["runs"])
-    table = gather(chosen, runs, results, ood, further_ood(settings["further_ood"]))
+    further, weights_at = further_ood(settings["further_ood"]), settings["weights_at"]
+    require_choice("weights_at", weights_at, WEIGHTS_AT)
+    table = gather(chosen, runs, results, ood, further, weights_at)
     found = convergence(table, chosen.conditions, len(chosen.seeds), runs)
     target = results.path / "convergence.csv"
     write_atomically(target, found.to_csv(index=False).encode())

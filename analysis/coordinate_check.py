@@ -56,7 +56,7 @@ def _moved(condition: Condition) -> pd.DataFrame:
     task, model = condition.task, condition.model
     # An epoch of one step: its end is where to look.
     training = dataclasses.replace(
-        condition.training, steps_per_epoch=1, batch=_TRIALS, max_epochs=_STEPS, extra_epochs=_STEPS
+        condition.training, steps_per_epoch=1, batch_size=_TRIALS, max_epochs=_STEPS, threshold=0.0
     )
     trials = task.generate(_TRIALS, Stream.named(_SEEDS, "probe", dtype=condition.dtype))
     seen: list[tuple[Tensor, Tensor]] = []

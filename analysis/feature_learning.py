@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-import degen
 from analysis.activations import converged
-from analysis.gather import Trialset
+from analysis.gather import Trialset, load
 from analysis.results import Results, Rows, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.errors import require, require_integer
@@ -20,7 +19,6 @@ from degen.metrics.feature_learning import representation_alignment
 from degen.metrics.ntk import kernel_alignment
 from degen.models import Parameters
 from degen.networks import Network
-from degen.storage import RunFolder
 from degen.streams import Stream
 from launch.conditions import Experiment
 
@@ -69,7 +67,12 @@ class KernelProbe:
 
 
 def feature_learning(
-    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, probe: KernelProbe
+    experiment: Experiment,
+    runs: Path,
+    results: Results,
+    table: pd.DataFrame,
+    probe: KernelProbe,
+    weights_at: str,
 ) -> pd.DataFrame:
     """Store both alignments of every converged network before and after training.
 
@@ -89,7 +92,7 @@ def feature_learning(
             found[seed] = known.find(marks[seed])
         missing = [seed for seed, row in found.items() if row is None]
         if missing:
-            run = degen.load(RunFolder.of(runs, condition).path)
+            run = load(runs, condition, weights_at)
             chosen = [network for network in run.networks if network.seed in missing]
             for network, values in zip(chosen, _alignments(condition, chosen, probe), strict=True):
                 key = {"condition": condition.signature, "seed": network.seed}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,13 +18,14 @@ from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
 from degen.metrics.pairs import spread
 from degen.networks import Network
+from degen.run import Run
 from degen.storage import RunFolder
 from degen.streams import Stream
 from degen.tasks import Task, Trials
-from degen.training.gradients import task_loss
-from degen.training.recipe import epochs_to_threshold
+from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
+from degen.training.validation import mean_loss
 from launch.conditions import Experiment
-from launch.session import code_of
+from launch.session import code_digests
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,6 @@ class OODCondition:
         return dataclasses.replace(trials, inputs=trials.inputs + scale * noise)
 
 
-# More leave the cache.
-_TRIALS_PER_BLOCK = 256
-
 FurtherOOD = Mapping[str, OODCondition]
 """Names, as they stand in tables, to conditions."""
 
@@ -96,16 +93,26 @@ def further_ood(settings: Mapping[str, Any]) -> FurtherOOD:
 
 
 def gather(
-    experiment: Experiment, runs: Path, results: Results, ood: Trialset, further: FurtherOOD
+    experiment: Experiment,
+    runs: Path,
+    results: Results,
+    ood: Trialset,
+    further: FurtherOOD,
+    weights_at: str,
 ) -> pd.DataFrame:
     """The networks of an experiment: a row for each that is finished, whatever its status.
 
-    Columns: condition (signature), label, task, factor, seed, status, epochs, epochs_to_threshold,
-    final_loss, test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version),
+    Columns: condition (signature), label, task, factor, seed, status, epochs (settling included),
+    epochs_to_threshold (first validation loss below it), epochs_to_convergence, threshold, final_loss
+    (validation loss of the weights), test_loss and ood_loss (mean squared errors on fresh trials and on the
+    OOD version), test_loss_ratio (test_loss over the threshold),
     ood_loss_<name> (on further conditions), weight_change and weight_norm (Frobenius norms of the change of
     the effective recurrent matrix and of the final one), participation (ratio of its singular values:
     (sum)^2 / sum of squares), sparsity (share of its entries below a hundredth of the largest), made_from,
     network (fingerprint of the network, and of the source of a task of the user's own).
+
+    Args:
+        weights_at: the weights that everything is measured on, `converged` or `settled`.
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
@@ -126,16 +133,17 @@ def gather(
         if not finished:
             continue
         condition = folder.condition
-        networks = [network for network in degen.load(folder.path).networks if network.seed in finished]
+        networks = [n for n in load(runs, condition, weights_at).networks if n.seed in finished]
         # A user's own task may have changed since; degen's changes are in the changelog.
-        own = [code for name, code in code_of(condition).items() if name != "degen"]
+        own = [weights_at, *code_digests(condition).values()]
         marks = [fingerprint(condition.signature, network.digest, settings, *own) for network in networks]
         # Without the settings of the losses, on which nothing that is made of the network depends.
         named = [fingerprint(condition.signature, network.digest, *own) for network in networks]
         found = [known.find(mark) for mark in marks]
         missing = [i for i, row in enumerate(found) if row is None]
         if missing:
-            measured = functools.partial(_row, condition, tests=_trials(condition, ood, further))
+            tests = _trials(condition, ood, further)
+            measured = functools.partial(_row, condition, tests=tests, weights_at=weights_at)
             new = spread(measured, [networks[i] for i in missing], torch.device("cpu"))
             for i, row in zip(missing, new, strict=True):
                 found[i] = row | {"made_from": marks[i]}
@@ -159,6 +167,11 @@ def gather(
     return table
 
 
+def load(runs: Path, condition: Condition, weights_at: str) -> Run:
+    """Return the networks of a condition with their weights at that stage of training."""
+    return degen.load(RunFolder.of(runs, condition).path).with_weights_at(weights_at)
+
+
 def identity(table: pd.DataFrame) -> str:
     """What a table of networks was made from, by its rows."""
     return fingerprint(*(table[column].tolist() for column in ("made_from", "network", "factor")))
@@ -174,8 +187,14 @@ def _trials(condition: Condition, ood: Trialset, further: FurtherOOD) -> dict[st
     return trials | {f"ood_loss_{name}": other.draw(task, ood, dtype) for name, other in further.items()}
 
 
-def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) -> dict[str, Any]:
-    solved = epochs_to_threshold(network.history.loss, condition.training)
+def _row(
+    condition: Condition, network: Network, tests: Mapping[str, Trials], weights_at: str
+) -> dict[str, Any]:
+    history, training = network.history, condition.training
+    solved, converged = epochs_to_threshold(history, training), epochs_to_convergence(history, training)
+    measured_at = converged if weights_at == "converged" and converged is not None else len(history)
+    loss = functools.partial(mean_loss, condition.model, network.weights)
+    losses = {name: loss(trials).item() for name, trials in tests.items()}
     recurrent = condition.model.recurrent(network.weights)[0]
     change = recurrent - condition.model.recurrent(network.initial)[0]
     # A decomposition of a matrix that is not finite would raise.
@@ -188,25 +207,18 @@ def _row(condition: Condition, network: Network, tests: Mapping[str, Trials]) ->
         "width": condition.model.width,
         "seed": network.seed,
         "status": network.status,
-        "epochs": len(network.history.loss),
+        "epochs": len(history),
         "epochs_to_threshold": float("nan") if solved is None else solved,
-        "final_loss": network.history.loss[-1],
-        **{name: _loss(condition, network, trials) for name, trials in tests.items()},
+        "epochs_to_convergence": float("nan") if converged is None else converged,
+        "threshold": training.threshold,
+        "final_loss": history.validation_loss[measured_at - 1],
+        **losses,
+        "test_loss_ratio": losses["test_loss"] / training.threshold,
         "weight_change": float(torch.linalg.matrix_norm(change)),
         "weight_norm": float(torch.linalg.matrix_norm(recurrent)),
         "participation": float(singular.sum().square() / singular.square().sum()),
         "sparsity": float((recurrent.abs() < 0.01 * recurrent.abs().max()).float().mean()),
     }
-
-
-def _loss(condition: Condition, network: Network, trials: Trials) -> float:
-    """Of all trials, a block of them at a time: memory is a block's, whatever their number."""
-    total = 0.0
-    for first in range(0, trials.inputs.shape[1], _TRIALS_PER_BLOCK):
-        block = trials.map(operator.itemgetter((slice(None), slice(first, first + _TRIALS_PER_BLOCK))))
-        with torch.no_grad():
-            total += float(task_loss(condition.model(network.weights, block), block, trials))
-    return total
 
 
 def _history(condition: Condition, network: Network) -> pd.DataFrame:

@@ -12,13 +12,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-import degen
 from analysis.activations import converged
+from analysis.gather import load
 from analysis.results import Results, fingerprint, read_table, write_csv, write_table
 from degen.condition import Condition
 from degen.metrics.fixed_points import FixedPoints, fixed_points
 from degen.models import Parameters
-from degen.storage import RunFolder
 from degen.tasks import DelayedDiscrimination
 from launch.conditions import Experiment
 
@@ -46,7 +45,7 @@ class Period:
 
 
 def line_attractors(
-    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame
+    experiment: Experiment, runs: Path, results: Results, table: pd.DataFrame, weights_at: str
 ) -> pd.DataFrame | None:
     """A row for each converged network of delayed discrimination with one channel, and each of its periods.
 
@@ -73,7 +72,7 @@ def line_attractors(
     for condition in chosen:
         known = {"condition": condition.signature, "label": condition.label}
         known["factor"] = experiment.value_in_tables(condition)
-        for network in degen.load(RunFolder.of(runs, condition).path).networks:
+        for network in load(runs, condition, weights_at).networks:
             if network.seed not in seeds[condition.signature]:
                 continue
             step = without_input(condition, network.weights)
@@ -155,23 +154,23 @@ def periods(condition: Condition, weights: Parameters) -> dict[str, Period]:
     """
     task = condition.task
     assert isinstance(task, DelayedDiscrimination)
-    amplitudes = torch.arange(task.lowest_amplitude, task.highest_amplitude + 1)
+    amplitudes = torch.arange(task.min_amplitude, task.max_amplitude + 1)
     pairs = torch.cartesian_prod(amplitudes, amplitudes)
     first, second = pairs[pairs[:, 0] != pairs[:, 1]].T.contiguous()
-    delay = torch.full((len(first), 1), task.longest_delay)
+    delay = torch.full((len(first), 1), task.max_delay)
     trials = task.trials(first.unsqueeze(1), second.unsqueeze(1), delay, torch.float64)
     double = {name: tensor.double() for name, tensor in weights.items()}
     hidden = condition.model.unroll(double, trials.map(lambda array: array.unsqueeze(0)))[0]
     # State t is the one after input t.
     last = task.first_onset + task.pulse_steps - 1
-    held = slice(last + task.shortest_delay, last + task.longest_delay + 1)
-    response = last + 1 + task.longest_delay + task.response_onset
+    held = slice(last + task.min_delay, last + task.max_delay + 1)
+    response = last + 1 + task.max_delay + task.response_onset
     # Before f2 the trials of one f1 are the same.
     one_each = torch.searchsorted(first, amplitudes)
     n_steps = held.stop - held.start
     return {
         "delay": Period(
-            hidden[one_each, held].flatten(0, 1), amplitudes.repeat_interleave(n_steps), task.longest_delay
+            hidden[one_each, held].flatten(0, 1), amplitudes.repeat_interleave(n_steps), task.max_delay
         ),
         "response": Period(
             hidden[:, response],

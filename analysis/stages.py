@@ -22,13 +22,17 @@ from analysis.results import Results, is_made_from, read_table
 from analysis.statistics import Bootstrap
 from analysis.trajectories import trajectories
 from degen.condition import build
-from degen.errors import BadInputError, require
+from degen.errors import BadInputError, require, require_choice
 from degen.files import write_atomically
+from degen.networks import WEIGHTS_AT
 from degen.storage import RunFolder
 from launch.conditions import Experiment
 from launch.submissions import locked
 
-REPORTED = ("overrides", "probe", "ood", "further_ood", "feature_learning", "metrics", "bootstrap")
+REPORTED = (
+    *("overrides", "weights_at", "probe", "ood", "further_ood"),
+    *("feature_learning", "metrics", "bootstrap"),
+)
 """Settings on which numbers depend: kept beside them."""
 
 
@@ -51,6 +55,8 @@ class Analysis:
         self.kernel_probe: KernelProbe = build(settings["feature_learning"], KernelProbe, "feature_learning")[
             1
         ]
+        require_choice("weights_at", settings["weights_at"], WEIGHTS_AT)
+        self.weights_at: str = settings["weights_at"]
         self.further_ood = further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
         lost = ", ".join(settings.get("metric", {}))
@@ -72,12 +78,13 @@ class Analysis:
         Returns:
             The experiment with the conditions that have pairs only, and the table of networks.
         """
-        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood)
+        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood, self.weights_at)
         kept = with_pairs(self.experiment, table)
         # From here on, stopped or refused, it leaves files of two analyses.
         self.results.begin()
-        activations(kept, self.runs, self.results, table, self.probe)
-        return kept, feature_learning(kept, self.runs, self.results, table, self.kernel_probe)
+        activations(kept, self.runs, self.results, table, self.probe, self.weights_at)
+        aligned = feature_learning(kept, self.runs, self.results, table, self.kernel_probe, self.weights_at)
+        return kept, aligned
 
     def prepared(self) -> Experiment | None:
         """What `prepare` returned first, from its files; None where it has not stored them all."""
@@ -115,8 +122,8 @@ class Analysis:
             write_atomically(self.results.settings, used.encode())
         print(f"\n{as_text(found, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
-            lines = line_attractors(kept, self.runs, self.results, table)
-            trajectories(kept, self.runs, self.results, table, self.probe, lines)
+            lines = line_attractors(kept, self.runs, self.results, table, self.weights_at)
+            trajectories(kept, self.runs, self.results, table, self.probe, lines, self.weights_at)
         for path in figures.draw_all(self.experiment, self.results):
             print(f"figure: {path}", flush=True)
         self.results.end()

@@ -8,15 +8,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import degen
 from analysis.activations import converged
-from analysis.gather import Trialset
+from analysis.gather import Trialset, load
 from analysis.line_attractors import TOLERANCE, has_periods, periods, slow_points, without_input
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.metrics.fixed_points import fixed_points
 from degen.networks import Network
-from degen.storage import RunFolder
 from launch.conditions import Experiment
 
 _STARTS = 200
@@ -30,6 +28,7 @@ def trajectories(
     table: pd.DataFrame,
     probe: Trialset,
     lines: pd.DataFrame | None,
+    weights_at: str,
 ) -> pd.DataFrame:
     """Trials of one converged network of each condition, and its fixed and slow points without input.
 
@@ -56,7 +55,7 @@ def trajectories(
         return stored
     tables = []
     for condition, seed in chosen:
-        run = degen.load(RunFolder.of(runs, condition).path)
+        run = load(runs, condition, weights_at)
         network = next(network for network in run.networks if network.seed == seed)
         tables.append(_table(condition, network, probe).assign(condition=condition.signature, seed=seed))
     found = pd.concat(tables, ignore_index=True)

@@ -2,6 +2,7 @@
 
 from degen.run import Run, load
 from degen.streams import Stream
+from degen.versions import VERSION
 
 __all__ = ["Run", "Stream", "load"]
-__version__ = "0.1.0"
+__version__ = VERSION

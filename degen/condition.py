@@ -1,7 +1,7 @@
 """A condition: task variant x parameterization x width x gamma x regularizer x training, fully resolved.
 
-It is built from plain dictionaries (`_target_` names a class, the rest its arguments) and names itself by
-a signature of the whole of it, values left at a constructor's default included (DESIGN, contract 1).
+It is built from plain dictionaries (`_target_` names a class, the rest its arguments). Its signature is a
+hash of the whole condition, except for options that are off (`degen.fields.neutral`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any, get_type_hints
 import torch
 
 from degen.errors import BadInputError, require, require_choice
+from degen.fields import neutral_fields
 from degen.models import Model
 from degen.tasks import Task
-from degen.training import Regularizer, Training, Unregularized
+from degen.training import NoPenalty, Regularizer, Training
 
 PARTS: dict[str, type] = {
     "task": Task,
@@ -59,6 +60,8 @@ class Condition:
         Raises:
             BadInputError: a part is missing, misspelt or out of range.
         """
+        off = {name: _neutral_part(base) for name, base in PARTS.items()}
+        config = {name: node for name, node in off.items() if node is not None} | dict(config)
         for name in (*PARTS, "dtype"):
             require(name in config, name, None, "given: it is a part of every condition")
         require_choice("dtype", config["dtype"], tuple(DTYPES))
@@ -69,8 +72,14 @@ class Condition:
 
     @cached_property
     def signature(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of `config`."""
-        canonical = json.dumps(self.config, sort_keys=True, separators=(",", ":"))
+        """Twelve hexadecimal digits of the SHA-256 of `config` without the options that are off."""
+        off = {name: _neutral_part(base) for name, base in PARTS.items()}
+        parts = {
+            name: _without_neutral_fields(node)
+            for name, node in self.config.items()
+            if node != off.get(name, ...)
+        }
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
@@ -83,7 +92,7 @@ class Condition:
         """What a reader tells conditions by; not necessarily unique."""
         words = [self.task.variant, snake_case(type(self.model).__name__)]
         words += [f"n{self.model.width}", f"gamma{self.model.gamma:g}"]
-        if not isinstance(self.regularizer, Unregularized):
+        if not isinstance(self.regularizer, NoPenalty):
             strength = getattr(self.regularizer, "strength", "")
             words.append(f"{snake_case(type(self.regularizer).__name__)}{strength}")
         return "-".join(word for word in words if word)
@@ -159,10 +168,38 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
         hint = hints.get(name, object)
         if inspect.isabstract(hint) or (isinstance(value, Mapping) and "_target_" in value):
             complete[name], arguments[name] = build(value, hint, path)
-        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-            # 1 and 1.0 must name the same condition.
-            complete[name] = arguments[name] = float(value)
+        elif hint is float:
+            complete[name] = arguments[name] = _as_float(complete[name])
+        elif hint == tuple[float, float]:
+            complete[name] = arguments[name] = _as_float(complete[name])
+            arguments[name] = tuple(complete[name]) if isinstance(complete[name], list) else complete[name]
     return complete, target(**arguments)
+
+
+def _as_float(value: Any) -> Any:
+    """Integers, and those in a list, as floats: 1 and 1.0 must name the same condition."""
+    if isinstance(value, list):
+        return [_as_float(entry) for entry in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _neutral_part(base: type) -> dict[str, str] | None:
+    """The configuration that stands for the absence of a part, where its class declares one."""
+    target = getattr(base, "neutral_target", None)
+    return None if target is None else {"_target_": target}
+
+
+def _without_neutral_fields(node: Any) -> Any:
+    """A configuration without the fields at which its classes declare an option to be off."""
+    if not isinstance(node, dict):
+        return node
+    off = neutral_fields(_class(node["_target_"], object, "condition")) if "_target_" in node else {}
+    off = {name: _plain(value, name) for name, value in off.items()}
+    return {
+        name: _without_neutral_fields(value)
+        for name, value in node.items()
+        if name not in off or value != off[name]
+    }
 
 
 def _class(name: Any, base: type, field: str) -> type:

@@ -9,8 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from degen.errors import require_choice
 from degen.models import Parameters
 from degen.training import Ensemble, History
+from degen.training.ensemble import WEIGHT_SETS
+
+WEIGHTS_AT = ("converged", "settled")
+"""Stages of training whose weights a network file holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +26,10 @@ class Network:
         seed: its seed.
         status: `converged`, `unconverged` or `diverged`.
         digest: SHA-256 of the file's contents.
-        initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it.
-        history: loss, penalty and learning rate of each epoch.
+        initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it. `weights`
+            are those at convergence, or at the end of training for a network that has not converged.
+        settled: weights after the settling epochs; equal to `weights` if there were none.
+        history: losses, penalty and learning rate of each epoch.
     """
 
     seed: int
@@ -30,30 +37,52 @@ class Network:
     digest: str
     initial: Parameters
     weights: Parameters
+    settled: Parameters
     history: History
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Network:
         """The inverse of `network_tensors`."""
+        initial, weights, settled = (
+            {name: array.unsqueeze(0) for name, array in _below(kind, tensors).items()}
+            for kind in ("initial", "weights", "settled")
+        )
         return cls(
             seed=metadata["seed"],
             status=metadata["status"],
             digest=metadata["sha256"],
-            initial={name: weights.unsqueeze(0) for name, weights in _below("initial", tensors).items()},
-            weights={name: weights.unsqueeze(0) for name, weights in _below("weights", tensors).items()},
+            initial=initial,
+            weights=weights,
+            settled=settled or weights,
             history=_history(tensors),
         )
 
+    def with_weights_at(self, stage: str) -> Network:
+        """Return the network with `weights` at that stage: `converged` or `settled`."""
+        require_choice("weights_at", stage, WEIGHTS_AT)
+        return self if stage == "converged" else dataclasses.replace(self, weights=self.settled)
 
-def network_tensors(ensemble: Ensemble, member: int) -> dict[str, Tensor]:
-    """A finished member: `initial/<name>`, `weights/<name>` and `history/<field>`."""
-    tensors = {f"initial/{name}": weights[member] for name, weights in ensemble.initial.items()}
-    tensors |= {f"weights/{name}": weights[member] for name, weights in ensemble.parameters.items()}
-    return tensors | _history_tensors(ensemble.histories[member])
+
+def network_tensors(ensemble: Ensemble, index: int, status: str) -> dict[str, Tensor]:
+    """Return the arrays of a finished network by name.
+
+    `initial/<name>`, `weights/<name>`, `history/<field>`, and for a converged network `settled/<name>`.
+
+    Args:
+        index: the network's position in the ensemble.
+        status: the network's status.
+    """
+    sets = {"initial": ensemble.initial, "weights": ensemble.parameters}
+    if status == "converged":
+        sets |= {"weights": ensemble.converged, "settled": ensemble.parameters}
+    tensors = {
+        f"{kind}/{name}": array[index] for kind, arrays in sets.items() for name, array in arrays.items()
+    }
+    return tensors | _history_tensors(ensemble.histories[index])
 
 
 def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
-    """Networks in training: `<kind>/<name>` for the weights and Adam's, `history/<seed>/<field>`."""
+    """Return the arrays of networks in training: `<weight set>/<name>` and `history/<seed>/<field>`."""
     tensors = {
         f"{kind}/{name}": weights
         for kind, parameters in ensemble.tensors.items()
@@ -66,11 +95,10 @@ def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
 
 def ensemble_from(tensors: Mapping[str, Tensor], seeds: list[int]) -> Ensemble:
     """The inverse of `checkpoint_tensors`."""
-    kinds = ("initial", "parameters", "first_moment", "second_moment")
     return Ensemble(
         seeds=seeds,
         histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
-        **{kind: _below(kind, tensors) for kind in kinds},
+        **{kind: _below(kind, tensors) for kind in WEIGHT_SETS},
     )
 
 

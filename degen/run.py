@@ -16,6 +16,7 @@ from degen.models import Model, Parameters
 from degen.networks import Network
 from degen.storage import RunFolder
 from degen.tasks import Task
+from degen.training import History
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,19 @@ class Run:
         kept = [network for network in self.networks if network.status == "converged"]
         return dataclasses.replace(self, networks=kept)
 
+    def with_weights_at(self, stage: str) -> Run:
+        """Return the run with each network's `weights` at that stage.
+
+        Args:
+            stage: `converged`, at the end of the epoch of convergence (as loaded), or `settled`, after the
+                settling epochs.
+        """
+        networks = [network.with_weights_at(stage) for network in self.networks]
+        return dataclasses.replace(self, networks=networks)
+
     @cached_property
     def weights(self) -> Parameters:
-        """Final weights, stacked: (seeds, ...)."""
+        """Weights at convergence unless `with_weights_at` chose others, stacked: (seeds, ...)."""
         return _stacked([network.weights for network in self.networks])
 
     @cached_property
@@ -64,16 +75,17 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row for a network and an epoch: seed, epoch (from 1), loss, penalty, learning_rate."""
+        """One row per network and epoch: seed, epoch (from 1) and the fields of `degen.training.History`."""
+        columns = ["seed", "epoch", *(field.name for field in dataclasses.fields(History))]
         tables = [
             pd.DataFrame(dataclasses.asdict(network.history)).assign(seed=network.seed)
             for network in self.networks
         ]
         if not tables:
-            return pd.DataFrame(columns=["seed", "epoch", "loss", "penalty", "learning_rate"])
+            return pd.DataFrame(columns=columns)
         table = pd.concat(tables).rename_axis("epoch").reset_index()
         table["epoch"] += 1
-        return table[["seed", "epoch", "loss", "penalty", "learning_rate"]]
+        return table[columns]
 
 
 def load(path: str | os.PathLike[str]) -> Run:

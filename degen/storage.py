@@ -1,8 +1,9 @@
 """The run folder of a condition: every file name and format (DESIGN, contracts 1, 3 and 4).
 
     runs/<task>/<label>-<signature>/
-        condition.yaml              what is trained, resolved; the signature is its hash
-        networks/<seed>.safetensors a finished network: initial and final weights, history, status
+        condition.yaml              what is trained, resolved; its signature; format and version that wrote it
+        networks/<seed>.safetensors a finished network: weights at the start, at convergence and after
+                                    settling, history, status
         checkpoint.safetensors      the networks in training, at the end of an epoch
         manifest.json               sessions: versions, git commit, device, costs
         claim                       locked by the process that trains here
@@ -39,6 +40,10 @@ from degen.files import (
 )
 from degen.networks import Network, checkpoint_tensors, ensemble_from, network_tensors
 from degen.training import Ensemble, status
+from degen.versions import VERSION
+
+FORMAT = 2
+"""Of run folders. Raised when a folder can no longer be read as before."""
 
 
 class RunFolder:
@@ -67,38 +72,26 @@ class RunFolder:
 
     @classmethod
     def of(cls, runs: Path, condition: Condition) -> RunFolder:
-        """The folder of a condition below `runs`, which need not be there yet."""
+        """Return the folder of a condition below `runs`; it need not exist yet.
+
+        An existing folder is found by its signature, whatever label it was given.
+        """
+        folders = sorted((runs / condition.task_name).glob(f"*-{condition.signature}"))
+        existing = next((path for path in folders if os.path.exists(path / "condition.yaml")), None)
         path = runs / condition.task_name / condition.name
-        return cls.open(path) if os.path.exists(path / "condition.yaml") else cls(path, condition)
+        return cls(path, condition) if existing is None else cls.open(existing)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing folder; its name must end with the signature of what it holds."""
+        """Return an existing folder; its name must end with the signature of what it holds."""
         file = path / "condition.yaml"
         require(file.is_file(), "run folder", str(path), "a folder with a condition.yaml")
-        try:
-            stored = yaml.safe_load(file.read_text())
-            signature = stored.pop("signature")
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise BadInputError(
-                f"{file} must be as degen wrote it, got unreadable contents ({error!r})."
-            ) from error
-        try:
-            condition = Condition.from_config(stored)
-        except BadInputError as error:
-            raise BadInputError(f"{file} must be of this version of degen: {error}") from error
-        require(
-            condition.signature == signature,
-            str(file),
-            signature,
-            f"of signature {condition.signature}, its contents'",
-        )
-        require(
-            path.resolve().name.rpartition("-")[2] == signature,
-            "run folder",
-            path.name,
-            f"named with the signature {signature} of its contents",
-        )
+        condition, signature = _read_condition(file)
+        allowed = f"of signature {condition.signature}, its contents'"
+        require(condition.signature == signature, str(file), signature, allowed)
+        allowed = f"named with the signature {signature} of its contents"
+        is_named = path.resolve().name.rpartition("-")[2] == signature
+        require(is_named, "run folder", path.name, allowed)
         return cls(path, condition)
 
     def create(self, bytes_needed: int) -> None:
@@ -160,7 +153,8 @@ class RunFolder:
     def describe(self) -> None:
         """Write what is trained here, unless that is there."""
         if not (self.path / "condition.yaml").exists():
-            stored = {"signature": self.condition.signature, **self.condition.config}
+            about = {"signature": self.condition.signature, "format": FORMAT}
+            stored = {**about, "written_by": f"degen {VERSION}", **self.condition.config}
             content = yaml.safe_dump(stored, sort_keys=False).encode()
             write_atomically(self.path / "condition.yaml", content)
 
@@ -184,14 +178,11 @@ class RunFolder:
         return sorted(int(file.stem) for file in files if re.fullmatch(r"\d{5,}", file.stem))
 
     def write_network(self, ensemble: Ensemble, member: int) -> None:
-        """Store a member of an ensemble as finished."""
+        """Store a network of an ensemble as finished."""
         seed = ensemble.seeds[member]
-        metadata = {
-            "signature": self.condition.signature,
-            "seed": seed,
-            "status": status(ensemble.histories[member].loss, self.condition.training),
-        }
-        write_tensors(self.network_file(seed), network_tensors(ensemble, member), metadata)
+        ending = status(ensemble.histories[member], self.condition.training)
+        metadata = {"signature": self.condition.signature, "seed": seed, "status": ending}
+        write_tensors(self.network_file(seed), network_tensors(ensemble, member, ending), metadata)
 
     def read_network(self, seed: int) -> Network:
         """A finished network.
@@ -257,7 +248,7 @@ class RunFolder:
             for i, seed in enumerate(saved.seeds)
             if seed not in finished and (self.seeds is None or seed in self.seeds)
         ]
-        latest = {saved.seeds[i]: i for i in sorted(wanted, key=lambda i: len(saved.histories[i].loss))}
+        latest = {saved.seeds[i]: i for i in sorted(wanted, key=lambda i: len(saved.histories[i]))}
         return saved.select([i for i in wanted if latest[saved.seeds[i]] == i])
 
     def _read_checkpoint(self, file: Path) -> Ensemble:
@@ -292,3 +283,27 @@ def _sessions(file: Path) -> list[dict[str, Any]]:
         return json.loads(file.read_text())["sessions"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{file} must be as degen wrote it, got damaged contents ({error}).") from error
+
+
+def _read_condition(file: Path) -> tuple[Condition, str]:
+    """A stored condition and the signature stored with it.
+
+    Raises:
+        BadInputError: unreadable, or of a format or with fields that this version does not know.
+    """
+    try:
+        stored = yaml.safe_load(file.read_text())
+        signature = stored.pop("signature")
+        written_by, format_number = stored.pop("written_by", "degen 0.1.0"), stored.pop("format", 1)
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        problem = f"{file} must be as degen wrote it, got unreadable contents ({error!r})."
+        raise BadInputError(problem) from error
+    this = f"degen {VERSION}"
+    given = f"format {format_number} of {written_by}"
+    allowed = f"of format {FORMAT}, the only one that {this} reads (read this folder with {written_by})"
+    require(format_number == FORMAT, str(file), given, allowed)
+    try:
+        return Condition.from_config(stored), signature
+    except BadInputError as error:
+        problem = f"{file}, written by {written_by}, cannot be read by {this}: {error}"
+        raise BadInputError(problem) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from degen.condition import Condition
 from degen.errors import require
-from degen.training import Unregularized
+from degen.training import NoPenalty
 from launch.cli import compose, grid
 
 
@@ -61,7 +61,7 @@ class Experiment:
         Raises:
             BadInputError: it has none.
         """
-        if self.factor == ["regularizer.strength"] and isinstance(condition.regularizer, Unregularized):
+        if self.factor == ["regularizer.strength"] and isinstance(condition.regularizer, NoPenalty):
             return 0.0
         held = [path for path in self.factor if condition.has(path)]
         return condition.value((held or self.factor)[0])

@@ -36,12 +36,15 @@ class Progress:
     def epoch(self, running: Ensemble, done: Ensemble) -> None:
         """Show the state after an epoch."""
         for history in done.histories:
-            self.counts[status(history.loss, self.training)] += 1
+            self.counts[status(history, self.training)] += 1
         text = ", ".join(f"{count} {word}" for word, count in self.counts.items() if count)
         if len(running):
-            epoch = max(len(history.loss) for history in running.histories)
-            loss = statistics.median(history.loss[-1] for history in running.histories)
-            text = f"epoch {epoch}, loss {loss:.3g}" + (f", {text}" if text else "")
+            epoch = max(len(history) for history in running.histories)
+            loss, validation = (
+                statistics.median(getattr(history, name)[-1] for history in running.histories)
+                for name in ("loss", "validation_loss")
+            )
+            text = f"epoch {epoch}, loss {loss:.3g}, validation {validation:.3g}" + (text and f", {text}")
         if self.bar is not None:
             self.bar.set_postfix_str(text)
             self.bar.update(len(done))

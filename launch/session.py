@@ -17,11 +17,11 @@ from typing import Any
 import numpy
 import torch
 
-import degen
 from degen.condition import Condition
 from degen.files import sha256
 from degen.storage import RunFolder
 from degen.training import Ensemble
+from degen.versions import NUMERICS, VERSION
 
 
 class Session:
@@ -40,18 +40,20 @@ class Session:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
             "seeds": list(ensemble.seeds),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "cpu": cpu_model(),
             "tf32": device.type == "cuda" and torch.get_float32_matmul_precision() != "highest",
             "host": socket.gethostname(),
             "slurm_job": slurm_job(),
             "versions": {
-                "degen": degen.__version__,
+                "degen": VERSION,
+                "numerics": NUMERICS,
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "numpy": numpy.__version__,
             },
             "git_commit": git_commit(),
-            "code": code_of(folder.condition),
+            "code": code_digests(folder.condition),
             "epochs": 0,
         }
         self.store(ensemble)
@@ -63,13 +65,13 @@ class Session:
         """Write the manifest with the seconds spent so far and the state of the networks in training."""
         self.record["seconds"] = round(time.monotonic() - self.clock, 3)
         self.record["training"] = len(running)
-        self.record["epoch"] = min((len(history.loss) for history in running.histories), default=None)
+        self.record["epoch"] = min((len(history) for history in running.histories), default=None)
         self.record["stored"] = datetime.now(UTC).isoformat(timespec="seconds")
         self.folder.write_manifest([*self.earlier, self.record])
 
 
-def code_of(condition: Condition) -> dict[str, str]:
-    """Digests of the source that trains a condition: degen's, and that of each other module it names."""
+def code_digests(condition: Condition) -> dict[str, str]:
+    """Return the digest of the source of each module of the user's own that a condition names."""
     named: set[str] = set()
 
     def collect(node: Any) -> None:
@@ -79,25 +81,29 @@ def code_of(condition: Condition) -> dict[str, str]:
                 collect(value)
 
     collect(condition.config)
-    files = {
-        name: [Path(sys.modules[name].__file__ or "")] for name in named if not name.startswith("degen.")
-    }
-    return {
-        name: digest(paths)
-        for name, paths in {"degen": sources(Path(degen.__file__).parent), **files}.items()
-    }
+    own = sorted(name for name in named if not name.startswith("degen."))
+    return {name: digest([Path(sys.modules[name].__file__ or "")]) for name in own}
 
 
-def changed_since(sessions: Sequence[dict[str, Any]], code: dict[str, str]) -> list[str]:
-    """The modules whose source some of the sessions of a folder had otherwise."""
-    return sorted(
-        {
-            name
-            for session in sessions
-            for name, known in session.get("code", {}).items()
-            if code.get(name) != known
-        }
-    )
+def changes_since(sessions: Sequence[dict[str, Any]], code: dict[str, str]) -> list[str]:
+    """Name what differs between now and the sessions that trained in a folder before.
+
+    Args:
+        code: as `code_digests` returns it.
+
+    Returns:
+        One noun phrase for the numerics version, if it differs, and one for each changed module.
+    """
+    numerics = {session["versions"].get("numerics", NUMERICS) for session in sessions} - {NUMERICS}
+    former = ", ".join(map(str, sorted(numerics)))
+    changes = [f"degen's numerics (version {former} then, {NUMERICS} now)"] if numerics else []
+    modules = {
+        name
+        for session in sessions
+        for name, digest_then in session.get("code", {}).items()
+        if code.get(name) != digest_then
+    }
+    return changes + [f"the code of {name}" for name in sorted(modules)]
 
 
 def sources(folder: Path, *kinds: str) -> list[Path]:
@@ -112,6 +118,16 @@ def digest(files: Sequence[Path]) -> str:
     for file in files:
         hashed.update(f"{file.name} {sha256(file)}\n".encode())
     return hashed.hexdigest()[:12]
+
+
+def cpu_model() -> str:
+    """Return the processor's model name, or its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def slurm_job() -> str | None:

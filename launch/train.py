@@ -40,7 +40,7 @@ from launch.conditions import conditions, parse_seeds
 from launch.device import prepare_device, prepare_torch, resolve_device
 from launch.interruption import Interrupted, interruptible
 from launch.progress import Progress
-from launch.session import Session, changed_since, code_of
+from launch.session import Session, changes_since, code_digests
 
 
 def job(config: DictConfig) -> None:
@@ -168,10 +168,10 @@ def _train(
     title: str,
 ) -> None:
     condition = folder.condition
-    changed = changed_since(folder.read_manifest(), code_of(condition))
-    if changed:
-        words = f"the code of {' and '.join(changed)} has changed since other networks here were trained"
-        print(f"warning: {title}: {words}; they may not be alike", file=sys.stderr, flush=True)
+    changes = changes_since(folder.read_manifest(), code_digests(condition))
+    if changes:
+        words = f"{' and '.join(changes)} changed since other networks here were trained"
+        print(f"warning: {title}: {words}; they may not be comparable", file=sys.stderr, flush=True)
     session = Session(folder, ensemble)
     progress = Progress(title, condition.training, len(ensemble))
     latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()
@@ -209,10 +209,10 @@ def _train(
 
 
 def bytes_needed(condition: Condition, seeds: int) -> int:
-    """Space of a run folder: weights twice in each network's file, four times in two checkpoints."""
+    """Space of a run folder: three sets of weights per network file, five in each of two checkpoints."""
     one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
-    return seeds * (10 * size + 3 * 8 * condition.training.max_epochs) + 2**20
+    return seeds * (13 * size + 3 * 5 * 8 * condition.training.max_epochs) + 2**20
 
 
 def main() -> None:

@@ -27,8 +27,10 @@ from tests.login import PATIENCE, ROOT, cluster, login  # noqa: F401 (fixtures)
 TINY = (
     "task.n_steps=20",
     "width=8",
-    "training.batch=8",
+    "training.batch_size=8",
     "training.steps_per_epoch=4",
+    "training.validation_trials=8",
+    "training.confirmation_trials=16",
     "training.max_epochs=4",
 )
 """Overrides of the flip-flop that train in a fraction of a second."""
@@ -155,7 +157,12 @@ def assert_same_networks(folder: Path, expected: Path) -> None:
     run, other = degen.load(folder), degen.load(expected)
     assert run.seeds == other.seeds
     pd.testing.assert_frame_equal(run.history, other.history, check_exact=True)
-    for mine, theirs in ((run.initial, other.initial), (run.weights, other.weights)):
+    settled, others_settled = (one.with_weights_at("settled").weights for one in (run, other))
+    for mine, theirs in (
+        (run.initial, other.initial),
+        (run.weights, other.weights),
+        (settled, others_settled),
+    ):
         assert set(mine) == set(theirs)
         for name, weights in mine.items():
             assert torch.equal(weights, theirs[name]), name

@@ -52,7 +52,7 @@ task:
   breaks: false
   n_steps: 20
 training:
-  batch: 8
+  batch_size: 8
   steps_per_epoch: 4
   max_epochs: 8
 width: 16

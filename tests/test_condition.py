@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import hashlib
 import itertools
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,10 @@ from hypothesis import strategies as st
 
 from degen.condition import Condition, snake_case
 from degen.errors import BadInputError
-from degen.training import Regularizer
+from degen.fields import neutral
+from degen.storage import RunFolder
+from degen.tasks import FlipFlop
+from degen.training import NoPenalty, Regularizer
 from launch.cli import CONF, compose
 from launch.conditions import Experiment, distinct, experiment, experiments
 from tests.conftest import build
@@ -93,7 +99,8 @@ def called(*arguments: object, **named: object) -> None:
 
 
 OTHER = {
-    "adam_epsilon": 1e-7,
+    "eps": 1e-7,
+    "betas": [0.9, 0.99],
     "fresh_trials": False,
     "dtype": "float64",
 }
@@ -183,7 +190,7 @@ def test_values_are_found_by_dotted_path():
     ("path", "value", "sentence"),
     [
         (("task", "chanels"), 2, "task.chanels must be one of channels, n_steps, pulse_probability"),
-        (("training", "schedule", "period"), 2, "training.schedule.period must be absent (~"),
+        (("training", "schedule", "T_0"), 2, "training.schedule.T_0 must be absent (~"),
         (("regularizer", "power"), 2, "regularizer.power must be one of strength"),
         (("task",), {"_target_": "degen.tasks.FlipFlop", "channels": 1}, "task.n_steps is missing"),
         (("task", "channels"), "???", "task.channels is missing"),
@@ -222,7 +229,7 @@ def test_what_is_misspelt_missing_or_of_another_kind_is_refused_in_one_sentence_
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["task", "parameterization", "training", "regularizer", "dtype"])
+@pytest.mark.parametrize("name", ["task", "parameterization", "training", "dtype"])
 def test_every_part_must_be_given(name):
     config = {key: value for key, value in BASE.items() if key != name}
     with pytest.raises(BadInputError, match=f"^{name} must be given"):
@@ -239,7 +246,7 @@ def test_every_task_parameterization_and_regularizer_build_a_condition(task, par
     condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
     assert condition.task_name == task
     assert snake_case(type(condition.model).__name__) == parameterization
-    assert snake_case(type(condition.regularizer).__name__) == {"none": "unregularized"}.get(
+    assert snake_case(type(condition.regularizer).__name__) == {"none": "no_penalty"}.get(
         regularizer, regularizer
     )
     assert (condition.model.width, condition.model.gamma) == (128, 1)
@@ -248,26 +255,26 @@ def test_every_task_parameterization_and_regularizer_build_a_condition(task, par
 def test_the_tables_of_the_specification_are_in_the_files():
     table = {  # learning rate, schedule, epochs, batch, time constant, threshold, time steps
         "flip_flop": (0.001, "Constant", 300, 256, 1.0, 0.001, 100),
-        "delayed_discrimination": (0.001, "CosineWarmRestarts", 500, 256, 0.1, 0.01, 60),
+        "delayed_discrimination": (0.001, "CosineAnnealingWarmRestarts", 500, 256, 0.1, 0.01, 60),
         "sine_wave": (0.0005, "Constant", 500, 32, 1.0, 0.05, 100),
-        "path_integration": (0.001, "ReduceOnPlateau", 1000, 64, 0.1, 0.05, 100),
+        "path_integration": (0.001, "ReduceLROnPlateau", 1000, 64, 0.1, 0.05, 100),
     }
     assert sorted([*table, "lorenz96"]) == files("task")  # not one of the paper's four
     for task, row in table.items():
         condition = build(f"task={task}", "parameterization=mup")
         training = condition.training
         assert row == (
-            training.learning_rate,
+            training.optimizer.learning_rate,
             type(training.schedule).__name__,
             training.max_epochs,
-            training.batch,
-            condition.model.time_constant,
+            training.batch_size,
+            condition.model.leak_rate,
             training.threshold,
             condition.task.n_steps,
         )
-        assert (training.steps_per_epoch, training.extra_epochs, training.fresh_trials) == (128, 3, True)
+        assert (training.steps_per_epoch, training.patience, training.fresh_trials) == (128, 3, True)
     plateau = build("task=path_integration").training.schedule
-    assert (plateau.decay, plateau.patience) == (0.5, 40)
+    assert (plateau.factor, plateau.patience) == (0.5, 40)
 
 
 @pytest.mark.parametrize("scale", files("scale"))
@@ -353,8 +360,8 @@ def test_no_file_of_a_group_is_left_out_of_these_tests():
     groups = {folder.name for folder in Path(CONF).iterdir() if folder.is_dir()}
     own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma", "scale"}
     assert own <= groups
-    # Those of the analysis and of launchers are tested there.
-    assert groups - own <= {"metric", "hydra", "scaled"}
+    # Those of the analysis and of launchers are tested there; tasks include the group training.
+    assert groups - own <= {"metric", "hydra", "scaled", "training"}
 
 
 def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():
@@ -383,3 +390,83 @@ def test_values_of_a_factor_are_of_one_kind_in_tables_and_in_order_on_axes(value
     of = Experiment("own", ["task.factor"], "", [], swept, [0], "full", False)
     assert [of.value_in_tables(condition) for condition in swept] == in_tables
     assert [of.value(condition) for condition in of.along_the_axis(swept)] == order
+
+
+def test_the_long_training_has_the_papers_standard_conditions_without_path_integration():
+    paper = distinct(all_of("paper"))
+    wanted = {
+        condition.signature
+        for condition in paper
+        if "Standard" in condition.value("parameterization._target_")
+        and condition.task_name != "path_integration"
+    }
+    found = [condition.signature for condition in all_of("long_training")[0].conditions]
+    assert len(found) == 33
+    assert set(found) == wanted
+
+
+# Signatures that last ---------------------------------------------------------------------------------------
+
+
+SIGNATURES = {
+    (): "7d393bef766c",
+    ("task=delayed_discrimination", "task.channels=2", "regularizer=nuclear_norm"): "19bf79cac4de",
+    ("task=sine_wave", "parameterization=mup", "gamma=2", "regularizer=l1"): "dab2f50581c3",
+    ("task=path_integration", "width=64", "dtype=float64"): "f5e9bd4ccf8d",
+    ("task=lorenz96",): "8cb9474d635d",
+}
+"""Signatures of conditions, never to change: run folders are found by them."""
+
+
+@pytest.mark.parametrize("overrides", SIGNATURES, ids=" ".join)
+def test_signatures_are_those_of_the_run_folders_that_exist(overrides):
+    assert build(*overrides).signature == SIGNATURES[overrides]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noiseless(FlipFlop):
+    """A user's task in its first version."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noisy(FlipFlop):
+    """Its second version, with two new options that are off."""
+
+    noise_std: float = neutral(0.0)
+    bounds: tuple[float, float] = neutral((0, 1))
+
+
+def own(target: type, **options: Any) -> dict[str, Any]:
+    """A configuration with a class of this module as its task, under the name of the first version."""
+    task = {key: value for key, value in compose("train", [])["task"].items() if key != "_target_"}
+    return compose("train", []) | {"task": {"_target_": f"{__name__}.Task", **task, **options}}
+
+
+def test_a_new_option_that_is_off_finds_the_old_run_folder(tmp_path, monkeypatch):
+    module = sys.modules[__name__]
+    monkeypatch.setattr(module, "Task", Noiseless, raising=False)
+    before = Condition.from_config(own(Noiseless))
+    folder = RunFolder.of(tmp_path, before)
+    folder.create(0)
+    folder.describe()
+    monkeypatch.setattr(module, "Task", Noisy)
+    for options in ({}, {"noise_std": 0}, {"noise_std": 0.0, "bounds": [0.0, 1.0]}):
+        after = Condition.from_config(own(Noisy, **options))
+        assert after.signature == before.signature
+        assert after.config["task"]["noise_std"] == 0.0
+        assert RunFolder.open(folder.path).condition == after
+    for options in ({"noise_std": 0.1}, {"bounds": [0, 2]}):
+        assert Condition.from_config(own(Noisy, **options)).signature != before.signature
+
+
+def test_a_part_that_is_neutral_is_left_out_and_may_be_missing():
+    without = {key: value for key, value in compose("train", []).items() if key != "regularizer"}
+    condition = Condition.from_config(without)
+    assert condition.regularizer == NoPenalty()
+    assert condition.signature == build().signature
+    hashed = json.dumps(
+        {key: value for key, value in condition.config.items() if key != "regularizer"},
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    assert condition.signature == hashlib.sha256(hashed.encode()).hexdigest()[:12]

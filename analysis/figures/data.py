@@ -225,7 +225,7 @@ def _scale(*data: Data) -> list[str]:
         return []
     widths = sorted({c.model.width for one in data for c in one.experiment.conditions})
     seeds = sorted({len(one.experiment.seeds) for one in data})
-    batches = sorted({c.training.batch for one in data for c in one.experiment.conditions})
+    batches = sorted({c.training.batch_size for one in data for c in one.experiment.conditions})
     said = f"{' or '.join(map(str, seeds))} seeds, {', '.join(map(str, widths))} units"
     said += f", batches of {' or '.join(map(str, batches))}"
     theirs = "50 seeds, 128 units, batches of 32 to 256"

@@ -26,7 +26,6 @@ class Model(ABC):
     Args:
         width: hidden units n.
         gamma: output divided by it, learning rate multiplied.
-        adam_epsilon: Adam's epsilon; far below the gradients, whose size depends on the width under mup.
 
     Raises:
         BadInputError: width below 1, or gamma not above 0.
@@ -34,12 +33,10 @@ class Model(ABC):
 
     width: int
     gamma: float
-    adam_epsilon: float
 
     def __post_init__(self) -> None:
         require_integer("width", self.width, 1)
         require_number("gamma", self.gamma, above=0.0)
-        require_number("parameterization.adam_epsilon", self.adam_epsilon, above=0.0)
 
     @abstractmethod
     def initialize(self, task: Task, stream: Stream) -> Parameters:
@@ -58,7 +55,7 @@ class Model(ABC):
         """The effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
 
     def learning_rate(self, base: float) -> float:
-        """Adam's learning rate: gamma times the task's (App. G and L of the paper)."""
+        """Return the optimizer's learning rate: gamma times the task's (App. G and L of the paper)."""
         return self.gamma * base
 
     def initial_hidden(self, parameters: Parameters, trials: Trials) -> Tensor:

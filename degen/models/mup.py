@@ -17,23 +17,23 @@ from degen.tasks import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MuP(Model):
-    r"""h_{t+1} = h_t + tau (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
+    r"""h_{t+1} = h_t + a (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
 
     J_ij ~ N(0, n); w ~ N(0, 1); U ~ N(0, input_std^2), which the paper leaves open. Hidden states, outputs
     and their change by a training step are then of the same size at every width
     (`analysis.coordinate_check`).
 
     Args:
-        time_constant: tau in (0, 1], a step's share of the way to the new state.
+        leak_rate: a in (0, 1], the share of the hidden state that each step replaces (the paper's tau).
         input_std: standard deviation of U. Inputs far above 1 would hold most units at the ends of tanh.
     """
 
-    time_constant: float
+    leak_rate: float
     input_std: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_number("time_constant", self.time_constant, above=0.0, maximum=1.0)
+        require_number("leak_rate", self.leak_rate, above=0.0, maximum=1.0)
         require_number("input_std", self.input_std, above=0.0)
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
@@ -47,9 +47,9 @@ class MuP(Model):
         return parameters
 
     def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
-        tau = self.time_constant
+        rate = self.leak_rate
         drive = torch.tanh(hidden) @ self.recurrent(parameters).mT + inputs @ parameters["input"].mT
-        return (1 - tau) * hidden + tau * drive
+        return (1 - rate) * hidden + rate * drive
 
     def readout(self, parameters: Parameters, hidden: Tensor) -> Tensor:
         return torch.tanh(hidden) @ parameters["output"].mT.unsqueeze(1) / (self.gamma * self.width)
@@ -58,9 +58,9 @@ class MuP(Model):
         return parameters["recurrent"] / self.width
 
     def __call__(self, parameters: Parameters, trials: Trials) -> Tensor:
-        tau, output = self.time_constant, parameters["output"] / (self.gamma * self.width)
+        rate, output = self.leak_rate, parameters["output"] / (self.gamma * self.width)
         driven = torch.cat((self.recurrent(parameters), parameters["input"]), dim=-1)
         read = functional.pad(output, (0, trials.inputs.shape[-1]))
         hidden = self.initial_hidden(parameters, trials)
-        weights = torch.cat((tau * driven, read), dim=1)
-        return outputs(weights, trials.inputs, hidden, torch.tanh(hidden), leak=1 - tau)
+        weights = torch.cat((rate * driven, read), dim=1)
+        return outputs(weights, trials.inputs, hidden, torch.tanh(hidden), leak=1 - rate)

@@ -23,8 +23,8 @@ class DelayedDiscrimination(Task):
     Args:
         channels: C comparisons side by side; 2C inputs.
         n_steps: time steps of a trial.
-        shortest_delay, longest_delay: steps from the end of f1 to the start of f2, both included.
-        lowest_amplitude, highest_amplitude: integers, both included.
+        min_delay, max_delay: steps from the end of f1 to the start of f2, both included.
+        min_amplitude, max_amplitude: integers, both included.
         first_onset: step at which f1 starts.
         pulse_steps: steps that a pulse lasts.
         response_onset: steps from the start of f2 to the start of the response window.
@@ -38,10 +38,10 @@ class DelayedDiscrimination(Task):
 
     channels: int
     n_steps: int
-    shortest_delay: int
-    longest_delay: int
-    lowest_amplitude: int
-    highest_amplitude: int
+    min_delay: int
+    max_delay: int
+    min_amplitude: int
+    max_amplitude: int
     first_onset: int
     pulse_steps: int
     response_onset: int
@@ -52,10 +52,10 @@ class DelayedDiscrimination(Task):
     def __post_init__(self) -> None:
         require_integer("task.channels", self.channels, 1)
         require_integer("task.n_steps", self.n_steps, 1)
-        require_integer("task.shortest_delay", self.shortest_delay, 0)
-        require_integer("task.longest_delay", self.longest_delay, self.shortest_delay)
-        require_integer("task.lowest_amplitude", self.lowest_amplitude, 0)
-        require_integer("task.highest_amplitude", self.highest_amplitude, self.lowest_amplitude + 1)
+        require_integer("task.min_delay", self.min_delay, 0)
+        require_integer("task.max_delay", self.max_delay, self.min_delay)
+        require_integer("task.min_amplitude", self.min_amplitude, 0)
+        require_integer("task.max_amplitude", self.max_amplitude, self.min_amplitude + 1)
         require_integer("task.first_onset", self.first_onset, 0)
         require_integer("task.pulse_steps", self.pulse_steps, 1)
         require_integer("task.response_onset", self.response_onset, self.pulse_steps)
@@ -64,18 +64,18 @@ class DelayedDiscrimination(Task):
             isinstance(self.auxiliary_loss, bool), "task.auxiliary_loss", self.auxiliary_loss, "true or false"
         )
         require_number("task.auxiliary_scale", self.auxiliary_scale, above=0.0)
-        needed = self._steps_for(self.longest_delay)
+        needed = self._steps_for(self.max_delay)
         require(
             needed <= self.n_steps,
-            "task.longest_delay",
-            self.longest_delay,
-            f"at most {self.longest_delay - needed + self.n_steps} in a trial of {self.n_steps} steps "
+            "task.max_delay",
+            self.max_delay,
+            f"at most {self.max_delay - needed + self.n_steps} in a trial of {self.n_steps} steps "
             f"(or task.n_steps at least {needed})",
         )
 
-    def _steps_for(self, longest_delay: int) -> int:
+    def _steps_for(self, max_delay: int) -> int:
         """The steps that a trial needs for that delay."""
-        return self.first_onset + self.pulse_steps + longest_delay + self.response_onset + self.response_steps
+        return self.first_onset + self.pulse_steps + max_delay + self.response_onset + self.response_steps
 
     @property
     def n_inputs(self) -> int:
@@ -87,13 +87,13 @@ class DelayedDiscrimination(Task):
 
     @property
     def variant(self) -> str:
-        return f"{self.channels}ch-delay{self.longest_delay}" + ("-auxiliary" if self.auxiliary_loss else "")
+        return f"{self.channels}ch-delay{self.max_delay}" + ("-auxiliary" if self.auxiliary_loss else "")
 
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        delay = stream.integers(self.shortest_delay, self.longest_delay, n_trials, 1)
-        first = stream.integers(self.lowest_amplitude, self.highest_amplitude, n_trials, self.channels)
+        delay = stream.integers(self.min_delay, self.max_delay, n_trials, 1)
+        first = stream.integers(self.min_amplitude, self.max_amplitude, n_trials, self.channels)
         # One value fewer, and those from f1 on moved up by one: uniform over all but f1.
-        second = stream.integers(self.lowest_amplitude, self.highest_amplitude - 1, n_trials, self.channels)
+        second = stream.integers(self.min_amplitude, self.max_amplitude - 1, n_trials, self.channels)
         second = second + (second >= first)
         return self.trials(first, second, delay, stream.dtype)
 
@@ -117,10 +117,10 @@ class DelayedDiscrimination(Task):
 
     def ood(self) -> DelayedDiscrimination:
         """Twice the delay; the trial is lengthened where that does not fit."""
-        longest = 2 * self.longest_delay
+        longest = 2 * self.max_delay
         return dataclasses.replace(
             self,
-            shortest_delay=2 * self.shortest_delay,
-            longest_delay=longest,
+            min_delay=2 * self.min_delay,
+            max_delay=longest,
             n_steps=max(self.n_steps, self._steps_for(longest)),
         )

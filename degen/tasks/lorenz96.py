@@ -25,9 +25,9 @@ class Lorenz96(Task):
         channels: sites; as many inputs and outputs.
         n_steps: time steps of a trial.
         forcing: F; chaotic at 8 for most numbers of sites from 5 on.
-        time_step: between the steps of a trial, at most 0.1 and 0.8 / F.
-        settling_steps: steps before a trial starts, from the fixed point x_i = F with noise on it.
-        noise_std: of that noise.
+        dt: between the steps of a trial, at most 0.1 and 0.8 / F.
+        burn_in_steps: steps before a trial starts, from the fixed point x_i = F with noise on it.
+        initial_noise_std: of that noise.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -36,23 +36,23 @@ class Lorenz96(Task):
     channels: int
     n_steps: int
     forcing: float
-    time_step: float
-    settling_steps: int
-    noise_std: float
+    dt: float
+    burn_in_steps: int
+    initial_noise_std: float
 
     def __post_init__(self) -> None:
         require_integer("task.channels", self.channels, 4)
         require_integer("task.n_steps", self.n_steps, 1)
         require_number("task.forcing", self.forcing, above=0.0)
-        require_number("task.time_step", self.time_step, above=0.0, maximum=0.1)
-        # Seen: stable in 1,000 of 1,000 trials at F * time_step = 0.8 for F = 8 to 200, not so at 1.
+        require_number("task.dt", self.dt, above=0.0, maximum=0.1)
+        # Seen: stable in 1,000 of 1,000 trials at F * dt = 0.8 for F = 8 to 200, not so at 1.
         stable = min(0.1, 0.8 / self.forcing)
         allowed = (
             f"at most {stable:g} where task.forcing is {self.forcing:g}, for the integration to be stable"
         )
-        require(self.time_step <= stable, "task.time_step", self.time_step, allowed)
-        require_integer("task.settling_steps", self.settling_steps, 0)
-        require_number("task.noise_std", self.noise_std, above=0.0)
+        require(self.dt <= stable, "task.dt", self.dt, allowed)
+        require_integer("task.burn_in_steps", self.burn_in_steps, 0)
+        require_number("task.initial_noise_std", self.initial_noise_std, above=0.0)
 
     @property
     def n_inputs(self) -> int:
@@ -67,8 +67,8 @@ class Lorenz96(Task):
         return f"{self.channels}sites"
 
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        state = self.forcing + self.noise_std * stream.normal(n_trials, self.channels)
-        for _ in range(self.settling_steps):
+        state = self.forcing + self.initial_noise_std * stream.normal(n_trials, self.channels)
+        for _ in range(self.burn_in_steps):
             state = self._advance(state)
         states = [state]
         for _ in range(self.n_steps):
@@ -78,12 +78,12 @@ class Lorenz96(Task):
 
     def _advance(self, state: Tensor) -> Tensor:
         """One Runge-Kutta step of states (..., sites)."""
-        half = self.time_step / 2
+        half = self.dt / 2
         first = self._velocity(state)
         second = self._velocity(state + half * first)
         third = self._velocity(state + half * second)
-        fourth = self._velocity(state + self.time_step * third)
-        return state + self.time_step / 6 * (first + 2 * second + 2 * third + fourth)
+        fourth = self._velocity(state + self.dt * third)
+        return state + self.dt / 6 * (first + 2 * second + 2 * third + fourth)
 
     def _velocity(self, state: Tensor) -> Tensor:
         after, before, two_before = (state.roll(shift, dims=-1) for shift in (-1, 1, 2))

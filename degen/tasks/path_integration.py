@@ -33,9 +33,9 @@ class PathIntegration(Task):
             there; `pulse`: extra inputs at the first step; `constant`: extra inputs at every step;
             `hidden_state`: a learned linear map into the initial hidden state.
         box_size: side of the arena, centred at 0.
-        highest_speed: length a step.
+        max_speed: length a step.
         speed_std, heading_std: standard deviation of the increments a step (heading in radians).
-        noise_std: standard deviation of the noise on the heading and speed inputs.
+        input_noise_std: standard deviation of the noise on the heading and speed inputs.
         mean_stop, mean_go: mean steps of standing and of walking.
 
     Raises:
@@ -47,10 +47,10 @@ class PathIntegration(Task):
     heading: str
     start: str
     box_size: float
-    highest_speed: float
+    max_speed: float
     speed_std: float
     heading_std: float
-    noise_std: float
+    input_noise_std: float
     mean_stop: float
     mean_go: float
 
@@ -60,12 +60,12 @@ class PathIntegration(Task):
         require_integer("task.n_steps", self.n_steps, 1)
         require_choice("task.heading", self.heading, HEADINGS)
         require_choice("task.start", self.start, STARTS)
-        require_number("task.highest_speed", self.highest_speed, above=0.0)
+        require_number("task.max_speed", self.max_speed, above=0.0)
         # One reflection a step must bring the walker back inside.
-        require_number("task.box_size", self.box_size, minimum=2 * self.highest_speed)
+        require_number("task.box_size", self.box_size, minimum=2 * self.max_speed)
         require_number("task.speed_std", self.speed_std, minimum=0.0)
         require_number("task.heading_std", self.heading_std, minimum=0.0)
-        require_number("task.noise_std", self.noise_std, minimum=0.0)
+        require_number("task.input_noise_std", self.input_noise_std, minimum=0.0)
         require_number("task.mean_stop", self.mean_stop, minimum=1.0)
         require_number("task.mean_go", self.mean_go, minimum=1.0)
 
@@ -91,7 +91,7 @@ class PathIntegration(Task):
         speed = self._speeds(n_trials, stream)
         angles, position = self._walk(origin, speed, stream)
         inputs = self._told(angles, speed)
-        inputs = inputs + self.noise_std * stream.normal(*inputs.shape[-3:])
+        inputs = inputs + self.input_noise_std * stream.normal(*inputs.shape[-3:])
         position = _units_last(position)
         where = origin.unsqueeze(-2).expand(position.shape)
         if self.start == "displacement":
@@ -106,7 +106,7 @@ class PathIntegration(Task):
         """Speed at each step, 0 while standing: (..., trials, time)."""
         switch = stream.uniform(n_trials, self.n_steps)
         increments = _steps(self.speed_std * stream.normal(n_trials, self.n_steps))
-        pace = stream.uniform(n_trials, high=self.highest_speed)
+        pace = stream.uniform(n_trials, high=self.max_speed)
         going = stream.uniform(n_trials) < self.mean_go / (self.mean_go + self.mean_stop)
         goes_on = _steps(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
         starts = _steps(switch < torch.full((), 1 / self.mean_stop, device=stream.device))
@@ -114,7 +114,7 @@ class PathIntegration(Task):
         for t in range(self.n_steps):
             paces.append(pace)
             goings.append(going)
-            pace = (pace + increments[t]).clamp_(0.0, self.highest_speed)
+            pace = (pace + increments[t]).clamp_(0.0, self.max_speed)
             going = torch.where(going, goes_on[t], starts[t])
         return torch.stack(paces, dim=-1) * torch.stack(goings, dim=-1)
 

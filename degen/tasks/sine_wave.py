@@ -19,8 +19,8 @@ class SineWave(Task):
     Args:
         channels: C inputs and C outputs, each with a frequency of its own.
         n_steps: time steps of a trial.
-        time_step: seconds a step.
-        lowest_frequency, highest_frequency: hertz, both included.
+        dt: seconds a step.
+        min_frequency, max_frequency: hertz, both included.
         n_frequencies: how many evenly spaced frequencies are drawn from.
 
     Raises:
@@ -29,23 +29,23 @@ class SineWave(Task):
 
     channels: int
     n_steps: int
-    time_step: float
-    lowest_frequency: float
-    highest_frequency: float
+    dt: float
+    min_frequency: float
+    max_frequency: float
     n_frequencies: int
 
     def __post_init__(self) -> None:
         require_integer("task.channels", self.channels, 1)
         require_integer("task.n_steps", self.n_steps, 1)
-        require_number("task.time_step", self.time_step, above=0.0)
-        require_number("task.lowest_frequency", self.lowest_frequency, above=0.0)
-        require_number("task.highest_frequency", self.highest_frequency, minimum=self.lowest_frequency)
+        require_number("task.dt", self.dt, above=0.0)
+        require_number("task.min_frequency", self.min_frequency, above=0.0)
+        require_number("task.max_frequency", self.max_frequency, minimum=self.min_frequency)
         require_integer("task.n_frequencies", self.n_frequencies, 1)
         require(
-            self.n_frequencies == 1 or self.highest_frequency > self.lowest_frequency,
+            self.n_frequencies == 1 or self.max_frequency > self.min_frequency,
             "task.n_frequencies",
             self.n_frequencies,
-            "1 where task.lowest_frequency equals task.highest_frequency",
+            "1 where task.min_frequency equals task.max_frequency",
         )
 
     @property
@@ -62,9 +62,9 @@ class SineWave(Task):
 
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         choice = stream.integers(0, self.n_frequencies - 1, n_trials, 1, self.channels)
-        spacing = (self.highest_frequency - self.lowest_frequency) / max(self.n_frequencies - 1, 1)
-        frequency = self.lowest_frequency + spacing * choice.to(stream.dtype)
-        seconds = torch.arange(self.n_steps, dtype=stream.dtype, device=stream.device) * self.time_step
+        spacing = (self.max_frequency - self.min_frequency) / max(self.n_frequencies - 1, 1)
+        frequency = self.min_frequency + spacing * choice.to(stream.dtype)
+        seconds = torch.arange(self.n_steps, dtype=stream.dtype, device=stream.device) * self.dt
         targets = torch.sin(2 * math.pi * frequency * seconds.unsqueeze(-1))
         return Trials(frequency.expand(targets.shape).contiguous(), targets)
 

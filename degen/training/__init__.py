@@ -2,22 +2,25 @@
 
 from degen.training.ensemble import Ensemble, History
 from degen.training.loop import train
+from degen.training.optimizers import Adam, Optimizer
 from degen.training.recipe import Training, status
-from degen.training.regularizers import L1, NuclearNorm, Regularizer, Unregularized
-from degen.training.schedules import Constant, CosineWarmRestarts, ReduceOnPlateau, Schedule
+from degen.training.regularizers import L1, NoPenalty, NuclearNorm, Regularizer
+from degen.training.schedules import Constant, CosineAnnealingWarmRestarts, ReduceLROnPlateau, Schedule
 
 __all__ = [
     "L1",
+    "Adam",
     "Constant",
-    "CosineWarmRestarts",
+    "CosineAnnealingWarmRestarts",
     "Ensemble",
     "History",
+    "NoPenalty",
     "NuclearNorm",
-    "ReduceOnPlateau",
+    "Optimizer",
+    "ReduceLROnPlateau",
     "Regularizer",
     "Schedule",
     "Training",
-    "Unregularized",
     "status",
     "train",
 ]

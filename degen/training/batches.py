@@ -13,6 +13,7 @@ from degen.training.memory import Plan, plan
 from degen.training.recipe import Training
 from degen.training.regularizers import Regularizer
 from degen.training.step import Step, epoch_trials, train_epoch
+from degen.training.validation import Validation
 
 # New arrays are made, and the step recorded again, when more than this share of the places is idle.
 _IDLE = 0.25
@@ -37,12 +38,15 @@ class Batches:
         self.free_bytes = free_bytes
         self.step: Step | None = None
         self.recorded: Recorded | None = None
+        self.validation: Validation | None = None
         self.steps_per_draw = 1
 
     def epoch(self, ensemble: Ensemble, on_wait: Callable[[], None]) -> Ensemble:
         """The members after one more epoch, each at its own."""
         self._prepare(ensemble)
         assert self.step is not None
+        if self.validation is None:
+            self.validation = Validation(self.task, self.model, self.training, ensemble.like)
         places = len(self.step.ensemble)
         trained = []
         for first in range(0, len(ensemble), places):
@@ -50,6 +54,7 @@ class Batches:
             idle = places - len(members)
             self.step.ensemble.load(ensemble.select(members + members[:1] * idle))
             train_epoch(self.step, self.task, on_wait, self.recorded, self.steps_per_draw)
+            self.validation(self.step.ensemble, on_wait)
             trained.append(self.step.ensemble.select(range(len(members))))
         return trained[0].join(*trained[1:])
 
@@ -72,5 +77,5 @@ class Batches:
         copies = ensemble.select([0] * wanted)
         self.step = Step.of(copies, self.model, self.training, self.regularizer)
         first = next(epoch_trials(copies.seeds, [0] * wanted, self.task, self.training, copies.like, 1))
-        ones = self.step.loss_sum.new_ones(wanted)
-        self.recorded = Recorded(self.step, first, ones, ones)
+        numbers = self.training.optimizer.coefficients([[1.0]] * wanted, [0] * wanted, copies.like)[0]
+        self.recorded = Recorded(self.step, first, numbers)

@@ -14,14 +14,31 @@ from degen.tasks import Task
 
 @dataclasses.dataclass
 class History:
-    """A network's training, one entry an epoch: task loss, penalty and learning rate."""
+    """A network's training, one entry per epoch.
+
+    Attributes:
+        loss, penalty: means over the steps of the epoch.
+        learning_rate: of the first step of the epoch.
+        validation_loss: task loss at the end of the epoch, on the validation trials.
+        confirmation_loss: task loss on the confirmation trials, NaN where it was not computed.
+    """
 
     loss: list[float] = dataclasses.field(default_factory=list)
     penalty: list[float] = dataclasses.field(default_factory=list)
     learning_rate: list[float] = dataclasses.field(default_factory=list)
+    validation_loss: list[float] = dataclasses.field(default_factory=list)
+    confirmation_loss: list[float] = dataclasses.field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
 
     def copy(self) -> History:
-        return History(list(self.loss), list(self.penalty), list(self.learning_rate))
+        """Return a copy whose lists are its own."""
+        return History(**{field.name: list(getattr(self, field.name)) for field in dataclasses.fields(self)})
+
+
+WEIGHT_SETS = ("initial", "parameters", "first_moment", "second_moment", "converged")
+"""The fields of `Ensemble` that hold an array for each weight."""
 
 
 @dataclasses.dataclass
@@ -29,10 +46,11 @@ class Ensemble:
     """Networks in training.
 
     Attributes:
-        seeds: one a member.
+        seeds: one per network.
         initial, parameters: weights at the start and now, each (seeds, ...).
-        first_moment, second_moment: Adam's running means, like the weights.
-        histories: one a member; its length is the number of epochs the member has behind it.
+        first_moment, second_moment: the optimizer's running averages, like the weights.
+        converged: weights at convergence, zero for networks that have not converged.
+        histories: one per network.
     """
 
     seeds: list[int]
@@ -40,6 +58,7 @@ class Ensemble:
     parameters: Parameters
     first_moment: Parameters
     second_moment: Parameters
+    converged: Parameters
     histories: list[History]
 
     @classmethod
@@ -61,6 +80,7 @@ class Ensemble:
             parameters={name: weights.clone() for name, weights in initial.items()},
             first_moment={name: torch.zeros_like(weights) for name, weights in initial.items()},
             second_moment={name: torch.zeros_like(weights) for name, weights in initial.items()},
+            converged={name: torch.zeros_like(weights) for name, weights in initial.items()},
             histories=[History() for _ in seeds],
         )
 
@@ -74,9 +94,13 @@ class Ensemble:
 
     @property
     def tensors(self) -> dict[str, Parameters]:
-        """The four sets of stacked weights, by name."""
-        names = ("initial", "parameters", "first_moment", "second_moment")
-        return {name: getattr(self, name) for name in names}
+        """The sets of stacked weights, by name."""
+        return {name: getattr(self, name) for name in WEIGHT_SETS}
+
+    def store_converged(self, index: int) -> None:
+        """Store the present weights of the network at that position as those at convergence."""
+        for name, weights in self.parameters.items():
+            self.converged[name][index] = weights[index]
 
     def select(self, members: Sequence[int]) -> Ensemble:
         """The members at these positions, copied."""

@@ -21,17 +21,16 @@ class Recorded:
     ones afterwards.
 
     Args:
-        trials, size, correction: of the shapes of every later call.
+        trials, coefficients: of the shapes of every later call.
     """
 
-    def __init__(self, step: Step, trials: Trials, size: Tensor, correction: Tensor):
+    def __init__(self, step: Step, trials: Trials, coefficients: Tensor):
         self.step = step
-        self.trials, self.size, self.correction = trials.map(torch.clone), size.clone(), correction.clone()
-        self.graph = self._record() if size.device.type == "cuda" else None
+        self.trials, self.coefficients = trials.map(torch.clone), coefficients.clone()
+        self.graph = self._record() if coefficients.device.type == "cuda" else None
 
-    def __call__(self, trials: Trials, size: Tensor, correction: Tensor) -> None:
-        self.size.copy_(size)
-        self.correction.copy_(correction)
+    def __call__(self, trials: Trials, coefficients: Tensor) -> None:
+        self.coefficients.copy_(coefficients)
         for field in dataclasses.fields(Trials):
             place = getattr(self.trials, field.name)
             if place is not None:
@@ -42,11 +41,12 @@ class Recorded:
             self.graph.replay()
 
     def _make(self) -> None:
-        self.step(self.trials, self.size, self.correction)
+        self.step(self.trials, self.coefficients)
 
     def _record(self) -> torch.cuda.CUDAGraph | None:
         """The graph; None for what cannot be recorded: a user's own model may ask for a value, say."""
-        current, stream = torch.cuda.current_stream(self.size.device), torch.cuda.Stream(self.size.device)
+        device = self.coefficients.device
+        current, stream = torch.cuda.current_stream(device), torch.cuda.Stream(device)
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(current)
         try:
@@ -64,7 +64,7 @@ class Recorded:
             raise
         except RuntimeError as error:
             torch.cuda.set_stream(current)  # which a recording that fails does not
-            torch.cuda.synchronize(self.size.device)
+            torch.cuda.synchronize(device)
             reason = str(error).partition("\n")[0]
             warnings.warn(f"training steps are not recorded as a CUDA graph ({reason})", stacklevel=2)
             return None

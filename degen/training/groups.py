@@ -32,12 +32,12 @@ _FEWEST_TRIALS = 16
 
 def groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> list[Ensemble]:
     """The members in groups of nearly one size: one a core, or several where a group would be too large."""
-    fitting = _BYTES // step_bytes(task, model, training.batch, ensemble.like.dtype)
+    fitting = _BYTES // step_bytes(task, model, training.batch_size, ensemble.like.dtype)
     largest = min(max(1, fitting), _MOST)
     # Trials of several blocks are shared by a team. And the last few numbers of an array, those beyond its
     # whole vectors, go another way through a sigmoid: with company there must be none.
-    has_odd_end = training.batch * model.width % _LONGEST_VECTOR != 0
-    if has_odd_end or not _FEWEST_TRIALS <= training.batch <= TRIALS_PER_BLOCK:
+    has_odd_end = training.batch_size * model.width % _LONGEST_VECTOR != 0
+    if has_odd_end or not _FEWEST_TRIALS <= training.batch_size <= TRIALS_PER_BLOCK:
         largest = 1
     cores, members = count_cores(), len(ensemble)
     count = min(members, cores * math.ceil(members / (cores * largest)))

@@ -19,6 +19,7 @@ from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
 from degen.training.step import Step, train_epoch
 from degen.training.teams import Seat, teams
+from degen.training.validation import Validation
 
 
 def train(
@@ -45,6 +46,8 @@ def train(
     free_bytes = 0 if on_cpu else free_memory(ensemble.like.device)
     batches = Batches(task, model, training, regularizer, free_bytes)
 
+    validation = Validation(task, model, training, ensemble.like) if on_cpu else None
+
     # By the number of members of a group, whether one pass serves it.
     agrees: dict[int, bool | None] = {}
 
@@ -55,18 +58,22 @@ def train(
         together = Together(functools.partial(seat.loss_and_gradients, on_wait), agrees.get(len(group)))
         gradients = together if len(group) > 1 else together.gradients
         train_epoch(Step.of(group, model, training, regularizer, gradients), task, on_wait)
-        return (group, together.agrees) if seat.rank == 0 else None
+        if seat.rank > 0:
+            return None
+        assert validation is not None
+        validation(group, on_wait)
+        return group, together.agrees
 
     while len(ensemble):
         if on_cpu:
-            places = teams(groups(ensemble, task, model, training), training.batch)
+            places = teams(groups(ensemble, task, model, training), training.batch_size)
             trained, seen = zip(*filter(None, spread(epoch, places, on_wait)), strict=True)
             for size, one in zip(map(len, trained), seen, strict=True):
                 agrees[size] = both_agree(agrees.get(size), one)
             ensemble = trained[0].join(*trained[1:])
         else:
             ensemble = batches.epoch(ensemble, on_wait)
-        running = [status(history.loss, training) == "running" for history in ensemble.histories]
+        running = [status(history, training) == "running" for history in ensemble.histories]
         done = ensemble.select([i for i, still in enumerate(running) if not still])
         ensemble = ensemble.select([i for i, still in enumerate(running) if still])
         on_epoch(ensemble, done)

@@ -14,6 +14,7 @@ from degen.models import Model
 from degen.streams import Stream
 from degen.tasks import Task
 from degen.training.recipe import Training
+from degen.training.validation import TRIALS_PER_BLOCK
 
 # Of the free memory: for members, and for trials of further steps. The rest is for copies of the ensemble,
 # libraries' workspaces and gaps between arrays.
@@ -42,8 +43,10 @@ def plan(
 
     One member and one step are the least, whether or not they fit.
     """
-    draw = draw_bytes(task, training.batch, dtype)
-    member = step_bytes(task, model, training.batch, dtype) + draw
+    draw = draw_bytes(task, training.batch_size, dtype)
+    # Validation takes its trials in blocks, and needs less per trial than a training step.
+    trials = max(training.batch_size, TRIALS_PER_BLOCK)
+    member = step_bytes(task, model, trials, dtype) + draw
     members = min(members, max(1, int(_FOR_MEMBERS * free_bytes // member)))
     steps = int(_FOR_TRIALS * free_bytes // (members * draw))
     return Plan(members, min(training.steps_per_epoch, max(1, steps)))
@@ -60,9 +63,10 @@ def step_bytes(task: Task, model: Model, batch: int, dtype: torch.dtype) -> int:
         history += time * _ARRAYS_OF_A_LOOP * model.width
     # Inputs, and inputs with a one; targets, outputs, errors, gradients of both.
     beside = time * (2 * n_inputs + 5 * n_outputs) + 8 * model.width
-    # Weights now and at the start, two moments, gradients; concatenations, transposes, Adam's temporaries.
+    # Weights now, at the start and at convergence, two moments, gradients; concatenations, transposes, the
+    # optimizer's temporaries.
     n_weights = sum(array.numel() for array in weights)
-    return dtype.itemsize * (batch * (history + beside) + 12 * n_weights)
+    return dtype.itemsize * (batch * (history + beside) + 13 * n_weights)
 
 
 def draw_bytes(task: Task, batch: int, dtype: torch.dtype) -> int:

@@ -1,75 +1,112 @@
-"""How a network is trained and when it is done (SPEC, section 4; App. B of the paper)."""
+"""How a network is trained and when it has converged (`docs/specification.md`, section 4)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 from degen.errors import require, require_integer, require_number
+from degen.training.ensemble import History
+from degen.training.optimizers import Optimizer
 from degen.training.schedules import Schedule
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """Adam without weight decay, on fresh trials, until the task is solved.
+    """Training until the task is solved, then with a learning rate that falls to zero.
+
+    After each epoch, the task loss is computed on validation trials that never change. When it has been
+    below `threshold` for `patience` consecutive epochs, it is computed once more on other trials
+    (`confirmation_trials`). If that loss is below the threshold too, the network has converged. Otherwise
+    training continues, and `patience` further epochs must pass before the next confirmation.
+
+    A converged network is then trained for `settle_epochs` more, in which the learning rate falls linearly
+    to zero.
 
     Args:
-        learning_rate: Adam's, before the model's factor gamma.
-        schedule: factor on it, epoch by epoch.
-        max_epochs: a network is given up after so many.
-        steps_per_epoch: Adam steps.
-        batch: trials a step.
-        threshold: mean squared error of an epoch below which the task counts as solved.
-        extra_epochs: epochs trained after that one; then training ends as soon as the loss is below the
-            threshold. (The paper ends it there in any case: now and then on a network whose loss has just
-            leapt up again.)
-        fresh_trials: new trials in every epoch, or those of the first again.
-        first_moment_decay, second_moment_decay: Adam's betas.
+        optimizer: the update rule.
+        schedule: the learning rate of each epoch.
+        max_epochs: a network that has not converged by then is unconverged. Settling comes on top.
+        steps_per_epoch: optimizer steps per epoch.
+        batch_size: trials per step.
+        threshold: mean squared error below which the task counts as solved.
+        patience: consecutive epochs below the threshold.
+        validation_trials: trials of the loss after each epoch, the same for all networks.
+        confirmation_trials: trials of the loss that confirms convergence, the same for all networks.
+        settle_epochs: epochs after convergence; 0 for none.
+        fresh_trials: new trials in every epoch, or those of the first epoch again.
 
     Raises:
         BadInputError: an argument is out of its range.
     """
 
-    learning_rate: float
+    optimizer: Optimizer
     schedule: Schedule
     max_epochs: int
     steps_per_epoch: int
-    batch: int
+    batch_size: int
     threshold: float
-    extra_epochs: int
+    patience: int
+    validation_trials: int
+    confirmation_trials: int
+    settle_epochs: int
     fresh_trials: bool
-    first_moment_decay: float
-    second_moment_decay: float
 
     def __post_init__(self) -> None:
-        require_number("training.learning_rate", self.learning_rate, above=0.0)
-        require_integer("training.max_epochs", self.max_epochs, 1)
-        require_integer("training.steps_per_epoch", self.steps_per_epoch, 1)
-        require_integer("training.batch", self.batch, 1)
+        for name in ("max_epochs", "steps_per_epoch", "batch_size", "patience"):
+            require_integer(f"training.{name}", getattr(self, name), 1)
+        for name in ("validation_trials", "confirmation_trials"):
+            require_integer(f"training.{name}", getattr(self, name), 1)
+        require_integer("training.settle_epochs", self.settle_epochs, 0)
         require_number("training.threshold", self.threshold, minimum=0.0)
-        require_integer("training.extra_epochs", self.extra_epochs, 0)
-        require(
-            isinstance(self.fresh_trials, bool), "training.fresh_trials", self.fresh_trials, "true or false"
-        )
-        require_number("training.first_moment_decay", self.first_moment_decay, minimum=0.0, maximum=0.999999)
-        require_number(
-            "training.second_moment_decay", self.second_moment_decay, minimum=0.0, maximum=0.999999
-        )
+        is_bool = isinstance(self.fresh_trials, bool)
+        require(is_bool, "training.fresh_trials", self.fresh_trials, "true or false")
 
 
-def epochs_to_threshold(losses: Sequence[float], training: Training) -> int | None:
-    """The number of epochs up to and including the first whose loss is below the threshold."""
-    return next((i + 1 for i, loss in enumerate(losses) if loss < training.threshold), None)
+def epochs_to_threshold(history: History, training: Training) -> int | None:
+    """Return the number of epochs up to the first whose validation loss is below the threshold."""
+    losses = enumerate(history.validation_loss, start=1)
+    return next((epoch for epoch, loss in losses if loss < training.threshold), None)
 
 
-def status(losses: Sequence[float], training: Training) -> str:
-    """`running`, `converged`, `unconverged` or `diverged`, from a network's epoch-mean task losses."""
-    if losses and not math.isfinite(losses[-1]):
+def epochs_to_convergence(history: History, training: Training) -> int | None:
+    """Return the number of epochs up to convergence, None for a network that has not converged."""
+    losses = enumerate(history.confirmation_loss, start=1)
+    return next((epoch for epoch, loss in losses if loss < training.threshold), None)
+
+
+def needs_confirmation(history: History, training: Training) -> bool:
+    """Return whether the last epoch completes `patience` epochs below the threshold.
+
+    Only epochs after the last confirmation count. The last epoch has a validation loss already and no
+    confirmation loss yet.
+    """
+    if epochs_to_convergence(history, training) is not None:
+        return False
+    confirmed = [i for i, loss in enumerate(history.confirmation_loss, start=1) if not math.isnan(loss)]
+    since = history.validation_loss[max(confirmed, default=0) :][-training.patience :]
+    return len(since) == training.patience and all(loss < training.threshold for loss in since)
+
+
+def status(history: History, training: Training) -> str:
+    """Return `running`, `converged`, `unconverged` or `diverged`; a network that settles is `running`."""
+    epochs, converged = len(history), epochs_to_convergence(history, training)
+    if converged is not None:
+        return "converged" if epochs >= converged + training.settle_epochs else "running"
+    if epochs and not (math.isfinite(history.loss[-1]) and math.isfinite(history.validation_loss[-1])):
         return "diverged"
-    solved = epochs_to_threshold(losses, training)
-    if solved is not None:
-        end = min(solved + training.extra_epochs, training.max_epochs)
-        if len(losses) >= end and losses[-1] < training.threshold:
-            return "converged"
-    return "unconverged" if len(losses) >= training.max_epochs else "running"
+    return "unconverged" if epochs >= training.max_epochs else "running"
+
+
+def step_learning_rates(history: History, training: Training, initial: float) -> list[float]:
+    """Return the learning rate of each step of a network's next epoch.
+
+    Args:
+        initial: the learning rate that the schedule starts from.
+    """
+    steps, converged = training.steps_per_epoch, epochs_to_convergence(history, training)
+    if converged is None:
+        return [training.schedule.learning_rate(initial, history.validation_loss)] * steps
+    last, total = history.learning_rate[converged - 1], training.settle_epochs * steps
+    done = (len(history) - converged) * steps
+    return [last * (1 - step / total) for step in range(done, done + steps)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +16,13 @@ _POLAR_STEPS = 36
 
 
 class Regularizer(ABC):
-    """A penalty added to the task loss."""
+    """A penalty added to the task loss.
+
+    Attributes:
+        neutral_target: the class that stands for no penalty; a condition's signature leaves it out.
+    """
+
+    neutral_target: ClassVar[str] = "degen.training.NoPenalty"
 
     @abstractmethod
     def __call__(self, recurrent: Tensor) -> Tensor:
@@ -23,7 +30,7 @@ class Regularizer(ABC):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Unregularized(Regularizer):
+class NoPenalty(Regularizer):
     """No penalty."""
 
     def __call__(self, recurrent: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of a network's own loss history: nothing to checkpoint."""
+"""Learning-rate schedules as pure functions of a network's own validation losses: nothing to checkpoint."""
 
 from __future__ import annotations
 
@@ -11,68 +11,77 @@ from degen.errors import require_integer, require_number
 
 
 class Schedule(ABC):
-    """A factor on the learning rate, constant within an epoch."""
+    """A learning rate for each epoch, constant within the epoch."""
 
     @abstractmethod
-    def factor(self, losses: Sequence[float]) -> float:
-        """The factor for the next epoch after epochs with these mean task losses."""
+    def learning_rate(self, initial: float, losses: Sequence[float]) -> float:
+        """Return the learning rate of the next epoch.
+
+        Args:
+            initial: the learning rate that the schedule starts from.
+            losses: validation losses of the epochs so far.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """No schedule."""
+    """The initial learning rate in every epoch."""
 
-    def factor(self, losses: Sequence[float]) -> float:
-        return 1.0
+    def learning_rate(self, initial: float, losses: Sequence[float]) -> float:
+        return initial
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CosineWarmRestarts(Schedule):
-    """Cosine decay to `floor` within `period` epochs, then from 1 again (torch CosineAnnealingWarmRestarts).
+class CosineAnnealingWarmRestarts(Schedule):
+    """Cosine decay from the initial learning rate to `eta_min`, restarted every `T_0` epochs.
+
+    Equal to `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` with T_mult = 1, stepped once per epoch.
 
     Args:
-        period: epochs from one restart to the next (T_0, with T_mult = 1).
-        floor: the lowest factor.
+        T_0: epochs from one restart to the next.
+        eta_min: the lowest learning rate.
     """
 
-    period: int
-    floor: float
+    T_0: int
+    eta_min: float
 
     def __post_init__(self) -> None:
-        require_integer("training.schedule.period", self.period, 1)
-        require_number("training.schedule.floor", self.floor, minimum=0.0, maximum=1.0)
+        require_integer("training.schedule.T_0", self.T_0, 1)
+        require_number("training.schedule.eta_min", self.eta_min, minimum=0.0)
 
-    def factor(self, losses: Sequence[float]) -> float:
-        phase = (len(losses) % self.period) / self.period
-        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * phase)) / 2
+    def learning_rate(self, initial: float, losses: Sequence[float]) -> float:
+        phase = (len(losses) % self.T_0) / self.T_0
+        return self.eta_min + (initial - self.eta_min) * (1 + math.cos(math.pi * phase)) / 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReduceOnPlateau(Schedule):
-    """Times `decay` after more than `patience` epochs without improvement (torch ReduceLROnPlateau).
+class ReduceLROnPlateau(Schedule):
+    """The learning rate times `factor` after more than `patience` epochs without improvement.
+
+    Equal to `torch.optim.lr_scheduler.ReduceLROnPlateau` with its other defaults and eps = 0.
 
     Args:
-        decay: factor at each reduction, between 0 and 1.
-        patience: epochs without improvement that are borne.
-        tolerance: relative improvement that counts.
+        factor: of each reduction, above 0 and at most 1.
+        patience: epochs without improvement that are tolerated.
+        threshold: relative improvement that counts.
     """
 
-    decay: float
+    factor: float
     patience: int
-    tolerance: float
+    threshold: float
 
     def __post_init__(self) -> None:
-        require_number("training.schedule.decay", self.decay, above=0.0, maximum=1.0)
+        require_number("training.schedule.factor", self.factor, above=0.0, maximum=1.0)
         require_integer("training.schedule.patience", self.patience, 0)
-        require_number("training.schedule.tolerance", self.tolerance, minimum=0.0, maximum=1.0)
+        require_number("training.schedule.threshold", self.threshold, minimum=0.0, maximum=1.0)
 
-    def factor(self, losses: Sequence[float]) -> float:
-        factor, best, waited = 1.0, math.inf, 0
+    def learning_rate(self, initial: float, losses: Sequence[float]) -> float:
+        rate, best, bad_epochs = initial, math.inf, 0
         for loss in losses:
-            if loss < best * (1 - self.tolerance):
-                best, waited = loss, 0
+            if loss < best * (1 - self.threshold):
+                best, bad_epochs = loss, 0
             else:
-                waited += 1
-            if waited > self.patience:
-                factor, waited = factor * self.decay, 0
-        return factor
+                bad_epochs += 1
+            if bad_epochs > self.patience:
+                rate, bad_epochs = rate * self.factor, 0
+        return rate

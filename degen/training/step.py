@@ -14,15 +14,15 @@ from degen.streams import Stream, key
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
 from degen.training.gradients import Found, loss_and_gradients
-from degen.training.recipe import Training
+from degen.training.recipe import Training, step_learning_rates
 from degen.training.regularizers import Regularizer
 
 # Trials, of all members, that are drawn at once on a CPU; the numbers do not depend on it. Generators in
 # steps are faster with more, until they leave the cache.
 TRIALS_PER_DRAW = 4096
 
-Run = Callable[[Trials, Tensor, Tensor], None]
-"""What makes a step of its trials, step sizes and corrections: a `Step`, or one recorded."""
+Run = Callable[[Trials, Tensor], None]
+"""What makes a step of its trials and the optimizer's coefficients: a `Step`, or one recorded."""
 
 Gradients = Callable[[Model, Regularizer, Parameters, Trials], Found]
 """What finds them: `loss_and_gradients`, or several processes together."""
@@ -61,30 +61,20 @@ class Step:
         zeros = ensemble.like.new_zeros(len(ensemble))
         return cls(ensemble, model, training, regularizer, zeros, zeros.clone(), gradients)
 
-    def __call__(self, trials: Trials, size: Tensor, correction: Tensor) -> None:
-        """Gradients on these trials, then Adam (Kingma & Ba 2015, algorithm 1).
+    def __call__(self, trials: Trials, coefficients: Tensor) -> None:
+        """Compute gradients on these trials and update all weights.
 
         Args:
-            size: learning rate over the first moment's bias, (seeds,).
-            correction: the second moment's bias, (seeds,).
+            coefficients: of the optimizer for this step, (k, seeds).
         """
-        parameters = self.ensemble.parameters
-        losses, penalties, gradients = self.gradients(self.model, self.regularizer, parameters, trials)
+        ensemble = self.ensemble
+        losses, penalties, gradients = self.gradients(
+            self.model, self.regularizer, ensemble.parameters, trials
+        )
         self.loss_sum.add_(losses)
         self.penalty_sum.add_(penalties)
-        self._adam(gradients, size, correction)
-
-    def _adam(self, gradients: Parameters, size: Tensor, correction: Tensor) -> None:
-        beta1, beta2 = self.training.first_moment_decay, self.training.second_moment_decay
-        for name, gradient in gradients.items():
-            members = (-1,) + (1,) * (gradient.ndim - 1)
-            first, second = self.ensemble.first_moment[name], self.ensemble.second_moment[name]
-            # One rounding an operation: a fused one may round twice for the last numbers of an array, which
-            # are other members' in other company.
-            first.mul_(beta1).add_(gradient * (1 - beta1))
-            second.mul_(beta2).add_((gradient * gradient).mul_(1 - beta2))
-            scale = (second / correction.view(members)).sqrt_().add_(self.model.adam_epsilon)
-            self.ensemble.parameters[name].sub_(size.view(members) * first / scale)
+        moments = ensemble.first_moment, ensemble.second_moment
+        self.training.optimizer.update(ensemble.parameters, gradients, *moments, coefficients)
 
 
 def train_epoch(
@@ -98,35 +88,22 @@ def train_epoch(
         steps_per_draw: steps whose trials are drawn at once; the numbers do not depend on it.
     """
     ensemble, training = step.ensemble, step.training
-    epochs = [len(history.loss) for history in ensemble.histories]
-    factors = [training.schedule.factor(history.loss) for history in ensemble.histories]
-    rates = [factor * step.model.learning_rate(training.learning_rate) for factor in factors]
-    sizes, corrections = _adam_schedule(rates, epochs, training, ensemble.like)
+    epochs = [len(history) for history in ensemble.histories]
+    initial = step.model.learning_rate(training.optimizer.learning_rate)
+    rates = [step_learning_rates(history, training, initial) for history in ensemble.histories]
+    steps_done = [epoch * training.steps_per_epoch for epoch in epochs]
+    coefficients = training.optimizer.coefficients(rates, steps_done, ensemble.like)
     step.loss_sum.zero_()
     step.penalty_sum.zero_()
     drawn = epoch_trials(ensemble.seeds, epochs, task, training, ensemble.like, steps_per_draw)
-    for trials, size, correction in zip(drawn, sizes, corrections, strict=True):
+    for trials, numbers in zip(drawn, coefficients, strict=True):
         on_wait()
-        (run or step)(trials, size, correction)
+        (run or step)(trials, numbers)
     sums = torch.stack((step.loss_sum, step.penalty_sum)) / training.steps_per_epoch
     for history, loss, penalty, rate in zip(ensemble.histories, *sums.tolist(), rates, strict=True):
         history.loss.append(loss)
         history.penalty.append(penalty)
-        history.learning_rate.append(rate)
-
-
-def _adam_schedule(
-    rates: list[float], epochs: list[int], training: Training, like: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Step sizes and corrections of an epoch's steps, (steps, seeds) each, from members' learning rates."""
-    done = [epoch * training.steps_per_epoch for epoch in epochs]
-
-    def bias(decay: float) -> Tensor:
-        rows = [[1 - decay ** (n + i + 1) for n in done] for i in range(training.steps_per_epoch)]
-        return torch.tensor(rows, dtype=torch.float64).to(like)
-
-    rate = torch.tensor(rates, dtype=like.dtype, device=like.device)
-    return rate / bias(training.first_moment_decay), bias(training.second_moment_decay)
+        history.learning_rate.append(rate[0])
 
 
 def epoch_trials(
@@ -138,12 +115,12 @@ def epoch_trials(
     steps_per_draw: int = 0,
 ) -> Iterator[Trials]:
     """Yield the trials of each step (seeds, trials, ...), on `like`'s device, drawn several at a time."""
-    block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch * len(seeds)))
+    block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch_size * len(seeds)))
     used = epochs if training.fresh_trials else [0] * len(epochs)
     rows = [
         [key(seed, "training trials", epoch, step) for seed, epoch in zip(seeds, used, strict=True)]
         for step in range(training.steps_per_epoch)
     ]
     for keys in torch.tensor(rows, dtype=torch.int64, device=like.device).split(block):
-        trials = task.generate(training.batch, Stream(keys, like.dtype))
+        trials = task.generate(training.batch_size, Stream(keys, like.dtype))
         yield from (trials.map(operator.itemgetter(i)) for i in range(len(keys)))

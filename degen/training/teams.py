@@ -23,7 +23,7 @@ from degen.tasks import Trials
 from degen.training.ensemble import Ensemble
 from degen.training.gradients import Found, loss_and_gradients
 from degen.training.processes import count_cores
-from degen.training.regularizers import Regularizer, Unregularized
+from degen.training.regularizers import NoPenalty, Regularizer
 
 # Fewer would occupy more cores, and cost every ensemble (docs/training.md).
 TRIALS_PER_BLOCK = 128
@@ -64,7 +64,7 @@ class Seat:
             return loss_and_gradients(model, regularizer, parameters, trials)
         parts = {}
         for i in range(self.rank, _count_blocks(trials.inputs.shape[1]), self.size):
-            penalty = regularizer if i == 0 else Unregularized()
+            penalty = regularizer if i == 0 else NoPenalty()
             parts[i] = _flat(*loss_and_gradients(model, penalty, parameters, _block(trials, i), trials))
         return _apart(self._sum(parts, on_wait), parameters)
 

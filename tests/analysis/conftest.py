@@ -31,11 +31,14 @@ seeds: 7
 task:
   n_steps: 20
 training:
-  batch: 8
+  batch_size: 8
   steps_per_epoch: 4
   max_epochs: 6
   threshold: 10  # solved from the start
-  extra_epochs: 1
+  patience: 1
+  settle_epochs: 1
+  validation_trials: 8
+  confirmation_trials: 16
 """
 
 
@@ -43,7 +46,8 @@ def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
     """A finished network with these losses: what training does not give on demand."""
     condition = folder.condition
     network = Ensemble.new([seed], condition.task, condition.model)
-    network.histories = [History(losses, [0.0] * len(losses), [0.001] * len(losses))]
+    zeros, never = [0.0] * len(losses), [float("nan")] * len(losses)
+    network.histories = [History(losses, zeros, [0.001] * len(losses), losses, never)]
     folder.write_network(network, 0)
 
 
@@ -91,11 +95,14 @@ TINY = (
     "scale=reduced",
     "scale.width=8",
     'scale.widths="6,8,10"',
-    "training.batch=8",
+    "training.batch_size=8",
     "training.steps_per_epoch=2",
     "training.max_epochs=3",
     "training.threshold=10",  # solved from the start
-    "training.extra_epochs=1",
+    "training.patience=1",
+    "training.settle_epochs=1",
+    "training.validation_trials=8",
+    "training.confirmation_trials=16",
     "seeds=4",
 )
 OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"

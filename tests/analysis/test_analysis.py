@@ -126,8 +126,10 @@ def test_networks_are_gathered_one_a_row_with_what_their_run_folder_says(analyse
     row = gathered[gathered["condition"] == run.condition.signature].iloc[2]
     weights = run.networks[2].weights
     assert row["ood_loss"] == pytest.approx(float(task_loss(run.model(weights, trials), trials)), rel=1e-6)
-    assert row["final_loss"] == run.networks[2].history.loss[-1]
-    assert row["epochs"] == len(run.networks[2].history.loss) == 2
+    history = run.networks[2].history
+    assert row["final_loss"] == history.validation_loss[0]  # converged after one epoch, then settled
+    assert (row["epochs"], row["epochs_to_threshold"], row["epochs_to_convergence"]) == (2, 1, 1)
+    assert row["test_loss_ratio"] == row["test_loss"] / 10
     change = run.model.recurrent(weights) - run.model.recurrent(run.networks[2].initial)
     assert row["weight_change"] == pytest.approx(float(change.square().sum().sqrt()), rel=1e-6)
 

@@ -21,7 +21,7 @@ EXPERIMENT = """
 # @package _global_
 experiment: {factor: task.channels, label: bits, grids: [[task=slow, "task.channels=1,2,3"]]}
 seeds: 3
-training: {threshold: 10.0, extra_epochs: 1}
+training: {threshold: 10.0, patience: 1}
 """
 
 
@@ -29,7 +29,7 @@ WIDTHS = """
 # @package _global_
 experiment: {factor: width, label: units, grids: [[task=slow, task.channels=1, "width=8,10"]]}
 seeds: 3
-training: {threshold: 10.0, extra_epochs: 1}
+training: {threshold: 10.0, patience: 1}
 """
 BOTH = "# @package _global_\nexperiment: {of: [tiny, widths]}\n"
 
@@ -78,7 +78,7 @@ widths: "6,8"
 """
 SCALED = """
 # @package _global_
-training: {batch: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, extra_epochs: 1}
+training: {batch_size: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, patience: 1}
 """
 
 

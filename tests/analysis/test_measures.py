@@ -10,7 +10,7 @@ import torch
 from torch.func import jacrev
 
 from analysis.feature_learning import KernelProbe, _alignments
-from analysis.gather import OODCondition, Trialset, _loss, further_ood
+from analysis.gather import OODCondition, Trialset, further_ood
 from analysis.metrics import DSA
 from degen.condition import Condition
 from degen.errors import BadInputError
@@ -19,6 +19,7 @@ from degen.networks import Network
 from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import History
+from degen.training.validation import mean_loss
 from tests.conftest import build
 
 TRIALSET = Trialset(n_trials=6, seed=3)
@@ -71,7 +72,7 @@ def test_the_loss_of_many_trials_is_that_of_all_at_once(task):
     squares = (condition.model(network.weights, trials) - trials.targets).square().mean(dim=-1)
     weights = torch.ones_like(squares) if trials.mask is None else trials.mask
     whole = float((squares * weights).sum() / weights.sum())
-    assert _loss(condition, network, trials) == pytest.approx(whole, rel=1e-12)
+    assert mean_loss(condition.model, network.weights, trials).item() == pytest.approx(whole, rel=1e-12)
 
 
 # Feature learning -------------------------------------------------------------------------------------------
@@ -87,9 +88,9 @@ def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[N
     def one(weights: Parameters, index: int) -> Parameters:
         return {name: value[index : index + 1] for name, value in weights.items()}
 
-    history = History([1.0], [0.0], [0.1])
+    history = History([1.0], [0.0], [0.1], [1.0], [0.5])
     return [
-        Network(index, "converged", "", one(initial, index), one(final, index), history) for index in (0, 1)
+        Network(i, "converged", "", one(initial, i), one(final, i), one(final, i), history) for i in (0, 1)
     ]
 
 

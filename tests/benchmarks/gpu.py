@@ -61,7 +61,7 @@ class Benchmark:
         """A condition at paper settings whose epochs have 32 steps."""
         sizes = ["training.steps_per_epoch=32"]
         if self.tiny:
-            sizes = ["training.steps_per_epoch=2", "training.batch=4", "width=8"]
+            sizes = ["training.steps_per_epoch=2", "training.batch_size=4", "width=8"]
         return Condition.from_config(compose("train", [*sizes, *overrides]))
 
     def peak(self) -> dict[str, float]:
@@ -112,13 +112,14 @@ class Benchmark:
             condition.regularizer,
         )
         drawn = Stream.named(range(self.seeds), "trials", device=self.device)
-        trials, ones = condition.task.generate(condition.training.batch, drawn), step.loss_sum + 1
-        return self.timed(lambda: step(trials, 1e-3 * ones, ones)) / self.seeds
+        trials = condition.task.generate(condition.training.batch_size, drawn)
+        coefficients = torch.stack((step.loss_sum + 1e-3, step.loss_sum + 1))
+        return self.timed(lambda: step(trials, coefficients)) / self.seeds
 
     def _torch_step(self) -> float:
         condition = self.condition()
         drawn = condition.task.generate(
-            condition.training.batch, Stream.named([0], "trials", device=self.device)
+            condition.training.batch_size, Stream.named([0], "trials", device=self.device)
         )
         width, n_inputs, n_outputs = condition.model.width, condition.task.n_inputs, condition.task.n_outputs
         rnn = nn.RNN(n_inputs, width, batch_first=True).to(self.device)
@@ -165,7 +166,7 @@ class Benchmark:
             condition.task.n_outputs,
         )
         operations = (
-            2 * condition.training.batch * length * width * (3 * width + 2 * n_inputs + 3 * n_outputs)
+            2 * condition.training.batch_size * length * width * (3 * width + 2 * n_inputs + 3 * n_outputs)
         )
         return {
             "milliseconds": whole / steps / seeds,

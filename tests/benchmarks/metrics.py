@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 TASKS = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
 TABLES = ("copies", "planted", "pif", "dsa")
-TRAINING = ("width=32", "training.batch=32", "training.max_epochs=10", "seeds=8")
+TRAINING = ("width=32", "training.batch_size=32", "training.max_epochs=10", "seeds=8")
 PAIRS = 1225  # of 50 networks
 
 

@@ -42,7 +42,8 @@ def measure(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
     """Milliseconds and megabytes of a training step: medians over epochs, the first left out."""
     operations = 6 * sizes["seeds"] * sizes["width"] ** 2 * sizes["batch"] * sizes["time"]
     steps = 1 if tiny else max(1, min(64, int(_OPERATIONS[device] // operations)))
-    overrides = [f"width={sizes['width']}", f"training.batch={sizes['batch']}"]
+    overrides = [f"width={sizes['width']}", f"training.batch_size={sizes['batch']}"]
+    overrides += ["training.validation_trials=1"]  # a step is timed, not an epoch
     overrides += [f"task.n_steps={sizes['time']}", f"training.steps_per_epoch={steps}"]
     overrides += [f"training.max_epochs={_EPOCHS}", "training.threshold=1e-9"]
     condition = Condition.from_config(compose("train", overrides))

@@ -46,7 +46,8 @@ clock = time.process_time if SHARED else time.perf_counter
 def condition(steps: int) -> Condition:
     """One epoch of that many steps, which converges for no network."""
     overrides = ["training.max_epochs=1", f"training.steps_per_epoch={steps}", "training.threshold=1e-9"]
-    overrides += [f"width={N}", f"training.batch={TRIALS}", f"task.n_steps={TIME}"]
+    overrides += [f"width={N}", f"training.batch_size={TRIALS}", f"task.n_steps={TIME}"]
+    overrides += ["training.validation_trials=1"]  # a step is timed, not an epoch
     return Condition.from_config(compose("train", overrides))
 
 

@@ -159,17 +159,17 @@ def test_replayed_steps_are_the_plain_ones_and_nothing_waits(overrides, paramete
         list(range(seeds)), [0] * seeds, condition.task, condition.training, plain.ensemble.like, 2
     )
     given = list(drawn)
-    recorded = Recorded(placed, given[0], ones, ones)
+    recorded = Recorded(placed, given[0], torch.stack((ones, ones)))
     assert recorded.graph is not None
     placed.ensemble.load(plain.ensemble)  # to record has moved them
     placed.loss_sum.zero_()
     placed.penalty_sum.zero_()
-    sizes = [1e-3 * ones / (i + 1) for i in range(len(given))]
+    coefficients = [torch.stack((1e-3 * ones / (i + 1), ones)) for i in range(len(given))]
     with no_waiting():
-        for trials, size in zip(given, sizes, strict=True):
-            recorded(trials, size, ones)
-    for trials, size in zip(given, sizes, strict=True):
-        plain(trials, size, ones)
+        for trials, numbers in zip(given, coefficients, strict=True):
+            recorded(trials, numbers)
+    for trials, numbers in zip(given, coefficients, strict=True):
+        plain(trials, numbers)
     assert close(placed.loss_sum, plain.loss_sum, 1e-12)
     assert close(placed.penalty_sum, plain.penalty_sum, 1e-12)
     for kind, parameters in plain.ensemble.tensors.items():
@@ -196,7 +196,7 @@ class _Curious(Standard):
 def test_a_model_that_cannot_be_recorded_is_trained_all_the_same():
     condition = build(*TINY)
     model = condition.model
-    curious = _Curious(width=model.width, gamma=model.gamma, adam_epsilon=model.adam_epsilon)
+    curious = _Curious(width=model.width, gamma=model.gamma)
     with pytest.warns(UserWarning, match="not recorded"):
         slow = trained(dataclasses.replace(condition, model=curious), new(condition, 2))
     assert slow == pytest.approx(trained(condition, new(condition, 2)), rel=1e-4)
@@ -237,7 +237,9 @@ def test_training_goes_on_on_another_device(first, then):
 
 
 def test_members_that_end_leave_and_the_others_go_on():
-    condition = build(*TINY, "training.max_epochs=12", "dtype=float64", "training.extra_epochs=0")
+    condition = build(
+        *TINY, "training.max_epochs=12", "dtype=float64", "training.patience=1", "training.settle_epochs=0"
+    )
     losses = torch.tensor(trained(condition, new(condition, 8))).view(8, 12)
     threshold = losses[:, 4].median().item()
     training = dataclasses.replace(condition.training, threshold=threshold)
@@ -276,7 +278,7 @@ def test_two_trainings_on_one_device_are_the_same_bit_for_bit(launch, tmp_path):
     "overrides",
     [
         ("task=flip_flop",),
-        ("task=flip_flop", "parameterization=mup", "width=512", "training.batch=64"),
+        ("task=flip_flop", "parameterization=mup", "width=512", "training.batch_size=64"),
         ("task=path_integration", "regularizer=nuclear_norm"),
         ("task=delayed_discrimination", "width=32", "dtype=float64"),
     ],
@@ -284,7 +286,7 @@ def test_two_trainings_on_one_device_are_the_same_bit_for_bit(launch, tmp_path):
 )
 def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
     condition = build(*overrides, "training.steps_per_epoch=3")
-    task, batch, dtype = condition.task, condition.training.batch, condition.dtype
+    task, batch, dtype = condition.task, condition.training.batch_size, condition.dtype
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(DEVICE)
     # Reserved, not allocated: what a recorded step needs counts as free between its replays and is not.
@@ -303,7 +305,7 @@ def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
 
 
 def test_members_that_do_not_fit_at_once_are_split_and_agree():
-    condition = build("training.batch=32", "training.steps_per_epoch=4", "dtype=float64", "width=16")
+    condition = build("training.batch_size=32", "training.steps_per_epoch=4", "dtype=float64", "width=16")
     parts = condition.task, condition.model, condition.training
     member = step_bytes(condition.task, condition.model, 32, torch.float64)
     member += draw_bytes(condition.task, 32, torch.float64)

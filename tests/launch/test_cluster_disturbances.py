@@ -59,7 +59,7 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
     login.slurm("sbatch", "--partition=high", "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 2")
     login.wait("it is preempted", lambda: login.job(PREEMPTED).restarts)
     login.run("launch.submit", *COMMON, *CPU, "task.breaks=true", f"gamma={BROKEN}")
-    login.run("launch.submit", *COMMON, *CPU, "training.learning_rate=1e30", f"gamma={DIVERGING}")
+    login.run("launch.submit", *COMMON, *CPU, "training.optimizer.learning_rate=1e30", f"gamma={DIVERGING}")
     login.wait_for_end()
 
     rows = {int(name.split("gamma")[1][0]): row for name, row in login.rows().items()}

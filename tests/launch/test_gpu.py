@@ -18,8 +18,8 @@ from launch.stages import Stages
 from tests.login import PATIENCE, ROOT
 
 TINY = (
-    "width=8 seeds=2 task.n_steps=32 training.batch=8 training.steps_per_epoch=2 training.max_epochs=2 "
-    "training.threshold=10 training.extra_epochs=0 device=cpu"
+    "width=8 seeds=2 task.n_steps=32 training.batch_size=8 training.steps_per_epoch=2 training.max_epochs=2 "
+    "training.threshold=10 training.patience=1 training.settle_epochs=0 device=cpu"
 )
 
 

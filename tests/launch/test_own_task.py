@@ -44,26 +44,25 @@ class DelayedEcho(Task):
 
 YAML = """
 # @package _global_
+defaults:
+  - /training: adam
+  - _self_
+
 task:
   _target_: laboratory.echo.DelayedEcho
   n_steps: 100
   delay: 3
 
 training:
-  _target_: degen.training.Training
-  learning_rate: 0.001
+  optimizer:
+    learning_rate: 0.001
   schedule:
     _target_: degen.training.Constant
   max_epochs: 300
-  steps_per_epoch: 128
-  batch: 256
+  batch_size: 256
   threshold: 0.001
-  extra_epochs: 3
-  fresh_trials: true
-  first_moment_decay: 0.9
-  second_moment_decay: 0.999
 
-time_constant: 1.0
+leak_rate: 1.0
 input_std: 1.0
 """
 
@@ -72,7 +71,7 @@ EXPERIMENT = """
 experiment: {factor: task.delay, label: delay, grids: [[task=echo, "task.delay=2,3", width=8]]}
 seeds: 3
 task: {n_steps: 20}
-training: {batch: 8, steps_per_epoch: 4, threshold: 10.0, extra_epochs: 1}
+training: {batch_size: 8, steps_per_epoch: 4, threshold: 10.0, patience: 1}
 """
 
 

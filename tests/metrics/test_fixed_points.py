@@ -39,7 +39,7 @@ def test_three_bits_have_eight_stable_corners():
 
 
 def test_a_trained_network_of_three_bits_has_eight_stable_corners():
-    """Seed 0 of `launch.train task=flip_flop task.channels=3 width=64 training.batch=64 seeds=8`."""
+    """Seed 0 of `launch.train task=flip_flop task.channels=3 width=64 training.batch_size=64 seeds=8`."""
     condition = build("task=flip_flop", "task.channels=3", "width=64")
     weights, _ = read_tensors(Path(__file__).with_name("flip_flop.safetensors"))
     trials = condition.task.generate(8, Stream.named([0], "probe"))

@@ -87,7 +87,7 @@ def test_tasks_whose_target_carries_their_memory(overrides, expected):
 
 
 def test_delayed_discrimination_looks_back_to_the_last_step_of_the_first_pulse():
-    layout = {"first_onset": 8, "pulse_steps": 1, "shortest_delay": 0, "longest_delay": 2}
+    layout = {"first_onset": 8, "pulse_steps": 1, "min_delay": 0, "max_delay": 2}
     layout |= {"response_onset": 2, "response_steps": 2, "n_steps": 16}
     overrides = [f"task.{name}={value}" for name, value in layout.items()]
     # The window that ends before the response holds the onset of f2, the delay and a step of f1.

@@ -111,9 +111,8 @@ def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
         ("gamma=-1", "gamma"),
         ("gamma=inf", "gamma"),
         ("gamma=nan", "gamma"),
-        ("parameterization.adam_epsilon=0", "parameterization.adam_epsilon"),
-        ("time_constant=0", "time_constant"),
-        ("time_constant=1.01", "time_constant"),
+        ("leak_rate=0", "leak_rate"),
+        ("leak_rate=1.01", "leak_rate"),
         ("input_std=0", "input_std"),
     ],
 )

@@ -17,7 +17,7 @@ VARIANTS = [
     ("task=sine_wave", "task.channels=3"),
     ("task=delayed_discrimination", "task.channels=1"),
     ("task=delayed_discrimination", "task.channels=3", "task.auxiliary_loss=true"),
-    ("task=delayed_discrimination", "task.longest_delay=40", "task.n_steps=70"),
+    ("task=delayed_discrimination", "task.max_delay=40", "task.n_steps=70"),
     ("task=lorenz96", "task.channels=5"),
     *(
         ("task=path_integration", f"task.dimensions={d}", f"task.heading={heading}", f"task.start={start}")
@@ -112,17 +112,17 @@ def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs
         ("flip_flop", "pulse_probability", 1.1),
         ("sine_wave", "channels", 0),
         ("sine_wave", "n_steps", -1),
-        ("sine_wave", "time_step", 0.0),
-        ("sine_wave", "lowest_frequency", 0.0),
-        ("sine_wave", "highest_frequency", 0.5),
+        ("sine_wave", "dt", 0.0),
+        ("sine_wave", "min_frequency", 0.0),
+        ("sine_wave", "max_frequency", 0.5),
         ("sine_wave", "n_frequencies", 0),
         ("delayed_discrimination", "channels", 0),
-        ("delayed_discrimination", "shortest_delay", -1),
-        ("delayed_discrimination", "longest_delay", 4),
-        ("delayed_discrimination", "longest_delay", 31),
+        ("delayed_discrimination", "min_delay", -1),
+        ("delayed_discrimination", "max_delay", 4),
+        ("delayed_discrimination", "max_delay", 31),
         ("delayed_discrimination", "n_steps", 49),
-        ("delayed_discrimination", "lowest_amplitude", -1),
-        ("delayed_discrimination", "highest_amplitude", 2),
+        ("delayed_discrimination", "min_amplitude", -1),
+        ("delayed_discrimination", "max_amplitude", 2),
         ("delayed_discrimination", "first_onset", -1),
         ("delayed_discrimination", "pulse_steps", 0),
         ("delayed_discrimination", "response_onset", 4),
@@ -132,20 +132,20 @@ def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs
         ("lorenz96", "channels", 3),
         ("lorenz96", "n_steps", 0),
         ("lorenz96", "forcing", 0.0),
-        ("lorenz96", "time_step", 0.2),
-        ("lorenz96", "time_step", 0.0),
-        ("lorenz96", "settling_steps", -1),
-        ("lorenz96", "noise_std", 0.0),
+        ("lorenz96", "dt", 0.2),
+        ("lorenz96", "dt", 0.0),
+        ("lorenz96", "burn_in_steps", -1),
+        ("lorenz96", "initial_noise_std", 0.0),
         ("path_integration", "dimensions", 4),
         ("path_integration", "dimensions", 2.0),
         ("path_integration", "n_steps", 0),
         ("path_integration", "heading", "compass"),
         ("path_integration", "start", "nowhere"),
         ("path_integration", "box_size", 0.7),
-        ("path_integration", "highest_speed", 0.0),
+        ("path_integration", "max_speed", 0.0),
         ("path_integration", "speed_std", -0.1),
         ("path_integration", "heading_std", -0.1),
-        ("path_integration", "noise_std", -0.1),
+        ("path_integration", "input_noise_std", -0.1),
         ("path_integration", "mean_stop", 0.5),
         ("path_integration", "mean_go", 0.5),
     ],
@@ -157,7 +157,7 @@ def test_a_bad_argument_is_one_sentence_that_names_the_field_the_value_and_what_
     with pytest.raises(BadInputError) as caught:
         type(good)(**vars(good) | {field: value})
     sentence = str(caught.value)
-    named = "longest_delay" if (name, field) == ("delayed_discrimination", "n_steps") else field
+    named = "max_delay" if (name, field) == ("delayed_discrimination", "n_steps") else field
     assert sentence.startswith(f"task.{named} must be ")
     assert sentence.endswith("." if named != field else f", got {value!r}.")
     assert "\n" not in sentence

@@ -41,7 +41,7 @@ def test_pulses_and_response_stand_where_the_paper_has_them(channels, auxiliary)
 
 def test_from_the_end_of_f1_to_the_response_are_25_steps_at_a_delay_of_5():
     # h* = 25 in Fig. 9 of the paper.
-    here = task("task=delayed_discrimination", "task.longest_delay=5")
+    here = task("task=delayed_discrimination", "task.max_delay=5")
     trials = here.generate(1, Stream.named([0], "test"))
     end_of_f1 = int(trials.inputs[0, 0, :, 0].nonzero().max())
     response = int(trials.targets[0, 0].nonzero()[:, 0].min())
@@ -67,9 +67,9 @@ def test_the_longest_auxiliary_target_is_one():
 
 @pytest.mark.parametrize(("longest", "n_steps"), [(20, 60), (30, 60), (40, 70), (12, 60)])
 def test_out_of_distribution_the_delay_is_doubled_and_the_trial_fits_it(longest, n_steps):
-    here = task("task=delayed_discrimination", f"task.longest_delay={longest}", f"task.n_steps={n_steps}")
+    here = task("task=delayed_discrimination", f"task.max_delay={longest}", f"task.n_steps={n_steps}")
     there = here.ood()
-    assert (there.shortest_delay, there.longest_delay) == (10, 2 * longest)
+    assert (there.min_delay, there.max_delay) == (10, 2 * longest)
     assert there.n_steps == max(n_steps, 5 + 5 + 2 * longest + 15 + 5)
     trials = there.generate(400, Stream.named([0], "test"))
     assert (trials.targets.abs().sum(dim=2) == 5).all()
@@ -78,6 +78,6 @@ def test_out_of_distribution_the_delay_is_doubled_and_the_trial_fits_it(longest,
 
 
 def test_the_longest_delay_that_fits_is_allowed_and_told():
-    task("task=delayed_discrimination", "task.longest_delay=30")
+    task("task=delayed_discrimination", "task.max_delay=30")
     with pytest.raises(ValueError, match="at most 30 in a trial of 60 steps"):
-        task("task=delayed_discrimination", "task.longest_delay=31")
+        task("task=delayed_discrimination", "task.max_delay=31")

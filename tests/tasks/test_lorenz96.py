@@ -21,7 +21,7 @@ def velocity(_: float, x: np.ndarray) -> list[float]:
 
 
 def test_the_target_is_the_input_a_step_later_and_both_solve_the_equation():
-    here = task("task=lorenz96", "task.time_step=0.01")  # order 4: 625 times the accuracy of 0.05
+    here = task("task=lorenz96", "task.dt=0.01")  # order 4: 625 times the accuracy of 0.05
     trials = here.generate(3, Stream.named([0], "test", dtype=torch.float64))
     assert torch.equal(trials.targets[..., :-1, :], trials.inputs[..., 1:, :])
     for start, end in zip(trials.inputs[0, :, 10], trials.targets[0, :, 10], strict=True):
@@ -30,7 +30,7 @@ def test_the_target_is_the_input_a_step_later_and_both_solve_the_equation():
 
 
 def test_without_noise_the_system_rests_and_with_it_settles_on_an_attractor_around_the_known_mean():
-    resting = task("task=lorenz96", "task.noise_std=1e-12", "task.settling_steps=0", "task.n_steps=5")
+    resting = task("task=lorenz96", "task.initial_noise_std=1e-12", "task.burn_in_steps=0", "task.n_steps=5")
     assert (resting.generate(2, Stream.named([0], "test")).inputs - 1).abs().max() < 1e-5
     # Of long runs at F = 8 (Lorenz & Emanuel 1998: mean 2.3, standard deviation 3.6).
     states = 8 * task("task=lorenz96", "task.channels=40").generate(40, Stream.named([0], "test")).inputs
@@ -51,8 +51,8 @@ def test_trials_differ_and_close_starts_part():
 @pytest.mark.parametrize("forcing", [0.5, 8.0, 16.0, 64.0])
 def test_the_longest_time_step_that_is_allowed_is_stable(forcing):
     longest = min(0.1, 0.8 / forcing)
-    there = task("task=lorenz96", f"task.forcing={forcing}", f"task.time_step={longest}")
+    there = task("task=lorenz96", f"task.forcing={forcing}", f"task.dt={longest}")
     assert torch.isfinite(there.generate(200, Stream.named([0], "trials")).targets).all()
     if forcing > 8:
         with pytest.raises(BadInputError, match=f"at most {longest:g} where task.forcing is {forcing:g}"):
-            dataclasses.replace(there, time_step=1.1 * longest)
+            dataclasses.replace(there, dt=1.1 * longest)

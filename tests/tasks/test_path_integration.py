@@ -23,7 +23,7 @@ def drawn(dimensions: int, heading: str, start: str, n_trials: int = 40, *more: 
         f"task.dimensions={dimensions}",
         f"task.heading={heading}",
         f"task.start={start}",
-        "task.noise_std=0",
+        "task.input_noise_std=0",
         *more,
     )
     return here.generate(n_trials, Stream.named([0], "test", dtype=torch.float64)).map(lambda array: array[0])
@@ -135,11 +135,11 @@ def test_standing_and_walking_last_as_long_as_configured():
 def test_increments_of_speed_and_heading_have_their_standard_deviations():
     # Far from limits and walls: fast, slow and with much room.
     always = ("task.n_steps=2", "task.mean_go=1e9")
-    walk = drawn(2, "angle", "displacement", 4000, *always, "task.highest_speed=9", "task.box_size=1000")
+    walk = drawn(2, "angle", "displacement", 4000, *always, "task.max_speed=9", "task.box_size=1000")
     faster = walk.inputs[:, 1, 1] - walk.inputs[:, 0, 1]
     assert faster.mean().item() == pytest.approx(0, abs=0.01)
     assert faster.std().item() == pytest.approx(0.1, rel=0.05)
-    walk = drawn(2, "angle", "displacement", 4000, *always, "task.highest_speed=1e-6")
+    walk = drawn(2, "angle", "displacement", 4000, *always, "task.max_speed=1e-6")
     turn = torch.remainder(walk.inputs[:, 1, 0] - walk.inputs[:, 0, 0] + math.pi, 2 * math.pi) - math.pi
     assert turn.mean().item() == pytest.approx(0, abs=0.02)
     assert turn.std().item() == pytest.approx(math.pi / 10, rel=0.05)
@@ -148,7 +148,7 @@ def test_increments_of_speed_and_heading_have_their_standard_deviations():
 @pytest.mark.parametrize("start", STARTS)
 def test_noise_is_on_what_is_told_of_heading_and_speed_and_on_nothing_else(start):
     noisy, quiet = (
-        task("task=path_integration", f"task.start={start}", f"task.noise_std={std}").generate(
+        task("task=path_integration", f"task.start={start}", f"task.input_noise_std={std}").generate(
             100, Stream.named([0], "test", dtype=torch.float64)
         )
         for std in (0.5, 0)

@@ -36,5 +36,5 @@ def test_channels_have_frequencies_of_their_own():
 
 
 def test_a_single_frequency_is_the_lowest():
-    here = task("task=sine_wave", "task.n_frequencies=1", "task.lowest_frequency=3")
+    here = task("task=sine_wave", "task.n_frequencies=1", "task.min_frequency=3")
     assert here.generate(5, Stream.named([0], "test")).inputs.unique().tolist() == [3.0]

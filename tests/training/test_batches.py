@@ -11,6 +11,7 @@ from degen.training.batches import Batches
 from degen.training.memory import draw_bytes, step_bytes
 from degen.training.recipe import status
 from degen.training.step import Step, train_epoch
+from degen.training.validation import TRIALS_PER_BLOCK, Validation
 from tests.conftest import TINY, build
 
 ALL = 2**40
@@ -28,8 +29,8 @@ def new(condition: Condition, seeds: list[int]) -> Ensemble:
 
 def room_for(members: int, condition: Condition) -> int:
     """Bytes in which so many fit, but not one more."""
-    batch = condition.training.batch
-    member = step_bytes(condition.task, condition.model, batch, condition.dtype)
+    batch = condition.training.batch_size
+    member = step_bytes(condition.task, condition.model, max(batch, TRIALS_PER_BLOCK), condition.dtype)
     member += draw_bytes(condition.task, batch, condition.dtype)
     return int((members + 0.5) * member / 0.6)
 
@@ -54,11 +55,14 @@ def test_a_batch_agrees_with_members_alone_to_rounding(overrides, parameterizati
         for member in alone:
             step = Step.of(member, condition.model, condition.training, condition.regularizer)
             train_epoch(step, condition.task, lambda: None)
+            Validation(condition.task, condition.model, condition.training, member.like)(member)
     assert together.seeds == [4, 0, 2]
     for i, member in enumerate(alone):
         assert together.histories[i].loss == pytest.approx(member.histories[0].loss, rel=1e-9)
         assert together.histories[i].penalty == pytest.approx(member.histories[0].penalty, rel=1e-9)
         assert together.histories[i].learning_rate == member.histories[0].learning_rate
+        validated = member.histories[0].validation_loss
+        assert together.histories[i].validation_loss == pytest.approx(validated, rel=1e-9)
         for name, weights in member.parameters.items():
             assert torch.allclose(together.parameters[name][i], weights[0], rtol=0, atol=1e-9), name
             assert torch.equal(together.initial[name][i], member.initial[name][0])
@@ -129,5 +133,5 @@ def test_the_given_members_are_left_alone():
     before = members.select([0, 1])
     batches(condition).epoch(members, lambda: None)
     assert all(torch.equal(members.parameters[name], before.parameters[name]) for name in before.parameters)
-    assert [status(history.loss, condition.training) for history in members.histories] == ["running"] * 2
+    assert [status(history, condition.training) for history in members.histories] == ["running"] * 2
     assert members.histories == before.histories

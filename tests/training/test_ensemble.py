@@ -12,15 +12,16 @@ import torch
 from degen.condition import Condition
 from degen.streams import Stream
 from degen.tasks import Task, Trials
-from degen.training import CosineWarmRestarts, Ensemble, NuclearNorm, Training, train
+from degen.training import CosineAnnealingWarmRestarts, Ensemble, NuclearNorm, Training, train
 from degen.training.gradients import loss_and_gradients, task_loss
+from degen.training.recipe import epochs_to_convergence
 from degen.training.step import epoch_trials
 from tests.conftest import TINY, build
 
 SMALL = (
     "task.n_steps=10",
     "width=6",
-    "training.batch=5",
+    "training.batch_size=5",
     "training.steps_per_epoch=3",
     "training.max_epochs=3",
 )
@@ -63,7 +64,7 @@ def assert_identical(one: Ensemble, other: Ensemble) -> None:
         (*TINY, "task=path_integration", "task.dimensions=3", "parameterization=mup", "width=9"),
         (*TINY, "task=path_integration", "task.start=hidden_state", "regularizer=nuclear_norm", "width=5"),
         (*TINY, "task=delayed_discrimination", "task.n_steps=60", "width=3", "dtype=float64"),
-        (*TINY, "task=flip_flop", "width=1", "task.channels=1", "training.batch=1"),
+        (*TINY, "task=flip_flop", "width=1", "task.channels=1", "training.batch_size=1"),
     ],
     ids=" ".join,
 )
@@ -102,17 +103,19 @@ def test_one_batched_pass_agrees_with_members_alone_to_rounding(parameterization
 
 
 def test_adam_is_torchs():
-    condition = build(*SMALL, "dtype=float64", "training.max_epochs=7", "parameterization.adam_epsilon=1e-3")
+    condition = build(*SMALL, "dtype=float64", "training.max_epochs=7", "training.optimizer.eps=1e-3")
     (mine,) = trained(condition, [3]).values()
     task, model, training = condition.task, condition.model, condition.training
     weights = model.initialize(task, Stream.named([3], "initial weights", dtype=torch.float64))
     leaves = {name: array.requires_grad_() for name, array in weights.items()}
-    adam = torch.optim.Adam(leaves.values(), lr=training.learning_rate, betas=(0.9, 0.999), eps=1e-3)
+    adam = torch.optim.Adam(
+        leaves.values(), lr=training.optimizer.learning_rate, betas=(0.9, 0.999), eps=1e-3
+    )
     for epoch in range(7):
         losses = []
         for step in range(3):
             stream = Stream.named([3], "training trials", epoch, step, dtype=torch.float64)
-            trials = task.generate(training.batch, stream)
+            trials = task.generate(training.batch_size, stream)
             adam.zero_grad()
             loss = ((model(leaves, trials) - trials.targets) ** 2).mean()
             loss.backward()
@@ -125,8 +128,8 @@ def test_adam_is_torchs():
 
 
 def test_the_learning_rate_is_gamma_times_schedule_times_the_base():
-    condition = build(*SMALL, "training.learning_rate=0.01", "gamma=3")
-    schedule = CosineWarmRestarts(period=2, floor=0.0)
+    condition = build(*SMALL, "training.optimizer.learning_rate=0.01", "gamma=3")
+    schedule = CosineAnnealingWarmRestarts(T_0=2, eta_min=0.0)
     training = dataclasses.replace(condition.training, schedule=schedule)
     (member,) = trained(dataclasses.replace(condition, training=training), [0]).values()
     assert member.histories[0].learning_rate == pytest.approx([0.03, 0.015, 0.03])
@@ -156,10 +159,11 @@ def test_members_at_different_epochs_train_together_as_each_would_alone():
 
 def test_members_end_each_at_its_own_epoch_and_leave():
     condition = build(
-        *SMALL, "training.max_epochs=6", "training.extra_epochs=1", "training.learning_rate=0.03"
+        *(*SMALL, "training.max_epochs=6", "training.patience=1", "training.settle_epochs=2"),
+        *("training.optimizer.learning_rate=0.03", "training.threshold=0"),
     )
     every = trained(condition, list(range(6)))
-    threshold = statistics.median(member.histories[0].loss[2] for member in every.values())
+    threshold = statistics.median(member.histories[0].validation_loss[2] for member in every.values())
     training = dataclasses.replace(condition.training, threshold=threshold)
     condition = dataclasses.replace(condition, training=training)
     members = []
@@ -169,12 +173,52 @@ def test_members_end_each_at_its_own_epoch_and_leave():
     assert sorted(seed for _, done in members for seed in done) == list(range(6))
     assert members[-1][0] == []
     ended = trained(condition, list(range(6)))
-    lengths = {seed: len(member.histories[0].loss) for seed, member in ended.items()}
     for seed, member in every.items():
-        below = [epoch for epoch, loss in enumerate(member.histories[0].loss, start=1) if loss < threshold]
-        assert lengths[seed] == (min(below[0] + 1, 6) if below else 6)
-        assert ended[seed].histories[0].loss == member.histories[0].loss[: lengths[seed]]
-    assert len(set(lengths.values())) > 1
+        history = ended[seed].histories[0]
+        converged = epochs_to_convergence(history, training)
+        assert len(history) == (6 if converged is None else converged + 2)
+        same = converged or 6
+        assert history.loss[:same] == member.histories[0].loss[:same]
+        assert history.validation_loss[:same] == member.histories[0].validation_loss[:same]
+    assert len({len(member.histories[0]) for member in ended.values()}) > 1
+
+
+def test_the_weights_at_convergence_are_those_of_training_that_ends_there():
+    quick = ("training.threshold=10", "training.patience=2", "dtype=float64")
+    settled = trained(build(*SMALL, *quick, "training.settle_epochs=2"), [0, 1])
+    plain = trained(build(*SMALL, *quick, "training.settle_epochs=0"), [0, 1])
+    for seed, member in plain.items():
+        assert [len(one.histories[0]) for one in (member, settled[seed])] == [2, 4]
+        for name, weights in member.parameters.items():
+            assert torch.equal(settled[seed].converged[name], weights)
+            assert not torch.equal(settled[seed].parameters[name], weights)
+
+
+def test_validation_losses_are_those_of_the_frozen_trials_and_do_not_depend_on_the_ensemble():
+    condition = build(*SMALL, "training.validation_trials=300", "training.confirmation_trials=150")
+    condition = dataclasses.replace(
+        condition, training=dataclasses.replace(condition.training, threshold=10.0, settle_epochs=0)
+    )
+    together, (alone,) = trained(condition, [0, 1, 2]), trained(condition, [1]).values()
+    assert repr(together[1].histories) == repr(alone.histories)
+    for purpose, n_trials, field in (
+        ("validation trials", 300, "validation_loss"),
+        ("confirmation trials", 150, "confirmation_loss"),
+    ):
+        trials = condition.task.generate(n_trials, Stream.named([0], purpose))
+        for member in together.values():
+            outputs = condition.model(member.parameters, trials)
+            expected = ((outputs - trials.targets) ** 2).mean().item()
+            assert getattr(member.histories[0], field)[-1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_validation_trials_differ_from_confirmation_and_training_trials():
+    condition = build(*SMALL)
+    drawn = [
+        condition.task.generate(5, Stream.named([0], purpose)).inputs
+        for purpose in ("validation trials", "confirmation trials", "training trials", "test trials")
+    ]
+    assert len({tuple(inputs.flatten().tolist()) for inputs in drawn}) == 4
 
 
 @pytest.mark.parametrize("regularizer", ["none", "l1", "nuclear_norm"])

@@ -41,8 +41,8 @@ class OnDeviceOnly(TorchDispatchMode):
 def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[Step, Trials, torch.Tensor]:
     ensemble = Ensemble.new(range(seeds), condition.task, condition.model, dtype=condition.dtype).to(device)
     step = Step.of(ensemble, condition.model, condition.training, condition.regularizer)
-    trials = condition.task.generate(condition.training.batch, Stream.named(range(seeds), "trials"))
-    return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(seeds)
+    trials = condition.task.generate(condition.training.batch_size, Stream.named(range(seeds), "trials"))
+    return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(2, seeds)
 
 
 class NoNewArrays(TorchFunctionMode):
@@ -68,7 +68,7 @@ def on_device_only():
 def test_a_step_never_leaves_the_device(overrides, seeds):
     step, trials, ones = step_on("meta", build(*TINY, *overrides), seeds)
     with on_device_only():
-        step(trials, ones, ones)
+        step(trials, ones)
 
 
 @pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
@@ -100,15 +100,15 @@ def test_a_step_whose_arguments_have_places_is_the_plain_step(overrides):
     condition = build(*TINY, *overrides)
     plain, trials, ones = step_on("cpu", condition)
     placed, _, _ = step_on("cpu", condition)
-    recorded = Recorded(placed, trials.map(torch.zeros_like), torch.zeros_like(ones), torch.zeros_like(ones))
-    places = recorded.trials.inputs.data_ptr(), recorded.size.data_ptr()
+    recorded = Recorded(placed, trials.map(torch.zeros_like), torch.zeros_like(ones))
+    places = recorded.trials.inputs.data_ptr(), recorded.coefficients.data_ptr()
     weights = {name: array.data_ptr() for name, array in placed.ensemble.parameters.items()}
     like = plain.ensemble.like
     for i, given in enumerate(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like)):
-        size, correction = 1e-3 * (1 + ones / (i + 1)), ones - 0.9 ** (i + 1)
-        plain(given, size, correction)
-        recorded(given, size, correction)
-    assert places == (recorded.trials.inputs.data_ptr(), recorded.size.data_ptr())
+        coefficients = torch.stack((1e-3 * (1 + ones[0] / (i + 1)), ones[1] - 0.9 ** (i + 1)))
+        plain(given, coefficients)
+        recorded(given, coefficients)
+    assert places == (recorded.trials.inputs.data_ptr(), recorded.coefficients.data_ptr())
     assert weights == {name: array.data_ptr() for name, array in placed.ensemble.parameters.items()}
     assert torch.equal(plain.loss_sum, placed.loss_sum)
     assert torch.equal(plain.penalty_sum, placed.penalty_sum)

@@ -25,7 +25,7 @@ def sizes(members: int, *overrides: str) -> list[int]:
 
 
 def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
-    small = ("width=8", "training.batch=16")
+    small = ("width=8", "training.batch_size=16")
     cores(2)
     assert sizes(1, *small) == [1]
     assert sizes(2, *small) == [1, 1]
@@ -36,30 +36,30 @@ def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
     assert sizes(3, *small) == [1, 1, 1]
     cores(1)
     # 100 steps of 128 trials take 7 MB with 64 units, and 100 MB with 1024.
-    assert sizes(8, "width=64", f"training.batch={TRIALS_PER_BLOCK}") == [4, 4]
-    assert sizes(3, "width=1024", f"training.batch={TRIALS_PER_BLOCK}") == [1, 1, 1]
+    assert sizes(8, "width=64", f"training.batch_size={TRIALS_PER_BLOCK}") == [4, 4]
+    assert sizes(3, "width=1024", f"training.batch_size={TRIALS_PER_BLOCK}") == [1, 1, 1]
     # Beyond whole vectors a sigmoid computes otherwise.
-    assert sizes(3, "width=33", "training.batch=16") == [1, 1, 1]
+    assert sizes(3, "width=33", "training.batch_size=16") == [1, 1, 1]
     # Products of a few rows depend on where these lie.
-    assert sizes(3, "width=64", "training.batch=8") == [1, 1, 1]
+    assert sizes(3, "width=64", "training.batch_size=8") == [1, 1, 1]
     # Trials of more than a block are shared by a member's team.
-    assert sizes(3, "width=8", f"training.batch={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
+    assert sizes(3, "width=8", f"training.batch_size={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
 
 
 WIDE = ("task.n_steps=12", "training.steps_per_epoch=3", "training.max_epochs=2")
 SHAPES = [
-    (*WIDE, "width=64", "training.batch=64"),
-    (*WIDE, "width=64", "training.batch=64", "parameterization=mup", "regularizer=l1"),
-    (*WIDE, "width=32", "training.batch=32", "task=sine_wave", "regularizer=nuclear_norm"),
-    (*WIDE, "width=48", "training.batch=16", "task=path_integration", "task.start=hidden_state"),
-    (*WIDE, "width=64", "training.batch=64", "task=delayed_discrimination", "task.n_steps=60"),
-    (*WIDE, "width=16", "training.batch=16", "task=lorenz96", "dtype=float64"),
+    (*WIDE, "width=64", "training.batch_size=64"),
+    (*WIDE, "width=64", "training.batch_size=64", "parameterization=mup", "regularizer=l1"),
+    (*WIDE, "width=32", "training.batch_size=32", "task=sine_wave", "regularizer=nuclear_norm"),
+    (*WIDE, "width=48", "training.batch_size=16", "task=path_integration", "task.start=hidden_state"),
+    (*WIDE, "width=64", "training.batch_size=64", "task=delayed_discrimination", "task.n_steps=60"),
+    (*WIDE, "width=16", "training.batch_size=16", "task=lorenz96", "dtype=float64"),
     # No group: sigmoids of 231 and of 15 numbers a member. Of the last few, one in 25 has another last bit.
-    (*WIDE, "width=33", "training.batch=7"),
-    (*WIDE, "width=5", "training.batch=3", "parameterization=mup"),
+    (*WIDE, "width=33", "training.batch_size=7"),
+    (*WIDE, "width=5", "training.batch_size=3", "parameterization=mup"),
     # So few pulses that whole batches are empty, and no product has anything to add; and too few trials.
-    (*WIDE, "width=64", "training.batch=16", "task.n_steps=1", "parameterization=mup"),
-    (*WIDE, "width=96", "training.batch=1", "task.n_steps=4", "parameterization=mup"),
+    (*WIDE, "width=64", "training.batch_size=16", "task.n_steps=1", "parameterization=mup"),
+    (*WIDE, "width=96", "training.batch_size=1", "task.n_steps=4", "parameterization=mup"),
 ]
 
 
@@ -74,7 +74,7 @@ def test_a_member_of_a_group_is_the_same_as_alone(cores, overrides):
 
 def given(condition: Condition, members: int) -> tuple:
     parameters = condition.model.initialize(condition.task, Stream.named(range(members), "w"))
-    trials = condition.task.generate(condition.training.batch, Stream.named(range(members), "t"))
+    trials = condition.task.generate(condition.training.batch_size, Stream.named(range(members), "t"))
     return condition.model, condition.regularizer, parameters, trials
 
 
@@ -103,7 +103,7 @@ class Counted:
 
 @pytest.mark.parametrize(("off", "then"), [(0.0, [3] * 3), (1e-3, [1, 1, 1] * 3)])
 def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
-    condition = build(*TINY, "width=16", "training.batch=16")
+    condition = build(*TINY, "width=16", "training.batch_size=16")
     counted = Counted(off)
     together = Together(counted)
     steps = [together(*given(condition, 3)) for _ in range(3)]

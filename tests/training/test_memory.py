@@ -39,12 +39,12 @@ def peak_of_a_step(overrides: tuple[str, ...], seeds: int) -> int:
     condition, dtype = build(*overrides), build(*overrides).dtype
     members = Ensemble.new(range(seeds), condition.task, condition.model, dtype=dtype)
     stream = Stream.named(range(seeds), "trials", dtype=dtype)
-    trials = condition.task.generate(condition.training.batch, stream)
+    trials = condition.task.generate(condition.training.batch_size, stream)
 
     def work() -> None:
         ensemble, own = members.select(range(seeds)), trials.map(torch.clone)
         step = Step.of(ensemble, condition.model, condition.training, condition.regularizer)
-        step(own, step.loss_sum + 1, step.loss_sum + 1)
+        step(own, torch.ones(2, seeds, dtype=dtype))
 
     return peak_of(work)
 
@@ -73,18 +73,18 @@ pytestmark = pytest.mark.skipif(
 _MMAP_THRESHOLD = -3  # malloc.h
 
 SIZES = [
-    ("task=flip_flop", "width=128", "training.batch=64"),
-    ("task=flip_flop", "width=64", "training.batch=128", "parameterization=mup", "dtype=float64"),
-    ("task=flip_flop", "task.channels=20", "width=32", "training.batch=64"),
-    ("task=path_integration", "parameterization=mup", "width=256", "training.batch=32"),
-    ("task=delayed_discrimination", "width=1024", "training.batch=16"),
+    ("task=flip_flop", "width=128", "training.batch_size=64"),
+    ("task=flip_flop", "width=64", "training.batch_size=128", "parameterization=mup", "dtype=float64"),
+    ("task=flip_flop", "task.channels=20", "width=32", "training.batch_size=64"),
+    ("task=path_integration", "parameterization=mup", "width=256", "training.batch_size=32"),
+    ("task=delayed_discrimination", "width=1024", "training.batch_size=16"),
 ]
 
 
 @pytest.mark.parametrize("overrides", SIZES, ids=" ".join)
 def test_a_step_takes_what_the_formula_says(overrides, fresh):
     condition, seeds = build(*overrides), 8
-    said = seeds * step_bytes(condition.task, condition.model, condition.training.batch, condition.dtype)
+    said = seeds * step_bytes(condition.task, condition.model, condition.training.batch_size, condition.dtype)
     assert said > 50e6  # far above what the allocator rounds
     taken = fresh.submit(peak_of_a_step, overrides, seeds).result()
     assert 0.4 * said < taken < said
@@ -110,7 +110,7 @@ def test_a_draw_takes_no_more_than_the_formula_says(overrides, fresh):
 def test_a_plan_fills_the_memory_and_no_more():
     condition = build()
     parts = condition.task, condition.model, condition.training, condition.dtype
-    step = step_bytes(condition.task, condition.model, 256, torch.float32)
+    step = step_bytes(condition.task, condition.model, condition.training.batch_size, torch.float32)
     draw = draw_bytes(condition.task, 256, torch.float32)
     for free in (1e8, 1e9, 1e10, 1e11):
         planned = plan(10**6, *parts, int(free))

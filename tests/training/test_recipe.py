@@ -1,4 +1,4 @@
-"""The stop rule (SPEC, section 4)."""
+"""The stop rule (`docs/specification.md`, section 4)."""
 
 from __future__ import annotations
 
@@ -10,83 +10,138 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degen.errors import BadInputError
-from degen.training import status
-from degen.training.recipe import epochs_to_threshold
+from degen.training import Adam, History, status
+from degen.training.recipe import (
+    epochs_to_convergence,
+    epochs_to_threshold,
+    needs_confirmation,
+    step_learning_rates,
+)
 from tests.conftest import build
 
 
 def training(**changes):
     base = build("task=flip_flop").training
-    return dataclasses.replace(base, **{"threshold": 0.1, "extra_epochs": 3, "max_epochs": 8} | changes)
+    defaults = {"threshold": 0.1, "patience": 3, "max_epochs": 8, "settle_epochs": 2, "steps_per_epoch": 4}
+    return dataclasses.replace(base, **defaults | changes)
 
 
-def words(losses: list[float], **changes) -> list[str]:
-    """The status after no epoch, after the first, ..."""
-    recipe = training(**changes)
-    return [status(losses[:epoch], recipe) for epoch in range(len(losses) + 1)]
+def trained(losses: list[float], confirmations: list[float] = (), **changes) -> tuple[History, list[str]]:
+    """The history of a network with these validation losses, and its status after each epoch.
+
+    Args:
+        confirmations: what the first, second, ... confirmation would find; 0 after these.
+    """
+    recipe, history, statuses = training(**changes), History(), [status(History(), training(**changes))]
+    later = list(confirmations)
+    for loss in losses:
+        if statuses[-1] != "running":
+            break
+        history.learning_rate.append(step_learning_rates(history, recipe, 0.4)[0])
+        history.loss.append(loss)
+        history.penalty.append(0.0)
+        history.validation_loss.append(loss)
+        is_due = needs_confirmation(history, recipe)
+        history.confirmation_loss.append((later.pop(0) if later else 0.0) if is_due else math.nan)
+        statuses.append(status(history, recipe))
+    return history, statuses
 
 
-def test_three_more_epochs_are_trained_after_the_first_below_the_threshold():
-    assert words([0.5, 0.09, 0.2, 0.3, 0.04]) == ["running"] * 5 + ["converged"]
+def test_convergence_needs_three_consecutive_epochs_below_and_a_confirmation():
+    history, statuses = trained([0.5, 0.09, 0.09, 0.2, 0.09, 0.08, 0.07, 0.3, 0.3])
+    assert statuses == ["running"] * 9 + ["converged"]
+    assert epochs_to_convergence(history, training()) == 7
+    assert epochs_to_threshold(history, training()) == 2
+    assert [epoch for epoch, loss in enumerate(history.confirmation_loss, 1) if loss == 0] == [7]
 
 
-def test_a_network_whose_loss_has_leapt_up_again_is_trained_until_it_is_below():
-    # Seen with path integration: 0.0495 (threshold 0.05), 0.146, 0.0707, 4.06.
-    assert words([0.09, 0.2, 0.2, 4.0, 0.1, 0.09]) == ["running"] * 6 + ["converged"]
-    assert words([0.09] + [4.0] * 7) == ["running"] * 8 + ["unconverged"]
+def test_after_a_failed_confirmation_three_more_epochs_must_be_below():
+    history, _ = trained([0.09] * 20, [0.11, 0.1, 0.05], max_epochs=20)
+    confirmed = [epoch for epoch, loss in enumerate(history.confirmation_loss, 1) if not math.isnan(loss)]
+    assert confirmed == [3, 6, 9]
+    assert epochs_to_convergence(history, training(max_epochs=20)) == 9
+    assert len(history) == 9 + 2
 
 
 def test_the_threshold_itself_is_not_below_it():
-    assert words([0.1] * 8) == ["running"] * 8 + ["unconverged"]
+    assert trained([0.1] * 9)[1] == ["running"] * 8 + ["unconverged"]
+    assert trained([0.09] * 9, [0.1] * 9)[1] == ["running"] * 8 + ["unconverged"]
 
 
-def test_extra_epochs_end_at_the_limit_of_epochs():
-    assert words([0.5] * 6 + [0.09, 0.09]) == ["running"] * 8 + ["converged"]
-    assert words([0.09], max_epochs=1) == ["running", "converged"]
+def test_settling_comes_on_top_of_the_limit_of_epochs():
+    _, statuses = trained([0.5] * 5 + [0.09] * 3 + [0.2] * 5)
+    assert statuses == ["running"] * 10 + ["converged"]
+    _, statuses = trained([0.5] * 6 + [0.09] * 6)
+    assert statuses == ["running"] * 8 + ["unconverged"]
 
 
-def test_without_extra_epochs_the_first_epoch_below_is_the_last():
-    assert words([0.5, 0.09], extra_epochs=0) == ["running", "running", "converged"]
+def test_without_settling_the_epoch_of_convergence_is_the_last():
+    assert trained([0.5, 0.09], patience=1, settle_epochs=0)[1] == ["running"] * 2 + ["converged"]
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_is_divergence_even_after_the_threshold(bad):
-    assert words([0.5, bad]) == ["running", "running", "diverged"]
-    assert words([0.09, 0.09, bad])[-1] == "diverged"
-    assert words([0.5] * 7 + [bad])[-1] == "diverged"
+def test_status_is_decided_before_settling():
+    history, statuses = trained([0.09] * 3 + [7.0, math.nan])
+    assert statuses == ["running"] * 5 + ["converged"]
+    assert epochs_to_convergence(history, training()) == 3
 
 
-@given(st.lists(st.floats(0.0, 0.3) | st.just(math.nan), min_size=8, max_size=8), st.integers(0, 4))
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_before_convergence_is_divergence(bad):
+    assert trained([0.5, bad])[1] == ["running", "running", "diverged"]
+    assert trained([0.09, 0.09, bad])[1][-1] == "diverged"
+    history, _ = trained([0.5])
+    history.validation_loss[-1] = bad
+    assert status(history, training()) == "diverged"
+
+
+def test_the_learning_rate_falls_linearly_to_zero_while_a_network_settles():
+    history, _ = trained([0.09] * 5)
+    assert history.learning_rate == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.2])
+    history.loss.pop()
+    assert step_learning_rates(history, training(), 0.4) == pytest.approx([0.2, 0.15, 0.1, 0.05])
+
+
+def test_settling_starts_from_the_learning_rate_of_the_epoch_of_convergence():
+    cosine = build("task=delayed_discrimination").training.schedule
+    history, _ = trained([0.5] * 22 + [0.09] * 5, schedule=cosine, max_epochs=50)
+    assert history.learning_rate[25] == pytest.approx(history.learning_rate[24])
+    assert 0 < history.learning_rate[24] < 0.4
+
+
+@given(
+    st.lists(st.floats(0.0, 0.3) | st.just(math.nan), min_size=8, max_size=8),
+    st.lists(st.floats(0.0, 0.2), max_size=4),
+    st.integers(1, 4),
+)
 @settings(max_examples=200, deadline=None)
-def test_training_ends_once_and_never_after_the_limit(losses, extra):
-    said = words(losses, extra_epochs=extra)
-    end = next(epoch for epoch, word in enumerate(said) if word != "running")
-    assert 1 <= end <= 8
-    run = losses[:end]
-    below = [epoch for epoch, loss in enumerate(run, start=1) if loss < 0.1]
-    expected = "diverged" if math.isnan(run[-1]) else "converged" if run[-1] < 0.1 else "unconverged"
-    assert said[end] == expected
-    assert epochs_to_threshold(run, training()) == (below[0] if below else None)
-    if expected == "converged":
-        assert end == min(epoch for epoch in below if epoch >= min(below[0] + extra, 8))
-    if expected == "unconverged":
-        assert end == 8
+def test_training_ends_once_and_a_converged_network_was_confirmed(losses, confirmations, patience):
+    changes = {"patience": patience, "settle_epochs": 0}
+    history, statuses = trained(losses, confirmations, **changes)
+    assert statuses[:-1] == ["running"] * len(history)
+    run = history.validation_loss
+    if statuses[-1] == "converged":
+        assert all(loss < 0.1 for loss in run[-patience:])
+        assert history.confirmation_loss[-1] < 0.1
+        assert epochs_to_convergence(history, training(**changes)) == len(history)
+    elif statuses[-1] == "diverged":
+        assert math.isnan(run[-1])
+    else:
+        assert (statuses[-1], len(history)) == ("unconverged", 8)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("learning_rate", 0.0),
-        ("learning_rate", "fast"),
         ("max_epochs", 0),
         ("steps_per_epoch", 0),
-        ("batch", 0),
-        ("batch", 2.0),
+        ("batch_size", 0),
+        ("batch_size", 2.0),
         ("threshold", -1.0),
-        ("extra_epochs", -1),
+        ("patience", 0),
+        ("settle_epochs", -1),
+        ("validation_trials", 0),
+        ("confirmation_trials", 1.5),
         ("fresh_trials", 1),
-        ("first_moment_decay", 1.0),
-        ("second_moment_decay", -0.1),
     ],
 )
 def test_a_bad_argument_names_its_field_and_value(field, value):
@@ -94,3 +149,19 @@ def test_a_bad_argument_names_its_field_and_value(field, value):
         training(**{field: value})
     assert str(caught.value).startswith(f"training.{field} must be ")
     assert str(caught.value).endswith(f", got {value!r}.")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", "fast"),
+        ("betas", [0.9]),
+        ("betas", [0.9, 1.0]),
+        ("betas", [-0.1, 0.9]),
+        ("eps", 0.0),
+    ],
+)
+def test_a_bad_argument_of_adam_names_its_field(field, value):
+    with pytest.raises(BadInputError, match=f"^training.optimizer.{field} must be "):
+        Adam(**{"learning_rate": 0.1, "betas": [0.9, 0.999], "eps": 1e-8} | {field: value})

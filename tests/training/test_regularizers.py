@@ -7,7 +7,7 @@ import torch
 
 from degen.errors import BadInputError
 from degen.streams import Stream
-from degen.training import L1, NuclearNorm, Unregularized
+from degen.training import L1, NoPenalty, NuclearNorm
 from degen.training.gradients import loss_and_gradients
 from degen.training.regularizers import polar_factor
 from tests.conftest import build
@@ -43,7 +43,7 @@ def test_l1_is_the_sum_of_absolute_values_and_its_gradient_is_the_sign():
 
 
 def test_no_regularizer_is_a_penalty_of_zero():
-    assert Unregularized()(matrices()).tolist() == [0, 0, 0]
+    assert NoPenalty()(matrices()).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("regularizer", [NuclearNorm, L1])
@@ -61,7 +61,7 @@ def test_the_penalty_is_added_to_the_gradient_of_the_effective_matrix_but_not_to
     stream = [Stream.named([0, 1], "test", dtype=torch.float64) for _ in range(2)]
     parameters = condition.model.initialize(condition.task, stream[0])
     trials = condition.task.generate(4, stream[1])
-    plain, none, without = loss_and_gradients(condition.model, Unregularized(), parameters, trials)
+    plain, none, without = loss_and_gradients(condition.model, NoPenalty(), parameters, trials)
     loss, penalty, with_it = loss_and_gradients(condition.model, L1(strength=0.1), parameters, trials)
     scale = 1 if parameterization == "standard" else 1 / 8
     assert torch.equal(plain, loss)

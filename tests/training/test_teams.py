@@ -84,7 +84,7 @@ def test_few_trials_are_one_block_and_need_no_team():
 
 @pytest.mark.parametrize("regularizer", ["none", "nuclear_norm"])
 def test_the_numbers_do_not_depend_on_the_cores(cores, regularizer):
-    condition = build(*TINY, f"regularizer={regularizer}", f"training.batch={THREE_BLOCKS}")
+    condition = build(*TINY, f"regularizer={regularizer}", f"training.batch_size={THREE_BLOCKS}")
     cores(1)
     alone = trained(condition, [3])[3]
     for count in (2, 3, 8):

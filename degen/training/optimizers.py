@@ -1,0 +1,113 @@
+"""Optimizers: one update of all networks of an ensemble at once, in place."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from degen.errors import require, require_number
+from degen.models import Parameters
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizer(ABC):
+    """An update rule with at most two running averages per weight.
+
+    Args:
+        learning_rate: before the schedule and before the model scales it (`Model.learning_rate`).
+
+    Raises:
+        BadInputError: an argument is out of its range.
+    """
+
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        require_number("training.optimizer.learning_rate", self.learning_rate, above=0.0)
+
+    @abstractmethod
+    def coefficients(
+        self, learning_rates: Sequence[Sequence[float]], steps_done: Sequence[int], like: Tensor
+    ) -> Tensor:
+        """Return the numbers that each step of an epoch needs: (steps, k, seeds), with k of one's own.
+
+        Args:
+            learning_rates: of each network, the rate of each step of the epoch.
+            steps_done: of each network, the steps before this epoch.
+            like: an array of the device and dtype wanted.
+        """
+
+    @abstractmethod
+    def update(
+        self,
+        parameters: Parameters,
+        gradients: Parameters,
+        first_moment: Parameters,
+        second_moment: Parameters,
+        coefficients: Tensor,
+    ) -> None:
+        """Change weights and moments, each (seeds, ...), in place.
+
+        Must not wait for the device, so that a step can be captured as a CUDA graph.
+
+        Args:
+            coefficients: of this step, (k, seeds).
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """Adam without weight decay (Kingma & Ba 2015, algorithm 1; `torch.optim.Adam`).
+
+    Args:
+        learning_rate: as for `Optimizer`.
+        betas: decay rates of the averages of gradients and of squared gradients.
+        eps: added to the denominator. Must lie far below the gradients, whose size depends on the
+            parameterization.
+    """
+
+    betas: tuple[float, float]
+    eps: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_pair = isinstance(self.betas, list | tuple) and len(self.betas) == 2
+        require(is_pair, "training.optimizer.betas", self.betas, "a list of two numbers")
+        for beta in self.betas:
+            require_number("training.optimizer.betas", beta, minimum=0.0, maximum=0.999999)
+        require_number("training.optimizer.eps", self.eps, above=0.0)
+
+    def coefficients(
+        self, learning_rates: Sequence[Sequence[float]], steps_done: Sequence[int], like: Tensor
+    ) -> Tensor:
+        """Step sizes (learning rate over the first moment's bias) and the second moment's bias."""
+        beta1, beta2 = self.betas
+        per_network = [
+            [(rate / (1 - beta1 ** (done + i)), 1 - beta2 ** (done + i)) for i, rate in enumerate(rates, 1)]
+            for rates, done in zip(learning_rates, steps_done, strict=True)
+        ]
+        return torch.tensor(per_network, dtype=torch.float64).permute(1, 2, 0).to(like).contiguous()
+
+    def update(
+        self,
+        parameters: Parameters,
+        gradients: Parameters,
+        first_moment: Parameters,
+        second_moment: Parameters,
+        coefficients: Tensor,
+    ) -> None:
+        beta1, beta2 = self.betas
+        step_size, bias_correction = coefficients
+        for name, gradient in gradients.items():
+            per_network = (-1,) + (1,) * (gradient.ndim - 1)
+            first, second = first_moment[name], second_moment[name]
+            # Use unfused operations. A fused kernel may round the tail of an array differently, and which
+            # network sits in the tail depends on the ensemble size.
+            first.mul_(beta1).add_(gradient * (1 - beta1))
+            second.mul_(beta2).add_((gradient * gradient).mul_(1 - beta2))
+            scale = (second / bias_correction.view(per_network)).sqrt_().add_(self.eps)
+            parameters[name].sub_(step_size.view(per_network) * first / scale)
