@@ -1,7 +1,7 @@
-"""python -m analysis.convergence experiment=convergence: does every condition reach its threshold, and when?
+"""python -m analysis.convergence experiment=convergence: which conditions converge, and when.
 
-One row a condition, printed and stored as results/<experiment>/convergence.csv. Networks that are missing
-are counted, so that an unfinished sweep shows as one.
+One row per condition, printed and stored as results/<experiment>/convergence.csv. Missing networks are
+counted, so that an unfinished sweep shows as one.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ from degen.storage import RunFolder
 from launch.cli import entrypoint, resolved
 from launch.conditions import experiment
 
+RATIOS = (1.05, 1.5)
+"""Test losses of converged networks above so many times the threshold are counted."""
+
 
 def convergence(table: pd.DataFrame, conditions: list[Condition], n_seeds: int, runs: Path) -> pd.DataFrame:
-    """One row a condition.
+    """Return one row per condition.
 
-    Columns: task, variant, parameterization, networks by status and missing, threshold, epochs to it, loss
-    of the last epoch and OOD loss (median and worst of the finished networks: one that never got there, or
-    diverged, is worse than any number), epochs allowed, and seconds of one network (time of all training
-    sessions over the number of networks in the run folder).
+    Columns: task, condition (label), networks by status and missing, threshold, epochs allowed; medians and
+    worst values of epochs to threshold, epochs to convergence, test loss over threshold and OOD loss (a
+    network that never got there, or diverged, is worse than any number); converged networks whose test loss
+    is above 1.05 and above 1.5 times the threshold; seconds per network (of all training sessions, over the
+    number of networks in the run folder).
 
     Args:
         table: as `analysis.gather.gather` returns it.
@@ -46,30 +50,38 @@ def convergence(table: pd.DataFrame, conditions: list[Condition], n_seeds: int, 
 
 
 def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "task": condition.task_name,
-        "condition": condition.label,
-    }
+    row: dict[str, Any] = {"task": condition.task_name, "condition": condition.label}
     row |= {status: int((networks["status"] == status).sum()) for status in STATUSES}
     row |= {"missing": n_seeds - len(networks), "threshold": condition.training.threshold}
     row["epochs allowed"] = condition.training.max_epochs
-    if len(networks):
-        row |= {
-            "epochs to threshold": _median_and_worst(networks["epochs_to_threshold"], "never"),
-            "final loss": _median_and_worst(networks["final_loss"], "diverged"),
-            "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
-        }
-        folder = RunFolder.of(runs, condition)
-        seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
-        row["seconds a network"] = round(seconds / len(folder.finished()))
-    return row
+    if networks.empty:
+        return row
+    converged_ratios = networks["test_loss_ratio"][networks["status"] == "converged"]
+    row |= {
+        "epochs to threshold": _median_and_worst(networks["epochs_to_threshold"], "never"),
+        "epochs to convergence": _median_and_worst(networks["epochs_to_convergence"], "never"),
+        "test loss / threshold": _median_and_worst(networks["test_loss_ratio"], "diverged"),
+        **{f"above {ratio}": int((converged_ratios > ratio).sum()) for ratio in RATIOS},
+        "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
+    }
+    folder = RunFolder.of(runs, condition)
+    seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
+    return row | {"seconds per network": round(seconds / len(folder.finished()))}
 
 
 def _median_and_worst(values: pd.Series, without: str) -> str:
-    """Both in words; `without` stands for a network without a value, which is worse than any."""
+    """Format both; `without` stands for a network without a value, which is worse than any."""
     whole = values.fillna(np.inf)
     words = [f"{value:.3g}" if np.isfinite(value) else without for value in (whole.median(), whole.max())]
     return f"{words[0]} ({words[1]})"
+
+
+def total(found: pd.DataFrame) -> str:
+    """Summarize all conditions in one line."""
+    converged, finished = int(found["converged"].sum()), int(found[list(STATUSES)].sum().sum())
+    above = ", ".join(f"{int(found[f'above {ratio}'].sum())} above {ratio}" for ratio in RATIOS)
+    words = f"{converged} of {finished} networks converged; test loss over threshold: {above}"
+    return words + (f" ({found[f'above {RATIOS[0]}'].sum() / converged:.1%})" if converged else "")
 
 
 def job(config: DictConfig) -> None:
@@ -86,6 +98,7 @@ def job(config: DictConfig) -> None:
     target = results.path / "convergence.csv"
     write_atomically(target, found.to_csv(index=False).encode())
     print(f"\n{found.to_string(index=False, na_rep='-')}\n(median (worst) of the finished networks)\n")
+    print(f"{total(found)}\n")
     print(f"table: {target}", flush=True)
 
 

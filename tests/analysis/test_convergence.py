@@ -8,6 +8,8 @@ import re
 import pandas as pd
 import pytest
 
+from analysis.convergence import convergence, total
+from degen.storage import RunFolder
 from tests.analysis.conftest import OWN
 from tests.conftest import Launched, refusal
 
@@ -33,10 +35,29 @@ def test_a_network_that_never_got_there_is_the_worst(converged, place):
     networks = pd.read_parquet(place / "results" / "tiny" / "networks.parquet")
     for (_, row), (_, group) in zip(found.iterrows(), networks.groupby("condition", sort=False), strict=True):
         assert row["epochs to threshold"] == "1 (never)"
-        # Of six: the diverged one is beyond the others.
-        median = group["final_loss"].fillna(math.inf).median()
-        assert row["final loss"] == f"{median:.3g} (diverged)"
-        assert math.isfinite(row["seconds a network"])
+        ratios = group["test_loss_ratio"]
+        assert row["test loss / threshold"] == f"{ratios.median():.3g} ({ratios.max():.3g})"
+        assert row["epochs to convergence"] == "1 (never)"
+        assert math.isfinite(row["seconds per network"])
+
+
+def test_converged_networks_above_the_threshold_on_fresh_trials_are_counted(place):
+    networks = pd.DataFrame(
+        {
+            "status": ["converged"] * 3 + ["unconverged"],
+            "epochs_to_threshold": [1.0, 2.0, 3.0, math.nan],
+            "epochs_to_convergence": [3.0, 4.0, 5.0, math.nan],
+            "test_loss_ratio": [0.9, 1.06, 1.6, 9.0],
+            "ood_loss": [1.0] * 4,
+        }
+    )
+    path = next(place.glob("runs/flip_flop/*"))
+    condition = RunFolder.open(path).condition
+    found = convergence(networks.assign(condition=condition.signature), [condition], 4, place / "runs")
+    assert found[["above 1.05", "above 1.5"]].to_numpy().tolist() == [[2, 1]]
+    assert total(found) == (
+        "3 of 4 networks converged; test loss over threshold: 2 above 1.05, 1 above 1.5 (66.7%)"
+    )
 
 
 def test_where_most_never_got_there_so_does_the_median(place):
@@ -53,7 +74,7 @@ def test_seconds_are_of_all_networks_that_the_time_was_spent_on(place):
     def seconds(*arguments: str) -> list[int]:
         launched = Launched((*OWN, "ood.n_trials=8", *arguments), place, module="analysis.convergence")
         assert launched.wait() == 0, launched.stderr
-        return pd.read_csv(place / "results" / "tiny" / "convergence.csv")["seconds a network"].tolist()
+        return pd.read_csv(place / "results" / "tiny" / "convergence.csv")["seconds per network"].tolist()
 
     for manifest in place.glob("runs/flip_flop/*/manifest.json"):
         manifest.write_text(re.sub(r'"seconds": [\d.e-]+', '"seconds": 1200.0', manifest.read_text()))

@@ -115,7 +115,7 @@ def sign_otherwise(folder: Path) -> None:
 
 def change_the_condition(folder: Path) -> None:
     condition = folder / "condition.yaml"
-    condition.write_text(condition.read_text().replace("batch: 8", "batch: 9"))
+    condition.write_text(condition.read_text().replace("batch_size: 8", "batch_size: 9"))
 
 
 @pytest.mark.parametrize(
