@@ -27,7 +27,7 @@ from analysis.stages import Analysis, chosen, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
-from degen.training.processes import available_cores
+from degen.training.cpu.process_pool import available_cores
 from launch import slurm
 from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
 from launch.conditions import Experiment, experiments

@@ -21,7 +21,7 @@ def interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]
     """
     received: list[int] = []
 
-    def on_wait() -> None:
+    def check_interrupt() -> None:
         if signal.SIGTERM in received and "SLURM_JOB_ID" in os.environ:
             received.remove(signal.SIGTERM)
             checkpoint()
@@ -38,7 +38,7 @@ def interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]
     for number in previous:
         signal.signal(number, handle)
     try:
-        yield on_wait
+        yield check_interrupt
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -191,7 +191,7 @@ def _train(
             saved_at = time.monotonic()
         progress.epoch(running, done)
 
-    with interruptible(checkpoint) as on_wait, progress:
+    with interruptible(checkpoint) as check_interrupt, progress:
         try:
             train(
                 ensemble,
@@ -199,10 +199,10 @@ def _train(
                 condition.model,
                 condition.training,
                 condition.regularizer,
-                on_wait=on_wait,
+                check_interrupt=check_interrupt,
                 on_epoch=on_epoch,
             )
-            on_wait()  # a signal in the last epoch: the next condition is not to start
+            check_interrupt()  # a signal in the last epoch: the next condition is not to start
         except Interrupted:
             checkpoint()
             raise

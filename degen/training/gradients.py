@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,33 +12,52 @@ from degen.models import Model, Parameters
 from degen.tasks import Trials
 from degen.training.regularizers import Regularizer
 
-Found = tuple[Tensor, Tensor, Parameters]
-"""Task losses (seeds,), penalties (seeds,) and gradients of their sum, each member's of its own."""
+
+class LossesAndGradients(NamedTuple):
+    """Losses of an ensemble and the gradients of their sum.
+
+    Attributes:
+        losses: task losses, (seeds,).
+        penalties: (seeds,).
+        gradients: each (seeds, ...). A network's gradients depend on its own losses only.
+    """
+
+    losses: Tensor
+    penalties: Tensor
+    gradients: Parameters
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All arrays in a fixed order."""
+        return [self.losses, self.penalties, *self.gradients.values()]
 
 
-def task_loss(outputs: Tensor, trials: Trials, whole: Trials | None = None) -> Tensor:
-    """Mean squared error of each member (seeds,), over trials, time and outputs, weighted by the mask.
+def task_loss(outputs: Tensor, trials: Trials, full_batch: Trials | None = None) -> Tensor:
+    """Return each network's mean squared error (seeds,) over trials, time and outputs.
 
     Args:
-        whole: the trials of which these are some; theirs is then the part that they add to its loss.
+        outputs: (seeds, trials, time, n_outputs).
+        trials: targets, and the mask that weights the error if there is one.
+        full_batch: the batch that `trials` are a part of. The result is then the part's contribution to
+            the loss of the full batch.
     """
-    error, whole = (outputs - trials.targets) ** 2, whole or trials
-    if trials.mask is None or whole.mask is None:
-        return _sums(error) / math.prod(whole.targets.shape[1:])
-    weights = _sums(whole.mask) * outputs.shape[-1]
-    return _sums(error * trials.mask.unsqueeze(-1)) / weights
+    error, full_batch = (outputs - trials.targets) ** 2, full_batch or trials
+    if trials.mask is None or full_batch.mask is None:
+        return _sum_per_network(error) / math.prod(full_batch.targets.shape[1:])
+    weights = _sum_per_network(full_batch.mask) * outputs.shape[-1]
+    return _sum_per_network(error * trials.mask.unsqueeze(-1)) / weights
 
 
-def _sums(array: Tensor) -> Tensor:
-    """Of each member's numbers in (seeds, ...): (seeds,)."""
-    return torch.cat([array[members].flatten(1).sum(dim=1) for members in each(array)])
+def _sum_per_network(array: Tensor) -> Tensor:
+    """Sum over all axes but the first: (seeds, ...) to (seeds,)."""
+    return torch.cat([array[networks].flatten(1).sum(dim=1) for networks in network_slices(array)])
 
 
-def each(array: Tensor) -> list[slice]:
-    """Members of (seeds, ...) whose sums are made at once.
+def network_slices(array: Tensor) -> list[slice]:
+    """Return slices of the first axis of (seeds, ...) within which sums are computed together.
 
-    On a CPU one, or the order of its sum would depend on its company; on a GPU, where members agree to
-    rounding only, all.
+    On a CPU each network has a slice of its own. Otherwise the order of a sum would depend on the ensemble
+    size. On a GPU, where networks agree to rounding only, one slice holds all.
     """
     if array.device.type != "cpu" or len(array) == 1:
         return [slice(None)]
@@ -49,13 +69,14 @@ def loss_and_gradients(
     regularizer: Regularizer,
     parameters: Parameters,
     trials: Trials,
-    whole: Trials | None = None,
-) -> Found:
-    """Task losses, penalties and gradients on these trials; `whole` as in `task_loss`."""
+    full_batch: Trials | None = None,
+) -> LossesAndGradients:
+    """Compute task losses, penalties and gradients on these trials; `full_batch` as in `task_loss`."""
     leaves = {name: weights.detach().requires_grad_() for name, weights in parameters.items()}
     with torch.enable_grad():
-        losses = task_loss(model(leaves, trials), trials, whole)
+        losses = task_loss(model(leaves, trials), trials, full_batch)
         recurrent = model.recurrent(leaves)
-        penalties = torch.cat([regularizer(recurrent[members]) for members in each(recurrent)])
+        penalties = torch.cat([regularizer(recurrent[networks]) for networks in network_slices(recurrent)])
         gradients = torch.autograd.grad((losses + penalties).sum(), list(leaves.values()))
-    return losses.detach(), penalties.detach(), dict(zip(leaves, gradients, strict=True))
+    by_name = dict(zip(leaves, gradients, strict=True))
+    return LossesAndGradients(losses.detach(), penalties.detach(), by_name)

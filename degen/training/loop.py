@@ -1,6 +1,6 @@
-"""The training loop: epochs until every member has ended, each on its own terms.
+"""The training loop: epochs until every network has ended.
 
-Members may stand at different epochs (some resumed, some new); those that are done leave.
+Networks may be at different epochs, some resumed and some new. Networks that have ended leave the ensemble.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 from degen.models import Model
 from degen.tasks import Task
-from degen.training.batches import Batches
+from degen.training.cpu.batched_gradients import BatchedGradients, merge_equality, split_into_groups
+from degen.training.cpu.data_parallel import Worker, assign_workers
+from degen.training.cpu.process_pool import parallel_map
+from degen.training.cuda.ensemble_batches import EnsembleBatches
 from degen.training.ensemble import Ensemble
-from degen.training.groups import Together, both_agree, groups
 from degen.training.memory import free_memory
-from degen.training.processes import spread
 from degen.training.recipe import Training, status
 from degen.training.regularizers import Regularizer
-from degen.training.step import Step, train_epoch
-from degen.training.teams import Seat, teams
+from degen.training.step import TrainingStep, train_epoch
 from degen.training.validation import Validation
 
 
@@ -29,51 +29,70 @@ def train(
     training: Training,
     regularizer: Regularizer,
     *,
-    on_wait: Callable[[], None] = lambda: None,
+    check_interrupt: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Ensemble, Ensemble], None] = lambda running, done: None,
 ) -> None:
-    """Train every member to its end.
+    """Train every network to its end.
 
-    On a CPU the members are spread over the cores, several in one pass where that is faster; where cores are
-    more, they share a member's trials. A member's numbers are bit for bit those it has when trained alone. On
-    a GPU all are one batch, or as many as fit its memory; members agree with those trained alone to rounding.
+    On a CPU, networks are distributed over the cores, several in one pass where this is faster. If there are
+    more cores than networks, several cores share a network's trials. A network's bits do not depend on the
+    ensemble size or the number of cores. On a GPU, all networks are one batch, or as many as fit its memory;
+    they agree with networks trained separately to rounding.
 
     Args:
-        on_wait: called at least every tenth of a second or before each Adam step; may raise to interrupt.
-        on_epoch: called after each epoch with the members still in training and those done in it.
+        check_interrupt: called at least every tenth of a second or before each step; may raise.
+        on_epoch: called after each epoch with the networks still in training and those that ended in it.
     """
-    on_cpu = ensemble.like.device.type == "cpu"
-    free_bytes = 0 if on_cpu else free_memory(ensemble.like.device)
-    batches = Batches(task, model, training, regularizer, free_bytes)
-
-    validation = Validation(task, model, training, ensemble.like) if on_cpu else None
-
-    # By the number of members of a group, whether one pass serves it.
-    agrees: dict[int, bool | None] = {}
-
-    def epoch(
-        place: tuple[Ensemble, Seat], on_wait: Callable[[], None]
-    ) -> tuple[Ensemble, bool | None] | None:
-        group, seat = place
-        together = Together(functools.partial(seat.loss_and_gradients, on_wait), agrees.get(len(group)))
-        gradients = together if len(group) > 1 else together.gradients
-        train_epoch(Step.of(group, model, training, regularizer, gradients), task, on_wait)
-        if seat.rank > 0:
-            return None
-        assert validation is not None
-        validation(group, on_wait)
-        return group, together.agrees
-
+    epoch: Callable[[Ensemble, Callable[[], None]], Ensemble]
+    if ensemble.like.device.type == "cpu":
+        epoch = _CpuEpoch(task, model, training, regularizer, ensemble)
+    else:
+        free_bytes = free_memory(ensemble.like.device)
+        epoch = EnsembleBatches(task, model, training, regularizer, free_bytes).epoch
     while len(ensemble):
-        if on_cpu:
-            places = teams(groups(ensemble, task, model, training), training.batch_size)
-            trained, seen = zip(*filter(None, spread(epoch, places, on_wait)), strict=True)
-            for size, one in zip(map(len, trained), seen, strict=True):
-                agrees[size] = both_agree(agrees.get(size), one)
-            ensemble = trained[0].join(*trained[1:])
-        else:
-            ensemble = batches.epoch(ensemble, on_wait)
+        ensemble = epoch(ensemble, check_interrupt)
         running = [status(history, training) == "running" for history in ensemble.histories]
-        done = ensemble.select([i for i, still in enumerate(running) if not still])
-        ensemble = ensemble.select([i for i, still in enumerate(running) if still])
+        done = ensemble.select([i for i, is_running in enumerate(running) if not is_running])
+        ensemble = ensemble.select([i for i, is_running in enumerate(running) if is_running])
         on_epoch(ensemble, done)
+
+
+class _CpuEpoch:
+    """An epoch of training and validation of all networks, in one process per core."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: Model,
+        training: Training,
+        regularizer: Regularizer,
+        ensemble: Ensemble,
+    ):
+        self.task, self.model, self.training, self.regularizer = task, model, training, regularizer
+        self.validation = Validation(task, model, training, ensemble.like)
+        # By group size: whether networks computed in one pass have the bits of networks computed separately.
+        self.is_bitwise_equal: dict[int, bool | None] = {}
+
+    def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None]) -> Ensemble:
+        groups = split_into_groups(ensemble, self.task, self.model, self.training)
+        assignments = assign_workers(groups, self.training.batch_size)
+        results = parallel_map(self._work, assignments, check_interrupt)
+        trained, equality = zip(*filter(None, results), strict=True)
+        for size, is_equal in zip(map(len, trained), equality, strict=True):
+            self.is_bitwise_equal[size] = merge_equality(self.is_bitwise_equal.get(size), is_equal)
+        return trained[0].join(*trained[1:])
+
+    def _work(
+        self, assignment: tuple[Ensemble, Worker], check_interrupt: Callable[[], None]
+    ) -> tuple[Ensemble, bool | None] | None:
+        """Train a group for an epoch; its first worker returns it and the result of the bitwise check."""
+        group, worker = assignment
+        compute = functools.partial(worker.loss_and_gradients, check_interrupt)
+        batched = BatchedGradients(compute, self.is_bitwise_equal.get(len(group)))
+        gradient_function = batched if len(group) > 1 else compute
+        parts = self.model, self.training, self.regularizer, gradient_function
+        train_epoch(TrainingStep.create(group, *parts), self.task, check_interrupt)
+        if worker.rank > 0:
+            return None
+        self.validation(group, check_interrupt)
+        return group, batched.is_bitwise_equal

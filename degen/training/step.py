@@ -1,4 +1,4 @@
-"""A training step and an epoch of an ensemble's members, in place."""
+"""A training step, and an epoch of training steps, of all networks of an ensemble."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from degen.models import Model, Parameters
 from degen.streams import Stream, key
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
-from degen.training.gradients import Found, loss_and_gradients
+from degen.training.gradients import LossesAndGradients, loss_and_gradients
 from degen.training.recipe import Training, step_learning_rates
 from degen.training.regularizers import Regularizer
 
-# Trials, of all members, that are drawn at once on a CPU; the numbers do not depend on it. Generators in
-# steps are faster with more, until they leave the cache.
 TRIALS_PER_DRAW = 4096
+"""Trials of all networks that are drawn at once on a CPU; the numbers do not depend on it.
 
-Run = Callable[[Trials, Tensor], None]
-"""What makes a step of its trials and the optimizer's coefficients: a `Step`, or one recorded."""
+Tasks that draw trials time step by time step are faster with more trials, until these leave the cache.
+"""
 
-Gradients = Callable[[Model, Regularizer, Parameters, Trials], Found]
-"""What finds them: `loss_and_gradients`, or several processes together."""
+StepFunction = Callable[[Trials, Tensor], None]
+"""Makes a step of its trials and the optimizer's coefficients: a `TrainingStep` or a `CudaGraphStep`."""
+
+GradientFunction = Callable[[Model, Regularizer, Parameters, Trials], LossesAndGradients]
+"""Computes gradients: `loss_and_gradients`, or several processes together."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """A training step of every member, in place, on arrays that stay where they are.
+class TrainingStep:
+    """A training step of every network, in place.
 
-    Nothing here waits for the device, makes an array of Python's numbers or asks for one, so that a step can
-    be captured as a CUDA graph.
+    A step allocates no state, creates no array from Python numbers and reads no value of an array, so that it
+    can be captured as a CUDA graph.
 
     Attributes:
-        loss_sum, penalty_sum: of the steps so far, (seeds,).
-        gradients: what finds them.
+        loss_sum, penalty_sum: over the steps so far, (seeds,).
+        gradient_function: computes the gradients.
     """
 
     ensemble: Ensemble
@@ -46,45 +48,48 @@ class Step:
     regularizer: Regularizer
     loss_sum: Tensor
     penalty_sum: Tensor
-    gradients: Gradients
+    gradient_function: GradientFunction
 
     @classmethod
-    def of(
+    def create(
         cls,
         ensemble: Ensemble,
         model: Model,
         training: Training,
         regularizer: Regularizer,
-        gradients: Gradients = loss_and_gradients,
-    ) -> Step:
-        """A step of these members, none made yet."""
+        gradient_function: GradientFunction = loss_and_gradients,
+    ) -> TrainingStep:
+        """Return a step of these networks with sums of zero."""
         zeros = ensemble.like.new_zeros(len(ensemble))
-        return cls(ensemble, model, training, regularizer, zeros, zeros.clone(), gradients)
+        return cls(ensemble, model, training, regularizer, zeros, zeros.clone(), gradient_function)
 
     def __call__(self, trials: Trials, coefficients: Tensor) -> None:
         """Compute gradients on these trials and update all weights.
 
         Args:
+            trials: (seeds, trials, ...).
             coefficients: of the optimizer for this step, (k, seeds).
         """
-        ensemble = self.ensemble
-        losses, penalties, gradients = self.gradients(
-            self.model, self.regularizer, ensemble.parameters, trials
-        )
-        self.loss_sum.add_(losses)
-        self.penalty_sum.add_(penalties)
-        moments = ensemble.first_moment, ensemble.second_moment
-        self.training.optimizer.update(ensemble.parameters, gradients, *moments, coefficients)
+        parameters = self.ensemble.parameters
+        results = self.gradient_function(self.model, self.regularizer, parameters, trials)
+        self.loss_sum.add_(results.losses)
+        self.penalty_sum.add_(results.penalties)
+        moments = self.ensemble.first_moment, self.ensemble.second_moment
+        self.training.optimizer.update(parameters, results.gradients, *moments, coefficients)
 
 
 def train_epoch(
-    step: Step, task: Task, on_wait: Callable[[], None], run: Run | None = None, steps_per_draw: int = 0
+    step: TrainingStep,
+    task: Task,
+    check_interrupt: Callable[[], None],
+    step_function: StepFunction | None = None,
+    steps_per_draw: int = 0,
 ) -> None:
-    """One epoch of every member of `step`, each at its own; the device is waited for once, at the end.
+    """Train every network of `step` for one epoch, each at its own; wait for the device once, at the end.
 
     Args:
-        on_wait: called before each Adam step; may raise to interrupt.
-        run: makes the steps; by default `step` itself.
+        check_interrupt: called before each step; may raise.
+        step_function: makes the steps; by default `step` itself.
         steps_per_draw: steps whose trials are drawn at once; the numbers do not depend on it.
     """
     ensemble, training = step.ensemble, step.training
@@ -96,11 +101,11 @@ def train_epoch(
     step.loss_sum.zero_()
     step.penalty_sum.zero_()
     drawn = epoch_trials(ensemble.seeds, epochs, task, training, ensemble.like, steps_per_draw)
-    for trials, numbers in zip(drawn, coefficients, strict=True):
-        on_wait()
-        (run or step)(trials, numbers)
-    sums = torch.stack((step.loss_sum, step.penalty_sum)) / training.steps_per_epoch
-    for history, loss, penalty, rate in zip(ensemble.histories, *sums.tolist(), rates, strict=True):
+    for trials, step_coefficients in zip(drawn, coefficients, strict=True):
+        check_interrupt()
+        (step_function or step)(trials, step_coefficients)
+    means = torch.stack((step.loss_sum, step.penalty_sum)) / training.steps_per_epoch
+    for history, loss, penalty, rate in zip(ensemble.histories, *means.tolist(), rates, strict=True):
         history.loss.append(loss)
         history.penalty.append(penalty)
         history.learning_rate.append(rate[0])
@@ -114,13 +119,18 @@ def epoch_trials(
     like: Tensor,
     steps_per_draw: int = 0,
 ) -> Iterator[Trials]:
-    """Yield the trials of each step (seeds, trials, ...), on `like`'s device, drawn several at a time."""
+    """Yield the trials of each step, (seeds, trials, ...), on the device of `like`.
+
+    Args:
+        epochs: of each seed, the epoch whose trials are drawn.
+        steps_per_draw: steps whose trials are drawn at once; 0 for `TRIALS_PER_DRAW`.
+    """
     block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch_size * len(seeds)))
-    used = epochs if training.fresh_trials else [0] * len(epochs)
-    rows = [
-        [key(seed, "training trials", epoch, step) for seed, epoch in zip(seeds, used, strict=True)]
+    key_epochs = epochs if training.fresh_trials else [0] * len(epochs)
+    keys = [
+        [key(seed, "training trials", epoch, step) for seed, epoch in zip(seeds, key_epochs, strict=True)]
         for step in range(training.steps_per_epoch)
     ]
-    for keys in torch.tensor(rows, dtype=torch.int64, device=like.device).split(block):
-        trials = task.generate(training.batch_size, Stream(keys, like.dtype))
-        yield from (trials.map(operator.itemgetter(i)) for i in range(len(keys)))
+    for block_keys in torch.tensor(keys, dtype=torch.int64, device=like.device).split(block):
+        trials = task.generate(training.batch_size, Stream(block_keys, like.dtype))
+        yield from (trials.map(operator.itemgetter(i)) for i in range(len(block_keys)))

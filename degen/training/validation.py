@@ -14,7 +14,7 @@ from degen.models import Model, Parameters
 from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
-from degen.training.gradients import each, task_loss
+from degen.training.gradients import network_slices, task_loss
 from degen.training.recipe import Training, epochs_to_convergence, needs_confirmation
 
 TRIALS_PER_BLOCK = 128
@@ -74,7 +74,7 @@ def mean_loss(
     """
     like = next(iter(parameters.values()))
     losses = []
-    for networks in each(like):
+    for networks in network_slices(like):
         weights = {name: array[networks] for name, array in parameters.items()}
         whole = _expand(trials, len(like[networks]))
         total = like.new_zeros(len(like[networks]))

@@ -20,8 +20,8 @@ from torch import nn
 from degen.condition import Condition
 from degen.streams import Stream
 from degen.training import Ensemble
-from degen.training.batches import Batches
-from degen.training.step import Step, epoch_trials, train_epoch
+from degen.training.cuda.ensemble_batches import EnsembleBatches
+from degen.training.step import TrainingStep, epoch_trials, train_epoch
 from launch.cli import compose
 
 TASKS = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
@@ -105,7 +105,7 @@ class Benchmark:
     def _plain_step(self) -> float:
         condition = self.condition()
         parts = condition.task, condition.model
-        step = Step.of(
+        step = TrainingStep.create(
             Ensemble.new(range(self.seeds), *parts, device=self.device),
             condition.model,
             condition.training,
@@ -140,7 +140,7 @@ class Benchmark:
         """Milliseconds of a step and network, the share of drawing trials, and TFLOP/s of the products."""
         parts = condition.task, condition.model, condition.training
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else 2**33
-        batches = Batches(*parts, condition.regularizer, free_bytes=free)
+        batches = EnsembleBatches(*parts, condition.regularizer, free_bytes=free)
         members = Ensemble.new(range(seeds), condition.task, condition.model, device=self.device)
         members = batches.epoch(members, lambda: None)
         assert batches.step is not None

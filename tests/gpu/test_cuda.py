@@ -19,11 +19,11 @@ from degen.metrics import dsa, pif
 from degen.models import Standard
 from degen.streams import Stream
 from degen.training import Ensemble, train
-from degen.training.batches import Batches
+from degen.training.cuda.ensemble_batches import EnsembleBatches
+from degen.training.cuda.graph_step import CudaGraphStep
 from degen.training.gradients import loss_and_gradients
-from degen.training.graphs import Recorded
 from degen.training.memory import draw_bytes, plan, step_bytes
-from degen.training.step import Step, epoch_trials
+from degen.training.step import TrainingStep, epoch_trials
 from tests.conftest import TINY, assert_same_networks, build, run_folder
 
 pytestmark = [
@@ -47,8 +47,8 @@ def new(condition: Condition, seeds: int, device: torch.device | str = DEVICE) -
     return Ensemble.new(range(seeds), *parts, device=device, dtype=condition.dtype)
 
 
-def step_of(condition: Condition, ensemble: Ensemble) -> Step:
-    return Step.of(ensemble, condition.model, condition.training, condition.regularizer)
+def step_of(condition: Condition, ensemble: Ensemble) -> TrainingStep:
+    return TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
 
 
 def close(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> bool:
@@ -159,7 +159,7 @@ def test_replayed_steps_are_the_plain_ones_and_nothing_waits(overrides, paramete
         list(range(seeds)), [0] * seeds, condition.task, condition.training, plain.ensemble.like, 2
     )
     given = list(drawn)
-    recorded = Recorded(placed, given[0], torch.stack((ones, ones)))
+    recorded = CudaGraphStep(placed, given[0], torch.stack((ones, ones)))
     assert recorded.graph is not None
     placed.ensemble.load(plain.ensemble)  # to record has moved them
     placed.loss_sum.zero_()
@@ -293,7 +293,7 @@ def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
     before = torch.cuda.memory_reserved(DEVICE)
     members = new(condition, 16)
     parts = task, condition.model, condition.training
-    batches = Batches(*parts, condition.regularizer, free_bytes=torch.cuda.mem_get_info(DEVICE)[0])
+    batches = EnsembleBatches(*parts, condition.regularizer, free_bytes=torch.cuda.mem_get_info(DEVICE)[0])
     batches.epoch(members, lambda: None)
     taken = torch.cuda.max_memory_reserved(DEVICE) - before
     steps = plan(16, *parts, dtype, batches.free_bytes).steps_per_draw
@@ -309,8 +309,8 @@ def test_members_that_do_not_fit_at_once_are_split_and_agree():
     parts = condition.task, condition.model, condition.training
     member = step_bytes(condition.task, condition.model, 32, torch.float64)
     member += draw_bytes(condition.task, 32, torch.float64)
-    whole = Batches(*parts, condition.regularizer, free_bytes=100 * member)
-    split = Batches(*parts, condition.regularizer, free_bytes=int(3.5 * member / 0.6))
+    whole = EnsembleBatches(*parts, condition.regularizer, free_bytes=100 * member)
+    split = EnsembleBatches(*parts, condition.regularizer, free_bytes=int(3.5 * member / 0.6))
     one, other = whole.epoch(new(condition, 7), lambda: None), split.epoch(new(condition, 7), lambda: None)
     assert (len(whole.step.ensemble), len(split.step.ensemble)) == (7, 3)
     for name, weights in one.parameters.items():

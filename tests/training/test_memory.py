@@ -14,8 +14,8 @@ import torch
 
 from degen.streams import Stream
 from degen.training import Ensemble
-from degen.training.memory import draw_bytes, plan, step_bytes
-from degen.training.step import Step
+from degen.training.memory import draw_bytes, plan_memory, step_bytes
+from degen.training.step import TrainingStep
 from tests.conftest import build, task
 
 
@@ -43,7 +43,7 @@ def peak_of_a_step(overrides: tuple[str, ...], seeds: int) -> int:
 
     def work() -> None:
         ensemble, own = members.select(range(seeds)), trials.map(torch.clone)
-        step = Step.of(ensemble, condition.model, condition.training, condition.regularizer)
+        step = TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
         step(own, torch.ones(2, seeds, dtype=dtype))
 
     return peak_of(work)
@@ -113,9 +113,9 @@ def test_a_plan_fills_the_memory_and_no_more():
     step = step_bytes(condition.task, condition.model, condition.training.batch_size, torch.float32)
     draw = draw_bytes(condition.task, 256, torch.float32)
     for free in (1e8, 1e9, 1e10, 1e11):
-        planned = plan(10**6, *parts, int(free))
-        used = planned.members * (step + draw)
+        planned = plan_memory(10**6, *parts, int(free))
+        used = planned.networks * (step + draw)
         assert used <= 0.6 * free < used + step + draw
-        assert planned.steps_per_draw == max(1, min(128, int(0.2 * free // (planned.members * draw))))
-    assert plan(50, *parts, int(1e11)).members == 50
-    assert plan(50, *parts, 0).members == plan(50, *parts, 0).steps_per_draw == 1
+        assert planned.steps_per_draw == max(1, min(128, int(0.2 * free // (planned.networks * draw))))
+    assert plan_memory(50, *parts, int(1e11)).networks == 50
+    assert plan_memory(50, *parts, 0).networks == plan_memory(50, *parts, 0).steps_per_draw == 1

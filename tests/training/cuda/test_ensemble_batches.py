@@ -7,18 +7,18 @@ import torch
 
 from degen.condition import Condition
 from degen.training import Ensemble
-from degen.training.batches import Batches
+from degen.training.cuda.ensemble_batches import EnsembleBatches
 from degen.training.memory import draw_bytes, step_bytes
 from degen.training.recipe import status
-from degen.training.step import Step, train_epoch
+from degen.training.step import TrainingStep, train_epoch
 from degen.training.validation import TRIALS_PER_BLOCK, Validation
 from tests.conftest import TINY, build
 
 ALL = 2**40
 
 
-def batches(condition: Condition, free_bytes: int = ALL) -> Batches:
-    return Batches(
+def batches(condition: Condition, free_bytes: int = ALL) -> EnsembleBatches:
+    return EnsembleBatches(
         condition.task, condition.model, condition.training, condition.regularizer, free_bytes=free_bytes
     )
 
@@ -53,7 +53,7 @@ def test_a_batch_agrees_with_members_alone_to_rounding(overrides, parameterizati
     for _ in range(3):
         together = epochs.epoch(together, lambda: None)
         for member in alone:
-            step = Step.of(member, condition.model, condition.training, condition.regularizer)
+            step = TrainingStep.create(member, condition.model, condition.training, condition.regularizer)
             train_epoch(step, condition.task, lambda: None)
             Validation(condition.task, condition.model, condition.training, member.like)(member)
     assert together.seeds == [4, 0, 2]

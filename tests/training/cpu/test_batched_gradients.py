@@ -9,9 +9,9 @@ from degen.condition import Condition
 from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import Ensemble
-from degen.training.gradients import Found, loss_and_gradients
-from degen.training.groups import Together, both_agree, groups
-from degen.training.teams import TRIALS_PER_BLOCK
+from degen.training.cpu.batched_gradients import BatchedGradients, merge_equality, split_into_groups
+from degen.training.cpu.data_parallel import TRIALS_PER_BLOCK
+from degen.training.gradients import LossesAndGradients, loss_and_gradients
 from tests.conftest import TINY, build
 from tests.training.test_ensemble import assert_identical, trained
 
@@ -19,7 +19,7 @@ from tests.training.test_ensemble import assert_identical, trained
 def sizes(members: int, *overrides: str) -> list[int]:
     condition = build(*overrides)
     ensemble = Ensemble.new(range(members), condition.task, condition.model)
-    found = groups(ensemble, condition.task, condition.model, condition.training)
+    found = split_into_groups(ensemble, condition.task, condition.model, condition.training)
     assert [seed for group in found for seed in group.seeds] == [*range(members)]
     return [len(group) for group in found]
 
@@ -81,9 +81,9 @@ def given(condition: Condition, members: int) -> tuple:
 @pytest.mark.parametrize("overrides", SHAPES[:6], ids=" ".join)
 def test_products_of_common_shapes_agree_so_one_pass_serves_all(overrides):
     # Seen with torch's own libraries on x86_64 with AVX2; elsewhere a failure here means slower, not wrong.
-    together = Together(loss_and_gradients)
+    together = BatchedGradients(loss_and_gradients)
     together(*given(build(*overrides), 4))
-    assert together.agrees
+    assert together.is_bitwise_equal
 
 
 class Counted:
@@ -93,19 +93,19 @@ class Counted:
         self.off = off
         self.asked: list[int] = []
 
-    def __call__(self, model, regularizer, parameters, trials: Trials) -> Found:
+    def __call__(self, model, regularizer, parameters, trials: Trials) -> LossesAndGradients:
         members = len(trials.inputs)
         self.asked.append(members)
         losses, penalties, gradients = loss_and_gradients(model, regularizer, parameters, trials)
         gradients["bias"][-1, -1] += self.off * (members - 1)
-        return losses, penalties, gradients
+        return LossesAndGradients(losses, penalties, gradients)
 
 
 @pytest.mark.parametrize(("off", "then"), [(0.0, [3] * 3), (1e-3, [1, 1, 1] * 3)])
 def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
     condition = build(*TINY, "width=16", "training.batch_size=16")
     counted = Counted(off)
-    together = Together(counted)
+    together = BatchedGradients(counted)
     steps = [together(*given(condition, 3)) for _ in range(3)]
     assert counted.asked == [3, 1, 1, 1, *then]
     model, regularizer, parameters, trials = given(condition, 3)
@@ -129,4 +129,4 @@ def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
     ],
 )
 def test_a_difference_in_one_group_is_one_for_all_of_its_size(verdicts, whole):
-    assert both_agree(*verdicts) is whole
+    assert merge_equality(*verdicts) is whole

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 
-from degen.training.processes import spread
+from degen.training.cpu.process_pool import parallel_map
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and 2 cores"
@@ -19,34 +19,34 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_results_come_in_the_order_of_the_items_from_other_processes():
-    found = spread(lambda item, on_wait: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
+    found = parallel_map(lambda item, check: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
     assert [tensor.item() for tensor, _ in found] == [0, 1, 2, 3, 4]
     assert os.getpid() not in {process for _, process in found}
     assert len({process for _, process in found}) == min(5, len(os.sched_getaffinity(0)))
 
 
 def test_one_item_stays_in_this_process():
-    assert spread(lambda item, on_wait: os.getpid(), [0], lambda: None) == [os.getpid()]
+    assert parallel_map(lambda item, check: os.getpid(), [0], lambda: None) == [os.getpid()]
 
 
 def test_beside_a_cuda_device_everything_stays_in_this_process(monkeypatch):
     # Autograd would have threads for the device, and fail in a process forked after its first use.
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert spread(lambda item, on_wait: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
+    assert parallel_map(lambda item, check: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
 
 
 def test_a_job_has_no_more_processes_than_the_cores_it_asked_for(monkeypatch):
     # Not every cluster binds it to them.
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert spread(lambda item, on_wait: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
+    assert parallel_map(lambda item, check: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
 
 
 def test_an_error_of_the_work_is_raised_here():
-    def work(item, on_wait):
+    def work(item, check_interrupt):
         raise ValueError(f"item {item}")
 
     with pytest.raises(ValueError, match="item"):
-        spread(work, [1, 2], lambda: None)
+        parallel_map(work, [1, 2], lambda: None)
 
 
 def test_an_error_of_the_work_says_where_it_was_raised_and_one_that_cannot_travel_comes_in_words():
@@ -59,15 +59,15 @@ def test_an_error_of_the_work_says_where_it_was_raised_and_one_that_cannot_trave
         (HomeboundError, ("this", "that"), RuntimeError),
     ):
 
-        def work(item, on_wait, kind=kind, arguments=arguments):
+        def work(item, check_interrupt, kind=kind, arguments=arguments):
             raise kind(*arguments)
 
         with pytest.raises(raised) as caught:
-            spread(work, [1, 2], lambda: None)
+            parallel_map(work, [1, 2], lambda: None)
         assert " and ".join(arguments) in str(caught.value)
         (note,) = caught.value.__notes__
         assert "raise kind(*arguments)" in note
-        assert "test_processes.py" in note
+        assert "test_process_pool.py" in note
 
 
 def spread_in_a_child(work) -> int:
@@ -75,7 +75,7 @@ def spread_in_a_child(work) -> int:
     parent = os.fork()
     if parent == 0:
         try:
-            spread(work, [1, 2], lambda: None)
+            parallel_map(work, [1, 2], lambda: None)
         finally:
             os._exit(1)
     return parent
@@ -85,7 +85,7 @@ def test_a_process_that_answers_a_dead_parent_ends():
     """Its answer is more than a pipe holds: it would wait for a reader, itself one of them, for ever."""
     reading, writing = os.pipe()
 
-    def work(item, on_wait):
+    def work(item, check_interrupt):
         os.write(writing, f"{os.getpid()}\n".encode())
         time.sleep(1)
         return b"0" * 2**22
@@ -102,21 +102,21 @@ def test_a_process_that_answers_a_dead_parent_ends():
 
 
 def test_a_killed_process_is_noticed():
-    def work(item, on_wait):
+    def work(item, check_interrupt):
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(RuntimeError, match="killed"):
-        spread(work, [1, 2], lambda: None)
+        parallel_map(work, [1, 2], lambda: None)
     assert multiprocessing.active_children() == []
 
 
 def test_what_on_wait_raises_ends_the_work_at_once():
-    def on_wait():
+    def check_interrupt():
         raise KeyboardInterrupt
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        spread(lambda item, on_wait: time.sleep(60), [1, 2], on_wait)
+        parallel_map(lambda item, check: time.sleep(60), [1, 2], check_interrupt)
     assert time.monotonic() - started < 10
     assert multiprocessing.active_children() == []
 
@@ -125,10 +125,10 @@ def test_children_leave_when_their_parent_is_killed():
     """The work would go on for a minute."""
     reading, writing = os.pipe()
 
-    def work(item, on_wait):
+    def work(item, check_interrupt):
         os.write(writing, f"{os.getpid()}\n".encode())
         for _ in range(600):
-            on_wait()
+            check_interrupt()
             time.sleep(0.1)
 
     parent = spread_in_a_child(work)

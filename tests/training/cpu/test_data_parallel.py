@@ -13,9 +13,9 @@ import torch
 from degen.condition import Condition
 from degen.streams import Stream
 from degen.training import Ensemble
+from degen.training.cpu.data_parallel import TRIALS_PER_BLOCK, Worker, assign_workers
+from degen.training.cpu.process_pool import parallel_map
 from degen.training.gradients import loss_and_gradients
-from degen.training.processes import spread
-from degen.training.teams import TRIALS_PER_BLOCK, Seat, teams
 from tests.conftest import TINY, build
 from tests.training.test_ensemble import assert_identical, trained
 
@@ -24,9 +24,9 @@ THREE_BLOCKS = 2 * TRIALS_PER_BLOCK + 1
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 
 
-def seats(condition: Condition, trials: int) -> list[Seat]:
+def seats(condition: Condition, trials: int) -> list[Worker]:
     member = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
-    return [seat for _, seat in teams([member], trials)]
+    return [seat for _, seat in assign_workers([member], trials)]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_parts_of_blocks_add_up_to_the_gradient_of_all_trials(overrides):
     trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", dtype=torch.float64))
     given = (condition.model, condition.regularizer, parameters, trials)
     loss, penalty, gradients = loss_and_gradients(*given)
-    in_blocks = Seat().loss_and_gradients(lambda: None, *given)
+    in_blocks = Worker().loss_and_gradients(lambda: None, *given)
     assert in_blocks[0].item() == pytest.approx(loss.item(), rel=1e-12)
     assert in_blocks[1].item() == pytest.approx(penalty.item(), rel=1e-12)
     assert set(in_blocks[2]) == set(gradients)
@@ -63,7 +63,7 @@ def test_a_mask_weighs_the_blocks():
     trials = type(drawn)(inputs=drawn.inputs, targets=drawn.targets, mask=mask)
     given = (condition.model, condition.regularizer, parameters, trials)
     loss, _, gradients = loss_and_gradients(*given)
-    in_blocks = Seat().loss_and_gradients(lambda: None, *given)
+    in_blocks = Worker().loss_and_gradients(lambda: None, *given)
     assert in_blocks[0].item() == pytest.approx(loss.item(), rel=1e-12)
     for name, gradient in gradients.items():
         assert torch.allclose(in_blocks[2][name], gradient, rtol=1e-11, atol=1e-12)
@@ -71,12 +71,12 @@ def test_a_mask_weighs_the_blocks():
 
 def test_few_trials_are_one_block_and_need_no_team():
     condition = build(*TINY)
-    assert seats(condition, TRIALS_PER_BLOCK) == [Seat()]
+    assert seats(condition, TRIALS_PER_BLOCK) == [Worker()]
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
     trials = condition.task.generate(TRIALS_PER_BLOCK, Stream.named([4], "t"))
     given = (condition.model, condition.regularizer, parameters, trials)
     loss, penalty, gradients = loss_and_gradients(*given)
-    mine = Seat().loss_and_gradients(lambda: None, *given)
+    mine = Worker().loss_and_gradients(lambda: None, *given)
     assert torch.equal(mine[0], loss)
     assert torch.equal(mine[1], penalty)
     assert all(torch.equal(mine[2][name], gradient) for name, gradient in gradients.items())
@@ -101,13 +101,13 @@ def test_what_is_found_is_what_one_process_finds(cores):
     batches = [condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", step)) for step in range(20)]
     parts = (condition.model, condition.regularizer, parameters)
 
-    def work(seat: Seat, on_wait) -> list[torch.Tensor]:
-        found = [seat.loss_and_gradients(on_wait, *parts, trials) for trials in batches]
+    def work(seat: Worker, check_interrupt) -> list[torch.Tensor]:
+        found = [seat.loss_and_gradients(check_interrupt, *parts, trials) for trials in batches]
         return [gradients["recurrent"] for _, _, gradients in found]
 
     cores(3)
-    first, *others = spread(work, seats(condition, THREE_BLOCKS), lambda: None)
-    alone = work(Seat(), lambda: None)
+    first, *others = parallel_map(work, seats(condition, THREE_BLOCKS), lambda: None)
+    alone = work(Worker(), lambda: None)
     for found in (first, *others):
         assert all(map(torch.equal, found, alone))
 
@@ -118,13 +118,13 @@ def test_a_team_that_loses_one_is_noticed(cores, killed):
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
     trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t"))
 
-    def work(seat: Seat, on_wait) -> None:
+    def work(seat: Worker, check_interrupt) -> None:
         if seat.rank == killed:
             os.kill(os.getpid(), signal.SIGKILL)
-        gradients = functools.partial(seat.loss_and_gradients, on_wait)
+        gradients = functools.partial(seat.loss_and_gradients, check_interrupt)
         gradients(condition.model, condition.regularizer, parameters, trials)
 
     cores(2)
     with pytest.raises(RuntimeError, match="killed"):
-        spread(work, seats(condition, THREE_BLOCKS), lambda: None)
+        parallel_map(work, seats(condition, THREE_BLOCKS), lambda: None)
     assert multiprocessing.active_children() == []

@@ -14,8 +14,8 @@ from degen.condition import Condition
 from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import Ensemble
-from degen.training.graphs import Recorded
-from degen.training.step import Step, epoch_trials
+from degen.training.cuda.graph_step import CudaGraphStep
+from degen.training.step import TrainingStep, epoch_trials
 from tests.conftest import TINY, build
 
 CONDITIONS = [
@@ -38,9 +38,9 @@ class OnDeviceOnly(TorchDispatchMode):
         return found
 
 
-def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[Step, Trials, torch.Tensor]:
+def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[TrainingStep, Trials, torch.Tensor]:
     ensemble = Ensemble.new(range(seeds), condition.task, condition.model, dtype=condition.dtype).to(device)
-    step = Step.of(ensemble, condition.model, condition.training, condition.regularizer)
+    step = TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
     trials = condition.task.generate(condition.training.batch_size, Stream.named(range(seeds), "trials"))
     return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(2, seeds)
 
@@ -100,7 +100,7 @@ def test_a_step_whose_arguments_have_places_is_the_plain_step(overrides):
     condition = build(*TINY, *overrides)
     plain, trials, ones = step_on("cpu", condition)
     placed, _, _ = step_on("cpu", condition)
-    recorded = Recorded(placed, trials.map(torch.zeros_like), torch.zeros_like(ones))
+    recorded = CudaGraphStep(placed, trials.map(torch.zeros_like), torch.zeros_like(ones))
     places = recorded.trials.inputs.data_ptr(), recorded.coefficients.data_ptr()
     weights = {name: array.data_ptr() for name, array in placed.ensemble.parameters.items()}
     like = plain.ensemble.like

@@ -1,0 +1,1 @@
+"""Training on a CPU: networks are distributed over processes, or one network's trials over several."""

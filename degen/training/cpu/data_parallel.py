@@ -1,0 +1,141 @@
+"""Data parallelism: several processes share the trials of one network.
+
+The batch is always split into blocks of 128 trials, and block gradients are summed in block order. The result
+is therefore bitwise the same for any number of workers. Workers exchange gradients through memory that forked
+processes share.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import mmap
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import torch
+from torch import Tensor
+
+from degen.models import Model, Parameters
+from degen.tasks import Trials
+from degen.training.cpu.process_pool import POLL_INTERVAL_S, count_cores
+from degen.training.ensemble import Ensemble
+from degen.training.gradients import LossesAndGradients, loss_and_gradients
+from degen.training.regularizers import NoPenalty, Regularizer
+
+# Smaller blocks would occupy more cores with one network, and slow every ensemble (docs/training.md).
+TRIALS_PER_BLOCK = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """A process that computes a part of one network's gradients.
+
+    Attributes:
+        rank: 0 for the worker that sums the blocks.
+        world_size: number of workers of the network.
+        connections: from rank 0 to each other worker, or from another worker to rank 0.
+        shared_buffer: (blocks + 1, numbers), the flattened results of each block and their sum. None for a
+            single worker.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    connections: tuple[Connection, ...] = ()
+    shared_buffer: Tensor | None = None
+
+    def loss_and_gradients(
+        self,
+        check_interrupt: Callable[[], None],
+        model: Model,
+        regularizer: Regularizer,
+        parameters: Parameters,
+        trials: Trials,
+    ) -> LossesAndGradients:
+        """Compute `gradients.loss_and_gradients`; every worker returns the full result.
+
+        Args:
+            check_interrupt: called while this worker waits for others; may raise.
+        """
+        if trials.inputs.shape[1] <= TRIALS_PER_BLOCK:
+            return loss_and_gradients(model, regularizer, parameters, trials)
+        blocks = {}
+        for i in range(self.rank, _count_blocks(trials.inputs.shape[1]), self.world_size):
+            penalty = regularizer if i == 0 else NoPenalty()
+            blocks[i] = _flatten(loss_and_gradients(model, penalty, parameters, _block(trials, i), trials))
+        return _unflatten(self._all_reduce(blocks, check_interrupt), parameters)
+
+    def _all_reduce(self, blocks: dict[int, Tensor], check_interrupt: Callable[[], None]) -> Tensor:
+        """Return the sum over the blocks of all workers.
+
+        Args:
+            blocks: those of this worker, by number.
+        """
+        if self.shared_buffer is None:
+            return functools.reduce(torch.add, blocks.values())
+        *shared, total = self.shared_buffer
+        for i, block in blocks.items():
+            shared[i].copy_(block)
+        if self.rank == 0:
+            self._wait(check_interrupt)
+            total.copy_(functools.reduce(torch.add, shared))
+            self._signal()
+        else:
+            # Rank 0 may read the blocks after this signal. It does not write the sum again before the next.
+            self._signal()
+            self._wait(check_interrupt)
+        return total.clone()
+
+    def _signal(self) -> None:
+        for connection in self.connections:
+            connection.send_bytes(b"!")
+
+    def _wait(self, check_interrupt: Callable[[], None]) -> None:
+        for connection in self.connections:
+            while not connection.poll(POLL_INTERVAL_S):
+                check_interrupt()
+            connection.recv_bytes()
+
+
+def assign_workers(groups: list[Ensemble], n_trials: int) -> list[tuple[Ensemble, Worker]]:
+    """Return each group of networks with each of its workers.
+
+    A group has one worker. A group of a single network has several if there are more cores than groups and
+    more than one block of trials.
+    """
+    n_blocks = _count_blocks(n_trials)
+    size = max(1, min(count_cores() // len(groups), n_blocks))
+    return [(group, worker) for group in groups for worker in _worker_group(group, size, n_blocks)]
+
+
+def _worker_group(network: Ensemble, size: int, n_blocks: int) -> list[Worker]:
+    if size == 1:
+        return [Worker()]
+    numbers = 2 + sum(weights.numel() for weights in network.parameters.values())
+    memory = mmap.mmap(-1, (n_blocks + 1) * numbers * network.like.itemsize)
+    buffer = torch.frombuffer(memory, dtype=network.like.dtype).view(n_blocks + 1, numbers)
+    pairs = [multiprocessing.Pipe() for _ in range(size - 1)]
+    first = Worker(0, size, tuple(mine for mine, _ in pairs), buffer)
+    return [first, *(Worker(rank, size, (other,), buffer) for rank, (_, other) in enumerate(pairs, 1))]
+
+
+def _count_blocks(n_trials: int) -> int:
+    return math.ceil(n_trials / TRIALS_PER_BLOCK)
+
+
+def _block(trials: Trials, index: int) -> Trials:
+    first = index * TRIALS_PER_BLOCK
+    return trials.map(lambda array: array[:, first : first + TRIALS_PER_BLOCK])
+
+
+def _flatten(results: LossesAndGradients) -> Tensor:
+    return torch.cat([array.flatten() for array in results.tensors])
+
+
+def _unflatten(flat: Tensor, like: Parameters) -> LossesAndGradients:
+    """Invert `_flatten` for one network."""
+    loss, penalty, *pieces = flat.split([1, 1, *(weights.numel() for weights in like.values())])
+    shaped = zip(like.items(), pieces, strict=True)
+    return LossesAndGradients(loss, penalty, {name: piece.view(w.shape) for (name, w), piece in shaped})
