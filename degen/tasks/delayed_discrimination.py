@@ -117,7 +117,7 @@ class DelayedDiscrimination(Task):
         return Trials(inputs, targets)
 
     def _window(self, onset: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-        """Return 1 for `length` steps from `onset` (..., trials, 1) on, 0 elsewhere: (..., trials, time, 1)."""
+        """Return (..., trials, time, 1): 1 for `length` steps from `onset` (..., trials, 1) on, else 0."""
         time = torch.arange(self.n_steps, device=onset.device)
         return ((time >= onset) & (time < onset + length)).to(dtype).unsqueeze(-1)
 
