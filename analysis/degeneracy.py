@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.feature_learning import MEASURES
 from analysis.gather import identity
 from analysis.results import Results, fingerprint, read_table, write_csv, write_table
-from analysis.statistics import Bootstrap
+from analysis.statistics import FEWEST, Bootstrap
 from degen.condition import Condition
 from degen.files import read_tensors
 from launch.conditions import Experiment
@@ -93,7 +93,7 @@ def _measures(
 def as_text(table: pd.DataFrame, level: float) -> str:
     """The table for a terminal: a column a condition, a row a measure with its interval."""
     cells = table.assign(
-        cell=[_cell(*row) for row in zip(table["value"], table["low"], table["high"], strict=True)]
+        cell=[_cell(*row) for row in table[["value", "low", "high", "networks"]].itertuples(index=False)]
     )
     if cells.duplicated(["label", "measure"]).any():
         # Conditions that differ in what their labels do not tell.
@@ -108,5 +108,9 @@ def as_text(table: pd.DataFrame, level: float) -> str:
     return f"{transposed}\n(value [{level:.0%} interval, bootstrap over networks])"
 
 
-def _cell(value: float, low: float, high: float) -> str:
-    return f"{value:.3g} " + ("[two networks]" if math.isnan(low) else f"[{low:.3g}, {high:.3g}]")
+def _cell(value: float, low: float, high: float, networks: int) -> str:
+    """Format a value with its interval, or with the reason why it has none."""
+    if not math.isnan(low):
+        return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    reason = f"{networks} networks" if networks < FEWEST else "not finite"
+    return f"{value:.3g} [no interval: {reason}]"

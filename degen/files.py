@@ -9,7 +9,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from degen.errors import BadInputError, UnwritableError
 
 _LONGEST_HEADER = 100_000_000  # what safetensors itself allows
+_ENTRY = "degen"  # of a file's metadata
 
 MOUNTS = Path("/proc/self/mounts")
 """What is mounted, on Linux."""
@@ -94,8 +95,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """A safetensors file with JSON metadata and a SHA-256 over all of it."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps(metadata, sort_keys=True)
-    stored = {"metadata": header, "sha256": _digest(plain, header)}
-    write_atomically(path, safetensors.torch.save(plain, metadata=stored))
+    # One entry: safetensors writes several in random order, and equal networks would have unequal files.
+    stored = json.dumps({"metadata": header, "sha256": _digest(plain, header)}, sort_keys=True)
+    write_atomically(path, safetensors.torch.save(plain, metadata={_ENTRY: stored}))
 
 
 def read_entry(path: Path, name: str, index: int) -> Tensor:
@@ -104,30 +106,41 @@ def read_entry(path: Path, name: str, index: int) -> Tensor:
     Raises:
         BadInputError: the file is truncated or damaged.
     """
+    with _reading(path), safe_open(path, framework="pt") as file:
+        return file.get_slice(name)[index]
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Translate errors of reading a tensor file into one sentence; a file that is not there stays an OSError.
+
+    Raises:
+        BadInputError: the file is damaged, unreadable, a folder, or a link to a file that is not there.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_slice(name)[index]
-    except (SafetensorError, ValueError) as error:
-        raise BadInputError(
-            f"{path} must be a complete file written by degen, got a damaged one ({error})."
-        ) from error
+        yield
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        problem = f"{path} must be a complete file written by degen, got a damaged one ({error})."
+        raise BadInputError(problem) from error
+    except OSError as error:
+        if not os.path.lexists(path):
+            raise
+        got = "a link to a file that is not there" if not path.exists() else error.strerror
+        raise BadInputError(f"{path} must be a file that can be read, got {got}.") from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and metadata of such a file, the checksum among the latter as `sha256`.
 
     Raises:
         BadInputError: the file is truncated, damaged or altered.
     """
-    try:
+    path = Path(path)
+    with _reading(path):
         # Read once: another process may replace the file at any time.
         content = path.read_bytes()
         tensors = safetensors.torch.load(content)
         header, digest = _header(io.BytesIO(content))
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise BadInputError(
-            f"{path} must be a complete file written by degen, got a damaged one ({error})."
-        ) from error
     if _digest(tensors, header) != digest:
         raise BadInputError(
             f"{path} must be as degen wrote it, got contents that do not match their checksum."
@@ -140,7 +153,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             header, digest = _header(file)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OSError):
         return {}
     return json.loads(header) | {"sha256": digest}
 
@@ -152,9 +165,10 @@ def is_whole(path: Path) -> bool:
             length = int.from_bytes(file.read(8), "little")
             entries = json.loads(file.read(min(length, _LONGEST_HEADER)))
         ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
+        size = path.stat().st_size
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError):
         return False
-    return path.stat().st_size == 8 + length + max(ends, default=0)
+    return size == 8 + length + max(ends, default=0)
 
 
 def sha256(path: Path) -> str:
@@ -165,7 +179,7 @@ def sha256(path: Path) -> str:
 def _header(file: BinaryIO) -> tuple[str, str]:
     """Metadata as JSON, and checksum. A file begins with the size of its JSON header, in 8 bytes."""
     size = int.from_bytes(file.read(8), "little")
-    stored = json.loads(file.read(min(size, _LONGEST_HEADER)))["__metadata__"]
+    stored = json.loads(json.loads(file.read(min(size, _LONGEST_HEADER)))["__metadata__"][_ENTRY])
     return stored["metadata"], stored["sha256"]
 
 

@@ -281,7 +281,7 @@ class RunFolder:
 def _sessions(file: Path) -> list[dict[str, Any]]:
     try:
         return json.loads(file.read_text())["sessions"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise BadInputError(f"{file} must be as degen wrote it, got damaged contents ({error}).") from error
 
 
@@ -295,7 +295,7 @@ def _read_condition(file: Path) -> tuple[Condition, str]:
         stored = yaml.safe_load(file.read_text())
         signature = stored.pop("signature")
         written_by, format_number = stored.pop("written_by", "degen 0.1.0"), stored.pop("format", 1)
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError, OSError) as error:
         problem = f"{file} must be as degen wrote it, got unreadable contents ({error!r})."
         raise BadInputError(problem) from error
     this = f"degen {VERSION}"

@@ -7,11 +7,10 @@ python -m launch.cancel submission=2026-11-24_22-23-14-sweep     # a folder belo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from degen.errors import BadInputError, require
 from launch import slurm
-from launch.cli import Arguments, one_sentence_ends
+from launch.cli import Arguments, one_sentence_ends, runs_folder
 from launch.conditions import compose_settings
 from launch.submissions import locked, read_submissions
 
@@ -29,9 +28,8 @@ def cancel(overrides: Sequence[str]) -> None:
             f"launch.cancel must be given either experiment= or submission=, and runs= where it is not runs, "
             f"got {' '.join(overrides) or 'nothing'}."
         )
-    runs = Path(
-        compose_settings([text for text in overrides if text.startswith(("runs=", "hydra."))])["runs"]
-    )
+    where = [text for text in overrides if text.startswith(("runs=", "hydra."))]
+    runs = runs_folder(compose_settings(where))
     ((field, value),) = chosen.items()
     slurm.require_slurm()
     submissions = read_submissions(runs)

@@ -19,6 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString, Transformer, ValueType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
@@ -74,18 +75,23 @@ Plugins.instance().register(NumberSource)
 
 
 def quote_numbers(overrides: list[str]) -> list[str]:
-    """`gamma=0.5,1` as `gamma='0.5','1'`: Hydra takes the name of a group's option as text only."""
+    """Write `gamma=0.5,1` as `gamma='0.5','1'`: Hydra accepts text only as the name of a group's option.
+
+    Sweeps of numbers such as `width=range(32,129,32)` are written out in the same way.
+    """
     groups = {folder.name for folder in Path(CONF).iterdir()}
-    no_text = r"[-+]?(\.?\d[\w.+-]*|inf|nan)|true|false|null"
+    return [_quote_numbers(text) if text.partition("=")[0] in groups else text for text in overrides]
 
-    def quoted(override: str) -> str:
-        group, _, values = override.partition("=")
-        options = values.split(",")
-        if group not in groups or not all(re.fullmatch(no_text, option, re.I) for option in options):
-            return override
-        return f"{group}=" + ",".join(f"'{option}'" for option in options)
 
-    return [quoted(override) for override in overrides]
+def _quote_numbers(override: str) -> str:
+    parsed = OverridesParser.create().parse_override(override)
+    if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+        return override
+    values: list[Any] = list(parsed.sweep_iterator()) if parsed.is_sweep_override() else [parsed.value()]
+    if not all(value is None or isinstance(value, bool | int | float) for value in values):
+        return override
+    group = override.partition("=")[0]
+    return f"{group}=" + ",".join(f"'{Transformer.str(value)}'" for value in values)
 
 
 def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable[[], None]:
@@ -109,8 +115,8 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
     def main() -> None:
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        sys.argv[1:] = _options_first(quote_numbers(sys.argv[1:]))
         with one_sentence_ends():
+            sys.argv[1:] = _options_first(quote_numbers(sys.argv[1:]))
             hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
     return main
@@ -158,8 +164,22 @@ def _sentence(error: Exception) -> str:
 
 
 def require_folder(field: str, value: Any) -> None:
-    """Raise `BadInputError` unless `value` can be the path of a folder."""
+    """Raise `BadInputError` unless `value` is the path of a folder, or of one that can be made."""
     require(isinstance(value, str) and value != "", field, value, "the path of a folder")
+    allowed = "a path without ~ (write $HOME, or leave out the quotes, and the shell expands it)"
+    require(not value.startswith("~"), field, value, allowed)
+    existing = next(path for path in (Path(value), *Path(value).absolute().parents) if os.path.lexists(path))
+    require(existing.is_dir(), field, value, f"the path of a folder ({existing} is a file)")
+
+
+def runs_folder(settings: dict[str, Any]) -> Path:
+    """Return the folder of run folders that settings name.
+
+    Raises:
+        BadInputError: it cannot be one.
+    """
+    require_folder("runs", settings["runs"])
+    return Path(settings["runs"])
 
 
 def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
@@ -210,7 +230,8 @@ class Arguments:
         if given.config_dir is not None:
             folder = Path(given.config_dir).resolve()
             require(folder.is_dir(), "--config-dir", given.config_dir, "a folder")
-            overrides.append(f"hydra.searchpath=[number://,'file://{folder}']")
+            path = QuotedString(f"file://{folder}", Quote.single).with_quotes()
+            overrides.append(f"hydra.searchpath=[number://,{path}]")
         with hydra.initialize_config_dir(CONF, version_base="1.3"):
             yield given, overrides
 

@@ -18,7 +18,7 @@ from degen.errors import BadInputError
 from degen.files import is_whole, read_metadata
 from degen.storage import RunFolder
 from launch import slurm
-from launch.cli import Arguments, one_sentence_ends
+from launch.cli import Arguments, one_sentence_ends, runs_folder
 from launch.conditions import compose_settings, sweep
 from launch.submissions import Submission, Task, read_submissions, read_tasks
 
@@ -86,7 +86,7 @@ def looks(overrides: Sequence[str], patience: float = 0.0) -> Iterator[list[Row]
     Args:
         patience: seconds for which SLURM may be silent.
     """
-    runs = Path(compose_settings(overrides)["runs"])
+    runs = runs_folder(compose_settings(overrides))
     is_sweep = any(not text.startswith(("runs=", "hydra.")) for text in overrides)
     # Composed once: dozens of conditions take seconds.
     wanted = sweep(overrides).wanted.values() if is_sweep else []

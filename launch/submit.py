@@ -18,6 +18,7 @@ from typing import Any
 from degen.errors import BadInputError, UnwritableError, require, require_number
 from degen.files import write_atomically
 from degen.storage import RunFolder
+from degen.tasks.contract import require_valid
 from launch import slurm
 from launch.cli import Arguments, compose_launcher, one_sentence_ends, require_folder
 from launch.conditions import Sweep, sweep
@@ -65,6 +66,7 @@ def _check(asked: Sweep) -> None:
     is_device = re.fullmatch(r"auto|cpu|cuda", str(settings["device"])) is not None
     require(is_device, "device", settings["device"], "auto, cpu or cuda")
     for condition, _ in asked.wanted.values():
+        require_valid(condition.task, condition.dtype)
         RunFolder.of(Path(settings["runs"]), condition).check()
 
 

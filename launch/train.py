@@ -25,6 +25,7 @@ from degen.claims import ClaimedError
 from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import RunFolder
+from degen.tasks.contract import require_valid
 from degen.training import Ensemble, train
 from launch import slurm
 from launch.cli import (
@@ -79,6 +80,8 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
     parse_seeds(settings["seeds"])
     require_folder("runs", settings["runs"])
     found = conditions(settings, overrides)
+    for condition in found:
+        require_valid(condition.task, condition.dtype)
     folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in found]
     for folder in folders:
         folder.check()

@@ -39,7 +39,7 @@ class SlowFlipFlop(FlipFlop):
 
     def generate(self, n_trials, stream):
         time.sleep(float(os.environ.get("SECONDS_PER_EPOCH", 0)))
-        if self.breaks:
+        if self.breaks and "SLURM_JOB_ID" in os.environ:
             raise RuntimeError("something broke on this node")
         return super().generate(n_trials, stream)
 '''

@@ -121,6 +121,34 @@ def test_a_file_that_is_cut_or_longer_is_not_whole(written):
         assert not is_whole(written)
 
 
+def test_equal_tensors_and_metadata_give_equal_bytes(tmp_path):
+    tensors = {name: torch.arange(3.0) for name in ("b", "a", "c")}
+    contents = set()
+    for order in (("seed", "status", "signature"), ("status", "signature", "seed")):
+        for number in range(4):
+            path = tmp_path / f"{order[0]}{number}"
+            write_tensors(path, tensors, {name: f"its {name}" for name in order})
+            contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
+def test_a_path_may_be_text(written):
+    assert read_tensors(str(written))[1] == read_tensors(written)[1]
+
+
+def test_a_link_to_nothing_and_a_folder_are_rejected_in_one_sentence(written, tmp_path):
+    link = tmp_path / "link.safetensors"
+    link.symlink_to("../annex/objects/gone")
+    allowed = "must be a file that can be read, got a link to a file that is not there"
+    with pytest.raises(BadInputError, match=rf"link\.safetensors {allowed}\.$"):
+        read_tensors(link)
+    with pytest.raises(BadInputError, match=r"must be a file that can be read, got Is a directory\.$"):
+        read_tensors(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_tensors(tmp_path / "nowhere")
+    assert (read_metadata(link), is_whole(link)) == ({}, False)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     write_atomically(tmp_path / "file", b"old")
 

@@ -41,6 +41,17 @@ def draw(
 
 
 def embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centred places in the plane (networks, 2), from a fixed seed."""
-    scaling = MDS(n_components=2, metric="precomputed", init="classical_mds", n_init=1, random_state=0)
-    return scaling.fit_transform(distances)
+    """Return centered positions in the plane (networks, 2).
+
+    Distances of a heuristic solver may violate the triangle inequality slightly, and classical scaling then
+    has negative eigenvalues. They are set to zero here.
+    """
+    centering = np.eye(len(distances)) - 1 / len(distances)
+    values, vectors = np.linalg.eigh(-0.5 * centering @ distances**2 @ centering)
+    start = np.zeros((len(distances), 2))
+    largest = min(2, len(values))
+    start[:, :largest] = (vectors * np.sqrt(values.clip(min=0)))[:, ::-1][:, :largest]
+    if not distances.any():
+        return start  # the stress of equal networks is 0 / 0
+    scaling = MDS(n_components=2, metric="precomputed", init="random", n_init=1, random_state=0)
+    return scaling.fit_transform(distances, init=start)

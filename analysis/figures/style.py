@@ -15,7 +15,6 @@ from degen.files import write_atomically
 PANEL = (1.72, 1.6)
 """Inches of one panel: two fill a column (8.7 cm), four a page (17.5 cm), with type of 6 points and more."""
 
-# Files that are made again from the same numbers are the same to the byte.
 mpl.use("agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
 mpl.rcParams.update(
@@ -32,6 +31,8 @@ mpl.rcParams.update(
         "axes.formatter.useoffset": False,
         "legend.frameon": False,
         "pdf.fonttype": 42,
+        # Labels and swept values are the user's text, in which a dollar sign is no mathematics.
+        "text.parse_math": False,
         "svg.hashsalt": "degen",
     }
 )

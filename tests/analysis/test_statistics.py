@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from analysis.degeneracy import _cell
 from analysis.statistics import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 
 NETWORKS, EXPERIMENTS, LEVEL = 20, 200, 0.9
@@ -124,3 +125,17 @@ def test_a_sample_without_a_network_of_a_condition_is_none_of_its():
     np.testing.assert_allclose(mean_draws(values, counts), [2, np.nan, 4])
     np.testing.assert_allclose(deviation_draws(values, counts), [math.sqrt(2), np.nan, 0])
     np.testing.assert_allclose(mean_distance_draws(matrix, counts), [1, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1.0, 2.0], "1.5 [no interval: 2 networks]"),
+        ([1.0, 2.0, np.inf, 3.0], "inf [no interval: not finite]"),
+        ([2.0, 2.0, 2.0], "2 [2, 2]"),
+    ],
+)
+def test_a_table_says_why_a_value_has_no_interval(values, text):
+    with np.errstate(invalid="ignore"):
+        interval = Bootstrap(n_samples=100, level=0.95, seed=0).mean(np.array(values))
+    assert _cell(*interval, networks=len(values)) == text

@@ -136,6 +136,7 @@ def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs
         ("lorenz96", "dt", 0.0),
         ("lorenz96", "burn_in_steps", -1),
         ("lorenz96", "initial_noise_std", 0.0),
+        ("lorenz96", "initial_noise_std", 30.0),
         ("path_integration", "dimensions", 4),
         ("path_integration", "dimensions", 2.0),
         ("path_integration", "n_steps", 0),

@@ -1,0 +1,103 @@
+"""The check of a user's own task before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.streams import Stream
+from degen.tasks import Task, Trials
+from degen.tasks.contract import require_valid
+from tests.conftest import task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Echo(Task):
+    """A task with a fault that is chosen by name."""
+
+    fault: str = ""
+    n_inputs = 1
+    n_outputs = 1
+
+    @property
+    def n_start(self) -> int:
+        return int(self.fault == "no start")
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        x = stream.normal(n_trials, 12, 1)
+        y, mask = torch.sign(x), None
+        if self.fault == "two columns":
+            y = torch.cat([y, -y], dim=-1)
+        if self.fault == "one step":
+            y = y[..., -1:, :]
+        if self.fault == "no units":
+            y = y[..., 0]
+        if self.fault == "mask with units":
+            mask = torch.ones_like(x)
+        if self.fault == "mask without seeds":
+            mask = torch.ones(n_trials, 12)
+        if self.fault == "more inputs":
+            x = torch.cat([x, x], dim=-1)
+        if self.fault == "NaN":
+            x = x / (x > 0)
+        if self.fault == "global generator":
+            y = torch.randn(x.shape)
+        if self.fault == "seeds mixed":
+            y = x - x.mean(dim=0, keepdim=True)
+        return (x, y) if self.fault == "a tuple" else Trials(x, y, mask)
+
+    def ood(self) -> Task:
+        return self
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            "two columns",
+            r"targets of Echo must be of shape \(seeds, trials, time, n_outputs\) = \(2, 32, 12, 1\)",
+        ),
+        ("one step", r"targets of Echo must be of shape .*, got \(2, 32, 1, 1\)\.$"),
+        ("no units", r"targets of Echo must be of shape .*, got \(2, 32, 12\)\.$"),
+        ("mask with units", r"mask of Echo must be of shape \(seeds, trials, time\) = \(2, 32, 12\)"),
+        ("mask without seeds", r"mask of Echo must be of shape .*, got \(32, 12\)\.$"),
+        ("more inputs", r"inputs of Echo must be of shape .*, got \(2, 32, 12, 2\)\.$"),
+        ("no start", r"start of Echo must be given, since Echo.n_start is 1, got None\.$"),
+        (
+            "NaN",
+            r"Echo.generate must be a function that returns finite trials, got 'NaN or infinity in inputs'",
+        ),
+        (
+            "global generator",
+            r"Echo.generate must be a function of its stream alone .* got 'other targets from the",
+        ),
+        (
+            "seeds mixed",
+            r"Echo.generate must be .*, got 'other targets for a seed drawn together with another'",
+        ),
+        ("a tuple", r"Echo.generate must be a function that returns Trials, got 'tuple'\.$"),
+    ],
+)
+def test_a_faulty_task_is_rejected_in_one_sentence(fault, sentence):
+    with pytest.raises(BadInputError, match=f"^{sentence}"):
+        require_valid(Echo(fault=fault))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("task=flip_flop",),
+        ("task=delayed_discrimination", "task.auxiliary_loss=true"),
+        ("task=sine_wave",),
+        ("task=path_integration", "task.start=hidden_state", "task.dimensions=3"),
+        ("task=lorenz96",),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tasks_of_the_package_are_valid(overrides, dtype):
+    require_valid(task(*overrides), dtype)
+    require_valid(Echo())
