@@ -1,4 +1,4 @@
-"""A condition: task variant x parameterization x width x gamma x regularizer x training, fully resolved.
+"""A condition: everything that determines a trained network except its seed.
 
 It is built from plain dictionaries (`_target_` names a class, the rest its arguments). Its signature is a
 hash of the whole condition, except for options that are off (`degen.fields.neutral`).
@@ -36,10 +36,10 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """What is trained, without seeds: those are not part of it.
+    """A task, model, training and regularizer, fully resolved. Seeds are not part of a condition.
 
     Attributes:
-        config: resolved and complete; equal configs mean equal conditions.
+        config: resolved and complete. Conditions are equal if their configs are.
     """
 
     config: dict[str, Any]
@@ -54,8 +54,8 @@ class Condition:
         """Build and check every part.
 
         Args:
-            config: with the keys `task`, `parameterization`, `training`, `regularizer` and `dtype`;
-                others (seeds, device, folders) are left aside.
+            config: with the keys `task`, `parameterization`, `training`, `regularizer` and `dtype`. Other
+                keys such as seeds, device and folders are ignored.
 
         Raises:
             BadInputError: a part is missing, misspelt or out of range.
@@ -89,7 +89,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """What a reader tells conditions by; not necessarily unique."""
+        """A readable name, not necessarily unique."""
         words = [self.task.variant, snake_case(type(self.model).__name__)]
         words += [f"n{self.model.width}", f"gamma{self.model.gamma:g}"]
         if not isinstance(self.regularizer, NoPenalty):
@@ -103,7 +103,7 @@ class Condition:
         return f"{self.label}-{self.signature}"
 
     def value(self, path: str) -> Any:
-        """The value at a dotted path of `config`, such as `task.channels` (`width`, `gamma` for short).
+        """Return the value at a dotted path of `config`, such as `task.channels`, `width` or `gamma`.
 
         Raises:
             BadInputError: there is no such value.
@@ -117,7 +117,7 @@ class Condition:
         return node
 
     def has(self, path: str) -> bool:
-        """Whether there is a value at a dotted path of `config`."""
+        """Return whether there is a value at a dotted path of `config`."""
         try:
             self.value(path)
         except BadInputError:
@@ -126,17 +126,25 @@ class Condition:
 
 
 def snake_case(name: str) -> str:
-    """FlipFlop to flip_flop, MuP to mup."""
+    """Convert a class name to snake case.
+
+    Example:
+        >>> snake_case("FlipFlop"), snake_case("MuP")
+        ('flip_flop', 'mup')
+    """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
-    """The completed configuration of an object and the object, an instance of `base`.
+    """Build an object and return it with its complete configuration.
 
     Args:
-        node: `_target_`, the dotted name of a class, and its arguments, which may be such mappings in turn.
-        base: what the class must derive from.
-        field: where the node stands, for messages.
+        node: `_target_`, the dotted name of a class, and its arguments, which may be such mappings too.
+        base: the class that the object must be an instance of.
+        field: path of the node, for messages.
+
+    Returns:
+        The configuration, with default values filled in, and the object.
 
     Raises:
         BadInputError: the class or an argument is not allowed, missing or misspelt.
@@ -203,7 +211,7 @@ def _without_neutral_fields(node: Any) -> Any:
 
 
 def _class(name: Any, base: type, field: str) -> type:
-    """The class of that dotted name, checked before anything of it is called."""
+    """Import the class of that dotted name and check it before it is called."""
     package = base.__module__.partition(".")[0]
     allowed = f"the dotted name of an importable subclass of {package}'s {base.__name__}, itself not abstract"
     module_name, _, class_name = str(name).rpartition(".")
@@ -217,7 +225,7 @@ def _class(name: Any, base: type, field: str) -> type:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """`value` if it is made of what JSON can hold."""
+    """Return `value` if JSON can represent it."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, and tensors that prove they are the ones written."""
+"""Atomic writes, and tensor files with a checksum."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 _ENTRY = "degen"  # of a file's metadata
 
 MOUNTS = Path("/proc/self/mounts")
-"""What is mounted, on Linux."""
+"""The list of mounted filesystems, on Linux."""
 
 WITHOUT_ATOMIC_RENAMES = (
     *("vfat", "msdos", "exfat", "cifs", "smb3"),
     *("fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3", "fuse.mountpoint-s3"),
 )
-"""Kinds of filesystem on which a file that replaces another is not there at once and whole."""
+"""Filesystems on which replacing a file is not atomic."""
 
 
 def require_atomic_renames(field: str, folder: Path) -> None:
-    """Raise `BadInputError` where a folder is known to lack what `write_atomically` relies on."""
+    """Raise `BadInputError` if a folder is on a filesystem where `write_atomically` is not atomic."""
     folder = folder.resolve()
     kind = ""
     mounts = MOUNTS.read_text().splitlines() if MOUNTS.exists() else []
@@ -45,12 +45,12 @@ def require_atomic_renames(field: str, folder: Path) -> None:
     if kind in WITHOUT_ATOMIC_RENAMES:
         raise BadInputError(
             f"{field} must be on a filesystem whose renames are atomic, got {folder} on {kind}: a process "
-            f"that is killed while it writes there could leave half a file in the place of a whole one."
+            f"that is killed while it writes there could leave an incomplete file."
         )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path` under a unique name, sync, then rename: a reader sees the old file or the new one.
+    """Write a file under a temporary name, sync it, then rename it: readers see the old file or the new one.
 
     Permissions are those the umask gives. What an interrupted write leaves is a `.*.part` file beside it.
 
@@ -74,7 +74,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, as far as the filesystem offers it."""
+    """Make the names in a folder durable, if the filesystem supports it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -86,13 +86,26 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_parts(folder: Path, name: str = "") -> None:
-    """Delete what interrupted writes left of files, so beginning, that only the caller writes."""
+    """Delete the temporary files that interrupted writes left behind.
+
+    Args:
+        name: how the names of the files begin. No other process may be writing such files.
+    """
     for part in folder.glob(f".{name}*.part"):
         part.unlink(missing_ok=True)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """A safetensors file with JSON metadata and a SHA-256 over all of it."""
+    """Write a safetensors file with JSON metadata and a SHA-256 checksum of tensors and metadata.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "file.safetensors"
+        >>> write_tensors(path, {"x": torch.arange(3)}, {"seed": 1})
+        >>> tensors, metadata = read_tensors(path)
+        >>> tensors["x"], metadata["seed"]
+        (tensor([0, 1, 2]), 1)
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps(metadata, sort_keys=True)
     # One entry: safetensors writes several in random order, and equal networks would have unequal files.
@@ -101,10 +114,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def read_entry(path: Path, name: str, index: int) -> Tensor:
-    """One entry along the first axis of a tensor of such a file, without a look at the rest or its checksum.
+    """Return one entry along the first axis of a tensor, without reading the rest or checking the checksum.
 
     Raises:
-        BadInputError: the file is truncated or damaged.
+        BadInputError: the file is damaged or cannot be read.
     """
     with _reading(path), safe_open(path, framework="pt") as file:
         return file.get_slice(name)[index]
@@ -130,10 +143,10 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and metadata of such a file, the checksum among the latter as `sha256`.
+    """Return the tensors and the metadata of a file, which contain the checksum as `sha256`.
 
     Raises:
-        BadInputError: the file is truncated, damaged or altered.
+        BadInputError: the file is damaged, altered or cannot be read.
     """
     path = Path(path)
     with _reading(path):
@@ -149,7 +162,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata alone, without reading or checking the tensors; empty where the file is no such file."""
+    """Return the metadata without reading the tensors; empty if the file is not a tensor file."""
     try:
         with open(path, "rb") as file:
             header, digest = _header(file)
@@ -159,7 +172,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether such a file is as long as its header says: a look, where `read_tensors` checks every byte."""
+    """Return whether a tensor file is as long as its header says. `read_tensors` checks every byte."""
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -172,12 +185,12 @@ def is_whole(path: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of any file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _header(file: BinaryIO) -> tuple[str, str]:
-    """Metadata as JSON, and checksum. A file begins with the size of its JSON header, in 8 bytes."""
+    """Return metadata as JSON, and the checksum. A file begins with the length of its header in 8 bytes."""
     size = int.from_bytes(file.read(8), "little")
     stored = json.loads(json.loads(file.read(min(size, _LONGEST_HEADER)))["__metadata__"][_ENTRY])
     return stored["metadata"], stored["sha256"]

@@ -1,4 +1,4 @@
-"""Networks as files hold them: named tensors, of one that is finished or of an ensemble in training."""
+"""Networks as named tensors, the contents of network files and checkpoints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Network:
     Attributes:
         seed: its seed.
         status: `converged`, `unconverged` or `diverged`.
-        digest: SHA-256 of the file's contents.
+        digest: SHA-256 checksum of the file's contents.
         initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it. `weights`
             are those at convergence, or at the end of training for a network that has not converged.
         settled: weights after the settling epochs; equal to `weights` if there were none.
@@ -42,7 +42,7 @@ class Network:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Network:
-        """The inverse of `network_tensors`."""
+        """Invert `network_tensors`."""
         initial, weights, settled = (
             {name: array.unsqueeze(0) for name, array in _below(kind, tensors).items()}
             for kind in ("initial", "weights", "settled")
@@ -94,7 +94,7 @@ def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
 
 
 def ensemble_from(tensors: Mapping[str, Tensor], seeds: list[int]) -> Ensemble:
-    """The inverse of `checkpoint_tensors`."""
+    """Invert `checkpoint_tensors`."""
     return Ensemble(
         seeds=seeds,
         histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
@@ -116,7 +116,7 @@ def _history(tensors: Mapping[str, Tensor], prefix: str = "") -> History:
 
 
 def _below(kind: str, tensors: Mapping[str, Tensor]) -> Parameters:
-    """The tensors named `kind/...`, by the rest of their names."""
+    """Return the tensors named `kind/...` by the rest of their names."""
     return {
         name.removeprefix(f"{kind}/"): value for name, value in tensors.items() if name.startswith(f"{kind}/")
     }

@@ -1,4 +1,4 @@
-"""A run folder, read: `degen.load`."""
+"""Reading of run folders: `degen.load`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Run:
     Attributes:
         path: the run folder.
         condition: what was trained.
-        networks: finished ones, by seed, whatever their status.
-        sessions: who trained them, with which versions, at what cost.
+        networks: the finished networks of any status, ordered by seed.
+        sessions: records of the training sessions: versions, device, seconds.
     """
 
     path: Path
@@ -49,9 +49,9 @@ class Run:
 
     @property
     def converged(self) -> Run:
-        """The same with the converged networks only."""
-        kept = [network for network in self.networks if network.status == "converged"]
-        return dataclasses.replace(self, networks=kept)
+        """The run with its converged networks only."""
+        networks = [network for network in self.networks if network.status == "converged"]
+        return dataclasses.replace(self, networks=networks)
 
     def with_weights_at(self, stage: str) -> Run:
         """Return the run with each network's `weights` at that stage.
@@ -89,10 +89,10 @@ class Run:
 
 
 def load(path: str | os.PathLike[str]) -> Run:
-    """The condition and the finished networks of a run folder.
+    """Return the condition and the finished networks of a run folder.
 
     Raises:
-        BadInputError: there is none, or it is truncated, altered or of another condition.
+        BadInputError: there is no run folder, or it is damaged, altered or of another condition.
     """
     folder = RunFolder.open(Path(path))
     networks = [folder.read_network(seed) for seed in folder.finished()]
