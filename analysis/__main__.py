@@ -1,7 +1,15 @@
-"""python -m analysis experiment=demo: from run folders to a degeneracy table and figures.
+"""Analyze the networks of an experiment: tables, distance matrices, degeneracy and figures.
 
-Stages in order, each reading the files of the one before and skipping what is there: gather, activations,
-feature learning, choices (for all experiments together), matrices, degeneracy, figures.
+Examples:
+    python -m analysis experiment=demo
+    python -m analysis experiment=demo weights_at=settled results=results-settled
+    python -m analysis experiment=demo metrics.dsa.score=frobenius bootstrap.level=0.9
+    python -m analysis experiment=demo 'overrides=["width=128"]'
+    python -m analysis --config-dir my_conf experiment=my_experiment
+
+`overrides` are those that the experiment was trained with. Fields and their defaults: conf/analyze.yaml.
+Stages run in order and skip finished work: networks, activations, feature learning, hyperparameters (for all
+experiments together), distances, degeneracy, figures.
 """
 
 from __future__ import annotations
@@ -69,7 +77,7 @@ def check(settings: dict[str, Any], given: Sequence[str]) -> None:
 def main() -> None:
     """The command line."""
     torch.set_flush_denormal(True)
-    entrypoint("analyze", job)()
+    entrypoint("analyze", job, needs_arguments=True)()
 
 
 if __name__ == "__main__":

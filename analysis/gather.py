@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from degen.tasks import Task, Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
 from launch.conditions import Experiment
-from launch.session import code_digests
+from launch.session import changes_since, code_digests
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,11 @@ def gather(
         if not finished:
             continue
         condition = folder.condition
-        networks = [n for n in load(runs, condition, weights_at).networks if n.seed in finished]
+        run = load(runs, condition, weights_at)
+        networks = [network for network in run.networks if network.seed in finished]
+        changes = " and ".join(changes_since(run.sessions, code_digests(condition)))
+        if changes:
+            print(f"warning: {folder.path}: {changes} changed since networks were trained", file=sys.stderr)
         # A user's own task may have changed since; degen's changes are in the changelog.
         own = [weights_at, *code_digests(condition).values()]
         marks = [fingerprint(condition.signature, network.digest, settings, *own) for network in networks]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
@@ -94,10 +95,16 @@ def _quote_numbers(override: str) -> str:
     return f"{group}=" + ",".join(f"'{Transformer.str(value)}'" for value in values)
 
 
-def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable[[], None]:
-    """A `main` that composes `conf/<config_name>.yaml` with the command line and runs `task`.
+def entrypoint(
+    config_name: str, task: Callable[[DictConfig], None], needs_arguments: bool = False
+) -> Callable[[], None]:
+    """Return a `main` that composes `conf/<config_name>.yaml` with the command line and runs `task`.
 
-    Bad input and Ctrl-C end with one sentence on standard error.
+    Bad input and Ctrl-C end with one sentence on standard error. `--help` prints the docstring of the module
+    of `task`.
+
+    Args:
+        needs_arguments: without arguments, print the help and end with code 2.
     """
 
     def checked(config: DictConfig) -> None:
@@ -113,9 +120,15 @@ def entrypoint(config_name: str, task: Callable[[DictConfig], None]) -> Callable
                 checked(config)
 
     def main() -> None:
+        if {"--help", "-h"} & set(sys.argv[1:]) or (needs_arguments and not sys.argv[1:]):
+            print((sys.modules[task.__module__].__doc__ or "").strip())
+            sys.exit(0 if sys.argv[1:] else 2)
         # Hydra would print its errors itself and end with code 1; this makes it raise them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         with one_sentence_ends():
+            config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+            if config_dir is not None:
+                require_config_dir(config_dir)
             sys.argv[1:] = _options_first(quote_numbers(sys.argv[1:]))
             hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(job)()
 
@@ -133,7 +146,7 @@ def one_sentence_ends() -> Iterator[None]:
     """End the process with one sentence, no traceback: bad input (code 2), full disk (1), Ctrl-C (130)."""
     try:
         yield
-    except (BadInputError, HydraException, OmegaConfBaseException) as error:
+    except (BadInputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
     except UnwritableError as error:
@@ -161,6 +174,19 @@ def _sentence(error: Exception) -> str:
         "; ".join(line for line in lines if line and not line.startswith(("See ", "full_key", "object_")))
         + "."
     )
+
+
+def require_config_dir(value: str) -> None:
+    """Raise `BadInputError` unless `value` is a folder whose files have names of their own.
+
+    A file with the name of one of degen's would be ignored.
+    """
+    folder = Path(value)
+    require(folder.is_dir(), "--config-dir", value, "a folder")
+    for file in sorted(folder.rglob("*.yaml")):
+        relative = file.relative_to(folder)
+        allowed = "named otherwise: degen has a file of this name, which Hydra would take instead"
+        require(not Path(CONF, relative).exists(), f"{relative} in --config-dir", str(file), allowed)
 
 
 def require_folder(field: str, value: Any) -> None:
@@ -229,7 +255,7 @@ class Arguments:
         overrides = list(given.overrides)
         if given.config_dir is not None:
             folder = Path(given.config_dir).resolve()
-            require(folder.is_dir(), "--config-dir", given.config_dir, "a folder")
+            require_config_dir(given.config_dir)
             path = QuotedString(f"file://{folder}", Quote.single).with_quotes()
             overrides.append(f"hydra.searchpath=[number://,{path}]")
         with hydra.initialize_config_dir(CONF, version_base="1.3"):

@@ -77,6 +77,7 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
         BadInputError: a condition is not allowed, or two of an experiment are the same.
     """
     settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
+    _require_valid_file(name, settings)
     return [experiment(each, overrides) for each in settings.get("of", [name])]
 
 
@@ -84,6 +85,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment of a file that lists no others. Arguments and errors as for `experiments`."""
     base = compose("train", [f"experiment={name}", *overrides])
     settings = base["experiment"]
+    _require_valid_file(name, settings)
     require("of" not in settings, "experiment", name, "a single one, not a list of them")
     factor = settings["factor"]
     others = [text for text in overrides if not text.startswith(("scale=", "hydra."))]
@@ -115,6 +117,35 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     for condition in chosen.conditions:
         chosen.value(condition)
     return chosen
+
+
+_KEYS = ("factor", "label", "grids", "shared", "trajectories", "of")
+
+
+def _require_valid_file(name: str, settings: Any) -> None:
+    """Raise `BadInputError` unless the file of an experiment has the keys it needs, of the right kinds."""
+    file = f"experiment/{name}.yaml"
+    is_mapping = isinstance(settings, dict) and not isinstance(settings.get("experiment"), dict)
+    allowed = "begun with the line # @package _global_ and have a mapping named experiment"
+    require(is_mapping, file, settings, allowed)
+    for key in settings:
+        require(key in _KEYS, f"experiment of {file}", key, f"made of the keys {', '.join(_KEYS)}")
+    if "of" in settings:
+        return
+    for key, words in (("factor", "the path of the swept value"), ("label", "the name of the axis")):
+        holds = isinstance(settings.get(key), str) or (key == "factor" and _is_texts(settings.get(key)))
+        require(holds, f"experiment.{key} of {file}", settings.get(key), f"{words}, a text")
+    for key in ("grids", "shared"):
+        grids = settings.get(key, [] if key == "shared" else None)
+        holds = isinstance(grids, list) and all(map(_is_texts, grids)) and (grids != [] or key == "shared")
+        allowed = (
+            'a list of lists of overrides, with several values in quotes: [[task=flip_flop, "gamma=0.5,1"]]'
+        )
+        require(holds, f"experiment.{key} of {file}", grids, allowed)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(isinstance(text, str) for text in value)
 
 
 def distinct(chosen: Sequence[Experiment]) -> list[Condition]:

@@ -1,6 +1,14 @@
-"""Train a condition, a sweep (`-m`) or an experiment; whatever is finished is not trained again.
+"""Train a condition, a sweep (`-m`) or an experiment. Finished networks are not trained again.
 
-python -m launch.train task=delayed_discrimination task.channels=2 parameterization=mup gamma=2 seeds=50
+Examples:
+    python -m launch.train task=flip_flop task.channels=2 width=64 scale=reduced
+    python -m launch.train task=delayed_discrimination parameterization=mup gamma=2 seeds=50
+    python -m launch.train -m gamma=0.5,1,2 task.channels=1,2 parameterization=mup seeds=8
+    python -m launch.train experiment=demo
+    python -m launch.train --config-dir my_conf task=my_task
+
+Fields and their defaults: conf/train.yaml and the groups task, parameterization, width, gamma, regularizer,
+scale and experiment in conf/. `--cfg job` prints the composed configuration.
 """
 
 from __future__ import annotations
@@ -129,6 +137,7 @@ def train_condition(
         ClaimedError: another process trains there.
     """
     title = f"{place}{folder.path}"
+    _warn_of_changes(folder, title)
     if not set(seeds) - set(folder.finished()):
         print(f"{title}: all {len(seeds)} networks are there", flush=True)
         return
@@ -146,6 +155,14 @@ def train_condition(
             except (OSError, subprocess.SubprocessError) as error:
                 print(f"{title}: this job is not requeued, submit again ({error})", flush=True)
         raise
+
+
+def _warn_of_changes(folder: RunFolder, title: str) -> None:
+    """Warn if networks of a folder were trained by other code than today's."""
+    changes = changes_since(folder.read_manifest(), code_digests(folder.condition))
+    if changes:
+        words = f"{' and '.join(changes)} changed since networks here were trained"
+        print(f"warning: {title}: {words}; they may not be comparable", file=sys.stderr, flush=True)
 
 
 def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[Ensemble, Ensemble | None]:
@@ -171,10 +188,6 @@ def _train(
     title: str,
 ) -> None:
     condition = folder.condition
-    changes = changes_since(folder.read_manifest(), code_digests(condition))
-    if changes:
-        words = f"{' and '.join(changes)} changed since other networks here were trained"
-        print(f"warning: {title}: {words}; they may not be comparable", file=sys.stderr, flush=True)
     session = Session(folder, ensemble)
     progress = Progress(title, condition.training, len(ensemble))
     latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()
@@ -221,7 +234,7 @@ def bytes_needed(condition: Condition, seeds: int) -> int:
 def main() -> None:
     """The command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    entrypoint("train", job)()
+    entrypoint("train", job, needs_arguments=True)()
 
 
 if __name__ == "__main__":

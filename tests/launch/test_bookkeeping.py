@@ -183,7 +183,7 @@ def test_training_warns_about_networks_of_another_numerics_version(launch, tmp_p
     third = launch(*TINY, "seeds=3")
     assert third.stderr == (
         f"warning: runs/flip_flop/{build(*TINY).name}: degen's numerics (version 0 then, {NUMERICS} now) "
-        "changed since other networks here were trained; they may not be comparable\n"
+        "changed since networks here were trained; they may not be comparable\n"
     )
     assert folder.finished() == [0, 1, 2]
 

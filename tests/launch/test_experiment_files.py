@@ -1,0 +1,91 @@
+"""Files of experiments that a user may write, and what is said of them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import hydra
+import pytest
+
+from degen.errors import BadInputError
+from launch.cli import CONF, require_config_dir
+from launch.conditions import experiments
+
+PACKAGE = "# @package _global_\n"
+GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n  grids: [[task=flip_flop, gamma=0.5,1]]\n",
+            r"experiment.grids of experiment/mine.yaml must be a list of lists of overrides, with several",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n  grids: [task=flip_flop, width=8]\n",
+            r"experiment.grids of experiment/mine.yaml must be a list of lists of overrides",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n",
+            r"experiment.grids of experiment/mine.yaml must be .*, got None\.$",
+        ),
+        (
+            f"experiment:\n  factor: gamma\n  label: g\n{GRIDS}",
+            r"experiment/mine.yaml must be begun with the line # @package _global_",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  label: g\n{GRIDS}",
+            r"experiment.factor of experiment/mine.yaml must be .* swept value, a text, got None\.$",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n{GRIDS}",
+            r"experiment.label of experiment/mine.yaml must be the name of the axis, a text, got None\.$",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n  grid: []\n",
+            r"experiment of experiment/mine.yaml must be made of the keys factor, label, .*, got 'grid'\.$",
+        ),
+    ],
+)
+def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content, sentence):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(content)
+    search_path = f"hydra.searchpath=[number://,'file://{tmp_path}']"
+    with (
+        hydra.initialize_config_dir(CONF, version_base="1.3"),
+        pytest.raises(BadInputError, match=f"^{sentence}"),
+    ):
+        experiments("mine", [search_path])
+
+
+def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("")
+    require_config_dir(str(tmp_path))
+    (tmp_path / "experiment" / "demo.yaml").write_text("")
+    with pytest.raises(BadInputError, match=r"^experiment/demo.yaml in --config-dir must be named otherwise"):
+        require_config_dir(str(tmp_path))
+    with pytest.raises(BadInputError, match=r"^--config-dir must be a folder, got '.*nowhere'\.$"):
+        require_config_dir(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("module", ["launch.train", "analysis.__main__", "analysis.convergence"])
+def test_help_shows_examples(module, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(module).main()
+    assert ended.value.code == 0
+    assert "python -m " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", ["launch.train", "analysis.__main__"])
+def test_without_arguments_a_command_explains_itself(module, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [module])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(module).main()
+    assert ended.value.code == 2
+    assert "Examples:" in capsys.readouterr().out
+    assert list(Path(tmp_path).iterdir()) == []
