@@ -28,10 +28,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError, UnwritableError, require
+from launch import paths
 
-CONF = str(Path(__file__).resolve().parent.parent / "conf")
-
-
+CONF = str(paths.CONF)
 NUMBER_GROUPS = ("width", "gamma")
 
 

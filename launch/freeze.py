@@ -9,10 +9,8 @@ import sysconfig
 from pathlib import Path
 
 from degen.errors import UnwritableError
+from launch.paths import CONF, PROJECT_ROOT
 from launch.session import git_commit
-
-HOME = Path(__file__).resolve().parent.parent
-"""Where the packages and conf/ are."""
 
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safetensors")
 
@@ -32,8 +30,10 @@ def freeze(target: Path) -> None:
 
 
 def _copy(target: Path) -> None:
-    for name in ("degen", "launch", "analysis", "conf"):
-        shutil.copytree(HOME / name, target / name, ignore=_LEFT_OUT)
+    for name in ("degen", "launch", "analysis"):
+        shutil.copytree(PROJECT_ROOT / name, target / name, ignore=_LEFT_OUT)
+    if not CONF.is_relative_to(PROJECT_ROOT / "launch"):
+        shutil.copytree(CONF, target / "conf", ignore=_LEFT_OUT)
     (target / "git_commit").write_text(git_commit() or "")
     for source in _own_modules():
         if source.is_dir():
@@ -44,8 +44,8 @@ def _copy(target: Path) -> None:
 
 def require_frozen(code: Path) -> None:
     """Raise `RuntimeError` unless this process runs the copy there."""
-    if code.resolve() != HOME:
-        raise RuntimeError(f"this job was to run the code in {code}, and runs that in {HOME}")
+    if code.resolve() != PROJECT_ROOT:
+        raise RuntimeError(f"this job was to run the code in {code}, and runs that in {PROJECT_ROOT}")
 
 
 def _own_modules() -> set[Path]:
@@ -56,7 +56,7 @@ def _own_modules() -> set[Path]:
         module = sys.modules[name]
         places = getattr(module, "__path__", None) or [getattr(module, "__file__", None)]
         for place in [Path(place).resolve() for place in places if place]:
-            is_own = place.exists() and HOME not in place.parents
+            is_own = place.exists() and PROJECT_ROOT not in place.parents
             is_installed = any(folder in place.parents for folder in installed) or any(
                 parent.name in ("site-packages", "dist-packages") for parent in place.parents
             )

@@ -26,7 +26,8 @@ import tomllib
 from pathlib import Path
 from typing import NoReturn
 
-from launch.stages import ROOT, Stages
+from launch.paths import CONF, PROJECT_ROOT
+from launch.stages import Stages
 
 # Of the time that is left: for tests, for each benchmark, and for an experiment's training (the rest is for
 # its analysis).
@@ -53,7 +54,7 @@ def refuse(sentence: str) -> NoReturn:
 
 def missing_packages() -> list[str]:
     """Requirements of `pyproject.toml` that this Python does not meet, and those of the tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     tests = [text for text in project["optional-dependencies"]["dev"] if text.startswith("pytest")]
     return [text for text in [*project["dependencies"], *tests] if not _met(text)]
 
@@ -135,7 +136,7 @@ def main() -> None:
     if not given.minutes > 0:
         refuse(f"minutes must be a number above 0, got {given.minutes:g}.")
     experiments, overrides = re.split(r"[\s,]+", given.experiments.strip(", ")), given.overrides.split()
-    known = sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml"))
+    known = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
     for name in experiments:
         if name not in known:
             refuse(f"experiments must be among {', '.join(known)}, got {name!r}.")
@@ -145,7 +146,7 @@ def main() -> None:
     # Its stages are ended here, by SIGTERM, which training in a job of SLURM takes for SLURM's warning.
     environment.pop("SLURM_JOB_ID", None)
     if given.wheels:
-        site = ROOT / "build" / "site"
+        site = PROJECT_ROOT / "build" / "site"
         install_wheels(given.wheels.resolve(), site)
         sys.path.insert(0, str(site))
         environment["PYTHONPATH"] = os.pathsep.join([str(site), environment.get("PYTHONPATH", "")]).strip(":")
@@ -175,7 +176,9 @@ def _measure(stages: Stages, export: Path, *, on_cuda: bool) -> None:
     """Tests and benchmarks."""
     from launch.session import digest, sources
 
-    parts = (sources(ROOT / part, ".yaml") for part in ("degen", "launch", "analysis", "tests", "conf"))
+    parts = (
+        sources(PROJECT_ROOT / part, ".yaml") for part in ("degen", "launch", "analysis", "tests", "conf")
+    )
     key = digest([file for files in parts for file in files])
 
     # Names of tests (-q is set) and where one hangs: whoever reads the log may not have the machine any more.

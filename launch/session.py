@@ -22,6 +22,7 @@ from degen.files import sha256
 from degen.storage import RunFolder
 from degen.training import Ensemble
 from degen.versions import NUMERICS, VERSION
+from launch.paths import PROJECT_ROOT
 
 
 class Session:
@@ -141,12 +142,14 @@ def git_commit() -> str | None:
 
     A frozen copy (`launch.freeze`) has the commit it was made from in a file.
     """
-    here = Path(__file__).resolve().parent
-    frozen = here.parent / "git_commit"
+    frozen = PROJECT_ROOT / "git_commit"
     if frozen.exists():
         return frozen.read_text() or None
+    if not (PROJECT_ROOT / ".git").exists():
+        return None  # installed, perhaps inside a repository of the user's own
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes"]
     try:
-        command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes"]
-        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        result = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+        return result.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -12,7 +12,8 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from launch.paths import PROJECT_ROOT
+
 _SECONDS_TO_STORE = 30
 
 
@@ -65,7 +66,7 @@ class Stages:
         """Exit code, whether it ended by itself, and the last line that it printed."""
         process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=PROJECT_ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,49 @@
+"""degen: train recurrent networks and measure how different their solutions are.
+
+    degen train     train a condition, a sweep or an experiment
+    degen submit    train on a SLURM cluster
+    degen status    list conditions, networks and jobs
+    degen cancel    cancel a submission
+    degen analyze   measure degeneracy: tables and figures
+    degen report    Table 1, numbered figures and report of the paper's experiments
+
+Examples:
+    degen train task=flip_flop task.channels=2 width=64 scale=reduced
+    degen train experiment=demo
+    degen analyze experiment=demo
+
+`degen COMMAND --help` explains a command. Each is also a module: `python -m launch.train`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+MODULES = {
+    "train": "launch.train",
+    "submit": "launch.submit",
+    "status": "launch.status",
+    "cancel": "launch.cancel",
+    "analyze": "analysis.__main__",
+    "report": "analysis.paper",
+}
+
+
+def main() -> None:
+    """Run the command named by the first argument."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("", "--help", "-h"):
+        print((__doc__ or "").strip())
+        sys.exit(0 if name else 2)
+    if name not in MODULES:
+        print(f"error: degen must be given one of {', '.join(MODULES)}, got {name!r}.", file=sys.stderr)
+        sys.exit(2)
+    # Own tasks are imported from the current folder. At the end of the path, it shadows nothing of ours.
+    sys.path.append("")
+    sys.argv = [f"degen {name}", *sys.argv[2:]]
+    importlib.import_module(MODULES[name]).main()
+
+
+if __name__ == "__main__":
+    main()
