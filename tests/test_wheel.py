@@ -24,8 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = place / "source"
     source.mkdir()
     for name in ("degen", "launch", "analysis", "conf"):
-        ignored = shutil.ignore_patterns("__pycache__", "reproduction")
-        shutil.copytree(PROJECT_ROOT / name, source / name, ignore=ignored)
+        shutil.copytree(PROJECT_ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(PROJECT_ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
