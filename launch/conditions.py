@@ -78,7 +78,7 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
     """
     settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
     _require_valid_file(name, settings)
-    return [experiment(each, overrides) for each in settings.get("of", [name])]
+    return [experiment(each, overrides) for each in settings.get("experiments", [name])]
 
 
 def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
@@ -86,7 +86,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     base = compose("train", [f"experiment={name}", *overrides])
     settings = base["experiment"]
     _require_valid_file(name, settings)
-    require("of" not in settings, "experiment", name, "a single one, not a list of them")
+    require("experiments" not in settings, "experiment", name, "a single one, not a list of them")
     factor = settings["factor"]
     others = [text for text in overrides if not text.startswith(("scale=", "hydra."))]
     own = [", ".join(others)] if others else []
@@ -119,7 +119,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     return chosen
 
 
-_KEYS = ("factor", "label", "grids", "shared", "trajectories", "of")
+_KEYS = ("factor", "label", "grids", "shared", "trajectories", "experiments")
 
 
 def _require_valid_file(name: str, settings: Any) -> None:
@@ -130,7 +130,7 @@ def _require_valid_file(name: str, settings: Any) -> None:
     require(is_mapping, file, settings, allowed)
     for key in settings:
         require(key in _KEYS, f"experiment of {file}", key, f"made of the keys {', '.join(_KEYS)}")
-    if "of" in settings:
+    if "experiments" in settings:
         return
     for key, words in (("factor", "the path of the swept value"), ("label", "the name of the axis")):
         holds = isinstance(settings.get(key), str) or (key == "factor" and _is_texts(settings.get(key)))

@@ -37,7 +37,7 @@ BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 def all_of(name: str, scale: str = "full") -> list[Experiment]:
     """The experiments of a file, composed once."""
     if name in ("paper", "appendix"):
-        listed = compose("train", [f"experiment={name}"])["experiment"]["of"]
+        listed = compose("train", [f"experiment={name}"])["experiment"]["experiments"]
         return [one for each in listed for one in all_of(each, scale)]
     return experiments(name, [f"scale={scale}"])
 
@@ -361,7 +361,7 @@ def test_no_file_of_a_group_is_left_out_of_these_tests():
     own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma", "scale"}
     assert own <= groups
     # Those of the analysis and of launchers are tested there; tasks include the group training.
-    assert groups - own <= {"metric", "hydra", "scaled", "training"}
+    assert groups - own <= {"metric", "hydra", "scale_overrides", "training"}
 
 
 def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():

@@ -17,7 +17,7 @@ from launch.submissions import locked
 from tests.analysis.conftest import SMALL, YAML, store
 from tests.conftest import Launched
 
-LIST = "# @package _global_\nexperiment:\n  of: [tiny, wide]\n"
+LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
 
 def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:

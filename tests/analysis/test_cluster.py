@@ -31,7 +31,7 @@ experiment: {factor: width, label: units, grids: [[task=slow, task.channels=1, "
 seeds: 3
 training: {threshold: 10.0, patience: 1}
 """
-BOTH = "# @package _global_\nexperiment: {of: [tiny, widths]}\n"
+BOTH = "# @package _global_\nexperiment: {experiments: [tiny, widths]}\n"
 
 
 def tables(results: Path) -> list[str]:
@@ -83,7 +83,7 @@ training: {batch_size: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, pa
 
 
 def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login):
-    for name, text in (("scale/tiny", SCALE), ("scaled/tiny_delayed_discrimination", SCALED)):
+    for name, text in (("scale/tiny", SCALE), ("scale_overrides/tiny_delayed_discrimination", SCALED)):
         (login.place / "conf" / name).with_suffix(".yaml").parent.mkdir()
         (login.place / "conf" / name).with_suffix(".yaml").write_text(text)
 
