@@ -74,7 +74,7 @@ def task_demand(histories: list[int], *overrides: str) -> int:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        # The next pulse is unpredictable, and the current target contains all else.
+        # The next pulse is unpredictable, and the current target contains all other information.
         (("task=flip_flop", "task.channels=1", "task.n_steps=30"), 1),
         # The input is constant, so a longer window contains no more information. The paper reports 2.
         (("task=sine_wave", "task.n_steps=40"), 1),
@@ -118,7 +118,7 @@ def test_errors_name_invalid_arguments():
         ([], "histories must be a list of at least one length"),
         ([0, 1], "histories must be an integer of at least 1, got 0"),
         ([2, 1], "histories must be strictly increasing"),
-        ([30], "histories must be below the 30 time steps, got 30"),
+        ([30], "histories must be below the 30 time steps of a trial, got 30"),
     ):
         with pytest.raises(BadInputError, match=sentence):
             memory_demand(x, y, histories=histories, predictor=SMALL)

@@ -88,8 +88,9 @@ def null_distances(
 ) -> NDArray[np.float64]:
     """Compute the split-half baseline: the distance of each network from itself on disjoint trials.
 
-    The operator of the trials with even index is compared with the operator of the trials with odd index. A
-    distance between two networks is evidence for a difference only if it exceeds this baseline.
+    The operator of the trials with even index is compared with the operator of the trials with odd index. The
+    baseline measures the estimation error from a finite number of trials. A distance between two networks is
+    evidence for a difference only if it exceeds the baseline.
 
     Args:
         activations: (networks, trials, time, units), or a list with one array (trials, time, units) per

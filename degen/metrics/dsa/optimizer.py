@@ -109,9 +109,9 @@ def _final_or_initial(
 
 
 def _max_step_length(c: Tensor) -> float:
-    """Return the Frobenius norm up to which a step that involves many axes remains orthogonal.
+    """Return the Frobenius norm up to which a step that rotates many planes remains orthogonal.
 
-    A step about a single axis of norm 0.5 has an orthogonality error of 2e-3 (`Point.rotate`).
+    For a step of norm 0.5 that rotates a single plane, the singular values of R deviate from 1 by 0.002.
     """
     return max(0.5, 0.2 * c.shape[-1] ** 0.5)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 _FAQ_STEPS = 30
 _FAQ_TOLERANCE = 0.03  # root-mean-square size of a step over units, the default of SciPy
-_SWAP_TOLERANCE = 1e-9  # relative to the largest entry of the table of gains
+_SWAP_TOLERANCE = 1e-9  # relative to the largest entry of T (`_swap_units`)
 _MAX_BATCH_ENTRIES = 1 << 20
 
 
