@@ -17,7 +17,7 @@ import degen
 from analysis.results import Results, Rows, fingerprint, read_table, write_table
 from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
-from degen.metrics.pairs import spread
+from degen.metrics.pairs import thread_map
 from degen.networks import Network
 from degen.run import Run
 from degen.storage import RunFolder
@@ -149,7 +149,7 @@ def gather(
         if missing:
             tests = _trials(condition, ood, further)
             measured = functools.partial(_row, condition, tests=tests, weights_at=weights_at)
-            new = spread(measured, [networks[i] for i in missing], torch.device("cpu"))
+            new = thread_map(measured, [networks[i] for i in missing], torch.device("cpu"))
             for i, row in zip(missing, new, strict=True):
                 found[i] = row | {"made_from": marks[i]}
             computed += len(missing)

@@ -139,7 +139,7 @@ def slow_points(
     step: Callable[[Tensor], Tensor], states: Tensor, tolerance: float = TOLERANCE
 ) -> FixedPoints:
     """Where each of the states (points, n) first is as slow as the tolerance on its way to a fixed point."""
-    return fixed_points(step, states, slowest=tolerance, stop=tolerance, apart=0.0)
+    return fixed_points(step, states, max_speed=tolerance, stop_speed=tolerance, min_distance=0.0)
 
 
 def has_periods(condition: Condition) -> bool:

@@ -126,30 +126,30 @@ class DSA(Metric):
         return {name: getattr(self, name) for name in names}
 
     def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
-        choice = dsa.choose(
+        selection = dsa.select_hyperparameters(
             hidden,
             lags=range(self.lowest_lag, self.highest_lag + 1),
             ranks=self.ranks,
             variance=self.variance,
             held_out=self.held_out,
         )
-        settings = choice.settings
-        is_chosen = (choice.curve["lag"] == settings.lag) & (choice.curve["rank"] == settings.rank)
-        return choice.curve.assign(n_components=settings.n_components, chosen=is_chosen)
+        selected, curve = selection.hyperparameters, selection.curve
+        is_chosen = (curve["lag"] == selected.lag) & (curve["rank"] == selected.rank)
+        return curve.assign(n_components=selected.n_components, chosen=is_chosen)
 
     def chosen(self, curve: pd.DataFrame) -> Chosen:
         (row,) = curve[curve["chosen"]].to_dict("records")
-        return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Settings)}
+        return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Hyperparameters)}
 
     def distances(self, states: States, chosen: Chosen) -> Distances:
-        settings, hidden = dsa.Settings(**chosen), states["hidden"]
+        hyperparameters, hidden = dsa.Hyperparameters(**chosen), states["hidden"]
         inputs = states["inputs"] if self.controlled else None
         if inputs is None:
-            operators, maps = dsa.operators(hidden, settings), None
+            operators, maps = dsa.operators(hidden, hyperparameters), None
         else:
-            operators, maps = dsa.controlled_operators(hidden, inputs, settings)
+            operators, maps = dsa.controlled_operators(hidden, inputs, hyperparameters)
         # First, for it is soon done, and half of the trials may lack the rank.
-        null = dsa.null_distances(hidden, settings, score=self.score, seed=self.seed, inputs=inputs)
+        null = dsa.null_distances(hidden, hyperparameters, score=self.score, seed=self.seed, inputs=inputs)
         matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
         return Distances(matrix, null)
 

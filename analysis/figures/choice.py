@@ -16,7 +16,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     """Draw both against the lag, a line for each rank, a column for each task; a star marks the choice.
 
     Args:
-        curves: task to the curve of `degen.metrics.dsa.choose` with the column `chosen`.
+        curves: task to the curve of `degen.metrics.dsa.select_hyperparameters` with the column `chosen`.
     """
     size = (PANEL[0] * len(curves), PANEL[1] * len(_PANELS))
     figure, axes = plt.subplots(

@@ -1,1 +1,1 @@
-"""Degeneracy metrics: arrays in, numbers out; one file a family, one pair loop."""
+"""Measures of how different the networks of an ensemble are: arrays in, numbers out."""

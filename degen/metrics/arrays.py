@@ -1,4 +1,4 @@
-"""What every metric accepts: NumPy arrays or torch tensors, checked and turned into float64 tensors."""
+"""Validation and conversion of the arrays that metrics accept."""
 
 from __future__ import annotations
 
@@ -17,51 +17,66 @@ Array = NDArray[Any] | Tensor
 
 
 def to_tensor(field: str, values: Array, ndim: int) -> Tensor:
-    """`values` as a float64 tensor on its own device.
+    """Convert an array to a float64 tensor on its current device.
+
+    Args:
+        field: name of the argument in error messages.
+        values: real, finite numbers.
+        ndim: required number of axes.
 
     Raises:
-        BadInputError: not `ndim` axes, complex, or NaN or infinite entries.
+        BadInputError: `values` is complex, contains NaN or infinity, or has another number of axes.
+
+    Examples:
+        >>> to_tensor("losses", np.array([1, 2], dtype=np.float32), ndim=1)
+        tensor([1., 2.], dtype=torch.float64)
     """
-    given = torch.as_tensor(values).detach()
-    require(not given.is_complex(), f"{field} entries", str(given.dtype), "real numbers")
-    tensor = given.to(torch.float64)
+    original = torch.as_tensor(values).detach()
+    require(not original.is_complex(), f"{field} entries", str(original.dtype), "real numbers")
+    tensor = original.to(torch.float64)
     require(tensor.ndim == ndim, f"{field} shape", tuple(tensor.shape), f"of {ndim} axes")
     require(bool(torch.isfinite(tensor).all()), field, "NaN or infinity", "finite")
     return tensor
 
 
-def require_pairs(field: str, values: Array | Sequence[Array]) -> None:
-    """Raise `BadInputError` for fewer than two networks."""
-    require(len(values) >= 2, f"networks in {field}", len(values), "at least 2, since distances are of pairs")
+def require_two_networks(field: str, values: Array | Sequence[Array]) -> None:
+    """Raise `BadInputError` if `values` holds fewer than two networks."""
+    require(len(values) >= 2, f"networks in {field}", len(values), "at least 2 to compute a distance")
 
 
 def to_networks(field: str, values: Array | Sequence[Array], ndim: int) -> list[Tensor]:
-    """One float64 tensor of `ndim` axes for each network, from a stacked array or a list.
+    """Convert a stacked array or a list of arrays to one float64 tensor per network.
+
+    Args:
+        field: name of the argument in error messages.
+        values: (networks, ...), or a list with one array per network. Shapes may differ between networks.
+        ndim: required number of axes of each network's array.
 
     Raises:
-        BadInputError: fewer than two networks, or a network with NaN, infinity or a wrong number of axes.
+        BadInputError: fewer than two networks, or an array that `to_tensor` rejects.
     """
-    require_pairs(field, values)
+    require_two_networks(field, values)
     return [to_tensor(f"{field} of network {index}", value, ndim) for index, value in enumerate(values)]
 
 
-def to_square(field: str, values: Array | Sequence[Array]) -> Tensor:
-    """Stacked square matrices (networks, n, n).
+def to_square_matrices(field: str, values: Array | Sequence[Array]) -> Tensor:
+    """Convert the square matrices of all networks to one float64 tensor (networks, n, n).
 
     Raises:
-        BadInputError: fewer than two, not finite, not square, or not all of one size.
+        BadInputError: fewer than two matrices, or matrices that are not finite, not square or not equal in
+            size.
     """
     matrices = to_networks(field, values, 2)
     sizes = [tuple(matrix.shape) for matrix in matrices]
     require(all(rows == columns for rows, columns in sizes), f"{field} sizes", sizes, "square")
     if len(set(sizes)) > 1:
         raise BadInputError(
-            f"{field} have sizes {sorted(set(sizes))}, but a distance needs matrices of one size: "
-            "use one width, or one choice of components, lag and rank, for all networks that are compared."
+            f"{field} must all have the same size, got sizes {sorted(set(sizes))}: "
+            "compare weights of equal width, and operators of equal rank."
         )
     return torch.stack(matrices)
 
 
 def to_numpy(tensor: Tensor) -> NDArray[np.float64]:
-    """A float64 NumPy array with the values of `tensor`."""
+    """Convert a tensor on any device to a float64 NumPy array."""
     return tensor.cpu().numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Fixed and slow points of a recurrent network under a constant input, with their stability (Fig. 4C)."""
+"""Fixed and slow points of a recurrent network under constant input, with their stability (Fig. 4C)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from torch.func import jacfwd, vmap
 from degen.errors import require, require_integer, require_number
 from degen.metrics.arrays import Array, to_tensor
 
-_RAISED, _LOWERED = 4.0, 0.25  # factors of the damping after a step taken back, and after a good one
+_DAMPING_INCREASE, _DAMPING_DECREASE = 4.0, 0.25  # factors after a rejected and after an accepted step
 
 
 @dataclasses.dataclass(frozen=True)
 class FixedPoints:
-    """Distinct minima of the speed, or slow points on the way there, slowest first.
+    """Distinct fixed or slow points, sorted by speed with the slowest first.
 
     Attributes:
-        states: (points, n).
-        start: (points,), the index of the start that each was reached from.
-        speed: (points,), q = ||F(h) - h||^2 / 2.
-        eigenvalues: (points, n), complex, of the Jacobian of F at each point, largest modulus first.
-        stable: (points,), whether all eigenvalues lie inside the unit circle.
+        states: (points, n), hidden states.
+        start: (points,), index of the initial state from which each point was reached.
+        speed: (points,), q = ||F(h) - h||^2 / 2, in squared units of the states.
+        eigenvalues: (points, n), complex eigenvalues of the Jacobian of F at each point, largest modulus
+            first.
+        stable: (points,), true where all eigenvalues lie inside the unit circle.
     """
 
     states: Tensor
@@ -36,90 +37,103 @@ class FixedPoints:
 
 def fixed_points(
     step: Callable[[Tensor], Tensor],
-    starts: Array,
+    initial_states: Array,
     *,
-    slowest: float = 1e-10,
-    stop: float = 0.0,
-    apart: float = 1e-2,
-    iterations: int = 100,
+    max_speed: float = 1e-10,
+    stop_speed: float = 0.0,
+    min_distance: float = 1e-2,
+    max_iterations: int = 100,
 ) -> FixedPoints:
-    r"""Minimize the speed from many states at once (Sussillo & Barak 2013, Neural Computation).
+    r"""Minimize the speed from many initial states in parallel (Sussillo & Barak 2013, Neural Computation).
 
     .. math:: q(h) = \tfrac12 \|F(h) - h\|^2
 
-    by Levenberg-Marquardt steps with the exact Jacobian: quadratic convergence at a fixed point, and no step
-    is kept that raises q. Where to stop decides what is found: from a line attractor that is not perfect
-    the minima of q lie far along the line, while the first states on the way with q below a tolerance lie on
-    it, since directions in which q is steep are descended first.
+    The optimizer is Levenberg-Marquardt with the exact Jacobian. It converges quadratically at a fixed point
+    and rejects steps that increase q.
+
+    The stopping speed selects between fixed points and slow points. The minima of q along an imperfect line
+    attractor may lie far from the initial states. With `stop_speed` equal to `max_speed`, each state stops at
+    the first slow state on its path, which lies on the line near the initial state: the descent reduces
+    directions of steep q first.
 
     Args:
-        step: F, from states (points, n) to states (points, n), rows independent; plain torch operations.
-        starts: (points, n), such as states visited on trials.
-        slowest: points with a larger q are left out; a looser bound lets slow points in.
-        stop: a state whose q is at or below this is left where it is; 0 descends to the minima. At most
-            `slowest`; the same value as there gives slow points.
-        apart: points nearer to each other than this, relative to 1 plus the norm of the state, are one.
-        iterations: at most.
+        step: F, one time step of the network, from states (points, n) to states (points, n). It treats rows
+            independently and consists of torch operations.
+        initial_states: (points, n), for example states visited on trials.
+        max_speed: largest q of the returned points.
+        stop_speed: q at or below which a state is not moved further, at most `max_speed`. With 0 the states
+            descend to the minima.
+        min_distance: smallest distance between two returned points, relative to 1 plus the norm of the state.
+        max_iterations: maximum number of optimizer steps.
 
     Returns:
-        The distinct points; none may be left.
+        The distinct points, possibly none.
 
     Raises:
-        BadInputError: starts are not finite or not of 2 axes, or a number is out of range.
+        BadInputError: initial states that are not finite or not of 2 axes, or a number out of range.
+
+    Examples:
+        >>> initial_states = torch.tensor([[-1.0], [0.1], [1.0], [1.1]])
+        >>> points = fixed_points(lambda h: torch.tanh(2 * h), initial_states)
+        >>> points.states.squeeze(1).sort().values.numpy().round(4)
+        array([-0.9575,  0.    ,  0.9575])
+        >>> int(points.stable.sum())
+        2
     """
-    states = to_tensor("starts", starts, 2)
-    require_number("slowest", slowest, above=0.0)
-    require_number("stop", stop, minimum=0.0)
-    require(stop <= slowest, "stop", stop, f"at most slowest = {slowest:g}")
-    require_number("apart", apart, minimum=0.0)
-    require_integer("iterations", iterations, 1)
-    states, speed = _descend(step, states, stop, iterations)
-    start = _distinct(states, speed, slowest, apart)
+    states = to_tensor("initial_states", initial_states, 2)
+    require_number("max_speed", max_speed, above=0.0)
+    require_number("stop_speed", stop_speed, minimum=0.0)
+    require(stop_speed <= max_speed, "stop_speed", stop_speed, f"at most max_speed = {max_speed:g}")
+    require_number("min_distance", min_distance, minimum=0.0)
+    require_integer("max_iterations", max_iterations, 1)
+    states, speed = _minimize_speed(step, states, stop_speed, max_iterations)
+    start = _distinct_points(states, speed, max_speed, min_distance)
     states, speed = states[start], speed[start]
-    values = torch.linalg.eigvals(_jacobian(step, states))
-    order = values.abs().argsort(dim=1, descending=True)
-    values = values.gather(1, order)
-    return FixedPoints(states, start, speed, values, (values.abs() < 1).all(dim=1))
+    eigenvalues = torch.linalg.eigvals(_jacobian(step, states))
+    order = eigenvalues.abs().argsort(dim=1, descending=True)
+    eigenvalues = eigenvalues.gather(1, order)
+    return FixedPoints(states, start, speed, eigenvalues, (eigenvalues.abs() < 1).all(dim=1))
 
 
 def _jacobian(step: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
-    """(points, n, n)."""
+    """Compute the Jacobian of `step` at each state: (points, n, n)."""
     return vmap(jacfwd(lambda state: step(state.unsqueeze(0)).squeeze(0)))(states)
 
 
-def _descend(
-    step: Callable[[Tensor], Tensor], states: Tensor, stop: float, iterations: int
+def _minimize_speed(
+    step: Callable[[Tensor], Tensor], states: Tensor, stop_speed: float, max_iterations: int
 ) -> tuple[Tensor, Tensor]:
+    """Run Levenberg-Marquardt; return the final states (points, n) and their q (points,)."""
     eye = torch.eye(states.shape[1], dtype=states.dtype, device=states.device)
     damping = torch.ones(len(states), 1, 1, dtype=states.dtype, device=states.device)
     velocity = step(states) - states
     speed = velocity.square().sum(dim=1) / 2
-    for _ in range(iterations):
-        if bool((speed <= stop).all()):
+    for _ in range(max_iterations):
+        if bool((speed <= stop_speed).all()):
             break
         slope = _jacobian(step, states) - eye
         normal = slope.mT @ slope + damping * eye
         change = torch.linalg.solve(normal, slope.mT @ velocity.unsqueeze(-1)).squeeze(-1)
-        tried = states - change
-        tried_velocity = step(tried) - tried
-        tried_speed = tried_velocity.square().sum(dim=1) / 2
-        taken = (tried_speed < speed) & (speed > stop)
-        states = torch.where(taken.unsqueeze(1), tried, states)
-        velocity = torch.where(taken.unsqueeze(1), tried_velocity, velocity)
-        speed = torch.where(taken, tried_speed, speed)
-        factor = torch.where(taken, _LOWERED, _RAISED).to(damping).view(-1, 1, 1)
+        candidate = states - change
+        candidate_velocity = step(candidate) - candidate
+        candidate_speed = candidate_velocity.square().sum(dim=1) / 2
+        accepted = (candidate_speed < speed) & (speed > stop_speed)
+        states = torch.where(accepted.unsqueeze(1), candidate, states)
+        velocity = torch.where(accepted.unsqueeze(1), candidate_velocity, velocity)
+        speed = torch.where(accepted, candidate_speed, speed)
+        factor = torch.where(accepted, _DAMPING_DECREASE, _DAMPING_INCREASE).to(damping).view(-1, 1, 1)
         damping = (damping * factor).clamp(1e-12, 1e6)
     return states, speed
 
 
-def _distinct(states: Tensor, speed: Tensor, slowest: float, apart: float) -> Tensor:
-    """The indices of the slowest of each group of points that are near to each other."""
-    kept: list[int] = []
+def _distinct_points(states: Tensor, speed: Tensor, max_speed: float, min_distance: float) -> Tensor:
+    """Return the index of the slowest point of each cluster, sorted by speed."""
+    indices: list[int] = []
     for index in speed.argsort(stable=True).tolist():
-        # NaN is last, and no fixed point.
-        if not speed[index] <= slowest:
+        # The negation also rejects NaN, which sorts last.
+        if not speed[index] <= max_speed:
             break
-        distance = torch.linalg.vector_norm(states[kept] - states[index], dim=1)
-        if bool((distance > apart * (1 + torch.linalg.vector_norm(states[index]))).all()):
-            kept.append(index)
-    return torch.tensor(kept, dtype=torch.long, device=states.device)
+        distance = torch.linalg.vector_norm(states[indices] - states[index], dim=1)
+        if bool((distance > min_distance * (1 + torch.linalg.vector_norm(states[index]))).all()):
+            indices.append(index)
+    return torch.tensor(indices, dtype=torch.long, device=states.device)

@@ -1,4 +1,7 @@
-"""The one pair loop: every distance matrix of the library is filled here."""
+"""Evaluation of a function on all pairs of networks, in batches on all CPU cores.
+
+Every distance matrix of the library is computed by `pairwise`.
+"""
 
 from __future__ import annotations
 
@@ -14,79 +17,115 @@ from torch import Tensor
 T = TypeVar("T")
 R = TypeVar("R")
 
-_BATCH_ENTRIES = 1 << 22  # of a batch of first (and of second) items, at most: 32 MiB each
+_MAX_BATCH_ENTRIES = 1 << 22  # of the first items of a batch of pairs, and of the second: 32 MiB each
 
 
-def ordered(first: Tensor, second: Tensor) -> Tensor:
-    """True (pairs,) where the first of two stacked items (pairs, ...) comes after the second.
+def comes_after(first: Tensor, second: Tensor) -> Tensor:
+    """Return whether the first item of each pair comes after the second in lexicographic order.
 
-    The order is that of the first entry in which the two differ. A solver that swaps such pairs returns the
-    same value for (a, b) and (b, a), to the last bit.
+    A function that sorts its pairs by this order returns bitwise equal values for (a, b) and (b, a).
+
+    Args:
+        first, second: (pairs, ...).
+
+    Returns:
+        (pairs,), boolean. False for equal items.
     """
     difference = (first - second).flatten(1)
     entry = (difference != 0).to(torch.uint8).argmax(dim=1, keepdim=True)
     return difference.gather(1, entry).squeeze(1) > 0
 
 
-def canonical(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(smaller, larger, swapped) of each pair, in the order of `ordered`."""
-    swapped = ordered(first, second)
+def sort_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort the two items of each pair by the order of `comes_after`.
+
+    Args:
+        first, second: (pairs, ...). They are not modified.
+
+    Returns:
+        The smaller items (pairs, ...), the larger items (pairs, ...), and whether the items of a pair were
+        swapped (pairs,).
+
+    Examples:
+        >>> first, second = torch.tensor([[1, 5], [1, 2]]), torch.tensor([[1, 3], [1, 9]])
+        >>> smaller, larger, swapped = sort_pairs(first, second)
+        >>> smaller.tolist(), larger.tolist(), swapped.tolist()
+        ([[1, 3], [1, 2]], [[1, 5], [1, 9]], [True, False])
+    """
+    swapped = comes_after(first, second)
     mask = swapped.view(-1, *[1] * (first.ndim - 1))
     return torch.where(mask, second, first), torch.where(mask, first, second), swapped
 
 
-def spread(function: Callable[[T], R], batches: Sequence[T], device: torch.device) -> list[R]:
-    """`function` of every batch, on as many cores as torch may use, each batch on one core.
+def thread_map(function: Callable[[T], R], batches: Sequence[T], device: torch.device) -> list[R]:
+    """Apply `function` to every batch, with one single-threaded worker per CPU core.
 
-    Small matrices in a batch gain nothing from several cores an operation, and lose much where others use
-    the machine too. On a GPU, one batch after the other.
+    Small matrices gain little from multithreaded linear algebra, so batches run in parallel instead. The
+    number of workers is `torch.get_num_threads()`. On a GPU, batches run one after another.
     """
-    cores = torch.get_num_threads()
-    if device.type != "cpu" or cores == 1 or len(batches) == 1:
+    n_threads = torch.get_num_threads()
+    if device.type != "cpu" or n_threads == 1 or len(batches) == 1:
         return [function(batch) for batch in batches]
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(function, batches))
     finally:
-        torch.set_num_threads(cores)
+        torch.set_num_threads(n_threads)
 
 
-def of_pairs(
+def map_pairs(
     first: Tensor, second: Tensor, measure: Callable[[Tensor, Tensor], Tensor]
 ) -> NDArray[np.float64]:
-    """`measure` (pairs,) of stacked pairs (pairs, ...), (pairs, ...), spread over the cores."""
-    batch = _batch_for_cores(len(first), first.device)
-    batches = list(zip(first.split(batch), second.split(batch), strict=True))
-    return torch.cat(spread(lambda pairs: measure(*pairs).cpu(), batches, first.device)).numpy()
+    """Apply `measure` to stacked pairs, in parallel batches.
+
+    Args:
+        first, second: (pairs, ...).
+        measure: function from two stacks (pairs, ...) to values (pairs,).
+
+    Returns:
+        (pairs,).
+    """
+    batch_size = _batch_size(len(first), first.device)
+    batches = list(zip(first.split(batch_size), second.split(batch_size), strict=True))
+    return torch.cat(thread_map(lambda pairs: measure(*pairs).cpu(), batches, first.device)).numpy()
 
 
 def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDArray[np.float64]:
-    """The symmetric matrix (n, n) of `measure` over all pairs of n items, with a zero diagonal.
+    """Compute the symmetric matrix of a measure over all pairs of items.
 
     Args:
-        items: (n, ...), one entry for each network.
-        measure: takes stacked pairs (pairs, ...), (pairs, ...) and returns (pairs,). It never sees a pair in
-            both orders: the order depends on the two items alone, not on their places in `items`.
+        items: (n, ...), one item per network.
+        measure: function from two stacks (pairs, ...) to values (pairs,). Each pair is passed in one order
+            only. That order depends on the values of the two items, not on their positions in `items`.
+
+    Returns:
+        (n, n), symmetric, with a zero diagonal.
+
+    Examples:
+        >>> pairwise(torch.tensor([[0.0], [1.0], [3.0]]), lambda a, b: (a - b).abs().squeeze(1))
+        array([[0., 1., 3.],
+               [1., 0., 2.],
+               [3., 2., 0.]])
     """
     n = len(items)
-    # An order of the items themselves: their bytes'.
+    # Sort by value, so that the result for a pair does not depend on the other items or their positions.
     order = sorted(range(n), key=lambda i: items[i].cpu().numpy().astype(">f8").tobytes())
     i, j = torch.tensor(order)[torch.triu_indices(n, n, offset=1)]
-    batch = max(1, min(_BATCH_ENTRIES // items[0].numel(), _batch_for_cores(len(i), items.device)))
-    batches = list(zip(i.split(batch), j.split(batch), strict=True))
+    batch_size = max(1, min(_MAX_BATCH_ENTRIES // items[0].numel(), _batch_size(len(i), items.device)))
+    batches = list(zip(i.split(batch_size), j.split(batch_size), strict=True))
 
-    def measured(pairs: tuple[Tensor, Tensor]) -> Tensor:
+    def measure_batch(pairs: tuple[Tensor, Tensor]) -> Tensor:
         return measure(*(items[index.to(items.device)] for index in pairs)).cpu()
 
-    values = spread(measured, batches, items.device)
+    values = thread_map(measure_batch, batches, items.device)
     matrix = np.zeros((n, n))
-    # As NumPy arrays: a torch index of one entry would be taken for a scalar.
+    # Index with NumPy arrays: NumPy treats a torch index of length 1 as a scalar.
     rows, columns = i.numpy(), j.numpy()
     matrix[rows, columns] = matrix[columns, rows] = torch.cat(values).numpy()
     return matrix
 
 
-def _batch_for_cores(pairs: int, device: torch.device) -> int:
-    """Pairs in a batch such that there are several batches for each core."""
-    return pairs if device.type != "cpu" else -(-pairs // (4 * torch.get_num_threads()))
+def _batch_size(n_pairs: int, device: torch.device) -> int:
+    """Return a batch size that gives several batches per CPU core, or one batch on a GPU."""
+    return n_pairs if device.type != "cpu" else -(-n_pairs // (4 * torch.get_num_threads()))

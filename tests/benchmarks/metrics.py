@@ -61,7 +61,7 @@ def operators(hidden: torch.Tensor, size: int) -> torch.Tensor | None:
     k = max(dsa.n_components(states) for states in hidden)
     for lag in range(-(-size // k), 31):
         try:
-            return dsa.operators(hidden, dsa.Settings(n_components=k, lag=lag, rank=size))
+            return dsa.operators(hidden, dsa.Hyperparameters(n_components=k, lag=lag, rank=size))
         except BadInputError:
             continue
     return None

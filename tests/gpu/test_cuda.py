@@ -328,15 +328,15 @@ def test_distances_are_those_of_the_cpu_and_take_arrays_of_either_device():
     hidden = torch.randn(4, 16, 40, 6, generator=generator, dtype=torch.float64).cumsum(dim=2)
     inputs = torch.randn(16, 40, 2, generator=generator, dtype=torch.float64)
     recurrent, columns = hidden[:, 0, :6], hidden[:, 1, :6, :2]
-    settings = dsa.Settings(n_components=4, lag=2, rank=6)
+    hyperparameters = dsa.Hyperparameters(n_components=4, lag=2, rank=6)
 
     def measured(device: torch.device) -> list[NDArray[np.float64]]:
         states, here = hidden.to(device), recurrent.to(device)
-        operators, maps = dsa.controlled_operators(states, inputs.numpy(), settings)
+        operators, maps = dsa.controlled_operators(states, inputs.numpy(), hyperparameters)
         return [
             dsa.distance_matrix(operators, score="angular", seed=0, input_maps=maps.cpu()),
-            dsa.distance_matrix(dsa.operators(states, settings), score="angular", seed=0),
-            dsa.null_distances(states, settings, seed=0, inputs=inputs.numpy()),
+            dsa.distance_matrix(dsa.operators(states, hyperparameters), score="angular", seed=0),
+            dsa.null_distances(states, hyperparameters, seed=0, inputs=inputs.numpy()),
             pif.distance_matrix(here, seed=0, input_weights=columns.numpy()),
         ]
 

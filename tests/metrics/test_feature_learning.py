@@ -16,9 +16,9 @@ def test_weight_change_is_the_frobenius_norm():
     assert weight_change(before, after, per_parameter=True).tolist() == [0.0, 5.0 / 9]
 
 
-def test_representation_alignment_is_the_cosine_of_gram_matrices_over_samples():
+def test_representation_alignment_is_the_cosine_of_gram_matrices():
     random = np.random.default_rng(0)
     before, after = random.standard_normal((2, 2, 30, 5))
-    for x, y, found in zip(before, after, representation_alignment(before, after), strict=True):
+    for x, y, alignment in zip(before, after, representation_alignment(before, after), strict=True):
         k, l = x @ x.T, y @ y.T  # noqa: E741
-        assert found == pytest.approx(np.sum(k * l) / (np.linalg.norm(k) * np.linalg.norm(l)))
+        assert alignment == pytest.approx(np.sum(k * l) / (np.linalg.norm(k) * np.linalg.norm(l)))

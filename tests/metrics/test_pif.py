@@ -1,4 +1,4 @@
-"""PIF: invariances, planted permutations, the optimum by enumeration, and public solvers."""
+"""PIF: invariances, planted permutations, comparison with enumeration and public solvers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def matrices(count: int, n: int, seed: int = 0) -> torch.Tensor:
 
 
 def permuted(weights: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights with their units in another order, and that order."""
+    """Return weights with randomly reordered units, and the order."""
     generator = torch.Generator().manual_seed(seed)
     n = weights.shape[-1]
     order = torch.stack([torch.randperm(n, generator=generator) for _ in weights])
@@ -28,24 +28,24 @@ def permuted(weights: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])
-def test_equal_to_the_optimum_by_enumeration(n):
+def test_distance_equals_the_optimum_by_enumeration(n):
     a, b = matrices(6, n), matrices(6, n, seed=1)
     orders = torch.tensor(list(itertools.permutations(range(n))))
-    for x, y, found in zip(a, b, pif.align(a, b, seed=0).distance, strict=True):
-        every = torch.linalg.matrix_norm(x - y[orders[:, :, None], orders[:, None, :]])
-        assert found.item() == pytest.approx(every.min().item(), abs=1e-9)
+    for x, y, distance in zip(a, b, pif.align(a, b, seed=0).distance, strict=True):
+        distances = torch.linalg.matrix_norm(x - y[orders[:, :, None], orders[:, None, :]])
+        assert distance.item() == pytest.approx(distances.min().item(), abs=1e-9)
 
 
 @pytest.mark.parametrize(("n", "pairs"), [(32, 100), (128, 10)])
-def test_planted_permutation_under_noise_is_found(n, pairs):
+def test_planted_permutation_is_recovered_under_noise(n, pairs):
     a = matrices(pairs, n)
     b, order = permuted(a + 0.3 * matrices(pairs, n, seed=1))
-    found = pif.align(a, b, seed=0).permutation
-    recovered = (order.gather(1, found) == torch.arange(n)).all(dim=1)
+    permutation = pif.align(a, b, seed=0).permutation
+    recovered = (order.gather(1, permutation) == torch.arange(n)).all(dim=1)
     assert recovered.float().mean() >= 0.99
 
 
-def test_never_above_the_identity_or_scipys_faq():
+def test_distances_are_not_above_identity_or_scipy_faq():
     weights = matrices(9, 40)
     distances = pif.distance_matrix(weights, seed=0)
     assert np.all(distances <= pif.unaligned_distance_matrix(weights) + 1e-12)
@@ -55,7 +55,7 @@ def test_never_above_the_identity_or_scipys_faq():
         assert distances[i, j] <= np.linalg.norm(a - b[p][:, p]) + 1e-9
 
 
-def test_never_above_the_methods_of_procrustes():
+def test_distances_are_not_above_those_of_procrustes():
     pytest.importorskip("procrustes")
     weights = matrices(6, 30)
     assert np.all(
@@ -64,7 +64,7 @@ def test_never_above_the_methods_of_procrustes():
     )
 
 
-def test_reordered_units_are_the_same_network_and_lower_bound_holds():
+def test_distance_ignores_unit_order_and_exceeds_lower_bound():
     weights = matrices(4, 20)
     shuffled, _ = permuted(weights)
     both = torch.cat([weights, shuffled])
@@ -74,22 +74,22 @@ def test_reordered_units_are_the_same_network_and_lower_bound_holds():
     assert np.all(pif.lower_bound_matrix(both) <= distances + 1e-6)
 
 
-def test_value_does_not_depend_on_order_or_company():
+def test_value_of_a_pair_ignores_the_other_networks():
     weights = matrices(6, 16)
     distances = pif.distance_matrix(weights, seed=0)
     order = [4, 1, 5]
     assert np.array_equal(pif.distance_matrix(weights[order], seed=0), distances[np.ix_(order, order)])
 
 
-def test_permutation_of_align_reaches_its_distance_in_both_orders():
+def test_permutation_attains_its_distance_in_both_directions():
     a, b = matrices(5, 12), matrices(5, 12, seed=1)
-    there, back = pif.align(a, b, seed=0), pif.align(b, a, seed=0)
-    assert torch.equal(there.permutation.argsort(dim=1), back.permutation)
-    for x, y, p, d in zip(a, b, there.permutation, there.distance, strict=True):
+    forward, backward = pif.align(a, b, seed=0), pif.align(b, a, seed=0)
+    assert torch.equal(forward.permutation.argsort(dim=1), backward.permutation)
+    for x, y, p, d in zip(a, b, forward.permutation, forward.distance, strict=True):
         assert torch.linalg.matrix_norm(x - y[p][:, p]).item() == pytest.approx(d.item())
 
 
-def test_normalizations():
+def test_normalizations_divide_the_frobenius_distance():
     weights = matrices(3, 10)
     plain = pif.distance_matrix(weights, seed=0)
     np.testing.assert_allclose(pif.distance_matrix(weights, seed=0, normalization="parameters"), plain / 100)
@@ -100,7 +100,7 @@ def test_normalizations():
     )
 
 
-def test_input_and_output_weights_decide_where_recurrent_ones_cannot():
+def test_input_and_output_weights_determine_the_permutation():
     n = 12
     recurrent = torch.eye(n, dtype=torch.float64).expand(2, n, n)
     inputs = matrices(1, n)[:, :, :3]
@@ -111,13 +111,13 @@ def test_input_and_output_weights_decide_where_recurrent_ones_cannot():
     assert pif.unaligned_distance_matrix(recurrent, input_weights=both)[0, 1] > 0.1
 
 
-def test_bad_input_is_named():
+def test_errors_name_invalid_arguments():
     weights = matrices(2, 4)
     with pytest.raises(BadInputError, match="networks in weights must be at least 2"):
         pif.distance_matrix(weights[:1], seed=0)
     with pytest.raises(BadInputError, match="square"):
         pif.distance_matrix(weights[:, :3], seed=0)
-    with pytest.raises(BadInputError, match="one size"):
+    with pytest.raises(BadInputError, match="weights must all have the same size, got sizes"):
         pif.distance_matrix([weights[0], weights[1, :3, :3]], seed=0)
     with pytest.raises(BadInputError, match="solver must be one of faq, procrustes"):
         pif.distance_matrix(weights, seed=0, solver="nmf")

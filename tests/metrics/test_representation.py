@@ -1,4 +1,4 @@
-"""Representation metrics: invariances, known values, and agreement with independent derivations."""
+"""Representation metrics: invariances, and agreement with independent implementations."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def activations(seed: int, networks: int = 4, samples: int = 200, units: int = 6
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_zero_under_its_own_invariances(metric):
+def test_distance_ignores_rotation_scale_and_offset(metric):
     x = activations(0, networks=1)[0]
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0]
     distances = metric([x, 3.0 * x @ rotation + 5.0])
     assert distances[0, 1] < 1e-6
 
 
-def test_svcca_at_full_variance_does_not_see_invertible_maps():
+def test_svcca_at_full_variance_ignores_invertible_maps():
     x = activations(0, networks=1)[0]
     mixing = np.random.default_rng(2).standard_normal((6, 6))
     assert representation.svcca([x, x @ mixing], variance=1.0)[0, 1] < 1e-9
     assert representation.cka([x, x @ mixing])[0, 1] > 1e-2
 
 
-def test_svcca_agrees_with_cca_of_scikit_learn():
+def test_svcca_agrees_with_scikit_learn():
     x, y = activations(3, networks=2, units=3)
     y[:, 0] += 5 * x[:, 1]
     model = CCA(n_components=3, max_iter=5000, tol=1e-12).fit(x, y)
@@ -46,15 +46,15 @@ def test_svcca_agrees_with_cca_of_scikit_learn():
     )
 
 
-def test_cka_is_the_normalized_hsic_of_gram_matrices():
+def test_cka_agrees_with_normalized_hsic_of_gram_matrices():
     x, y = activations(4, networks=2)
-    centring = np.eye(200) - 1 / 200
-    k, l = (centring @ z @ z.T @ centring for z in (x, y))  # noqa: E741
+    centering = np.eye(200) - 1 / 200
+    k, l = (centering @ z @ z.T @ centering for z in (x, y))  # noqa: E741
     expected = 1 - np.sum(k * l) / (np.linalg.norm(k) * np.linalg.norm(l))
     assert representation.cka([x, y])[0, 1] == pytest.approx(expected, abs=1e-12)
 
 
-def test_procrustes_is_what_scipys_rotation_leaves():
+def test_procrustes_agrees_with_scipy():
     x, y = (z - z.mean(axis=0) for z in activations(5, networks=2))
     x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
     rotation, _ = orthogonal_procrustes(y, x)
@@ -63,23 +63,24 @@ def test_procrustes_is_what_scipys_rotation_leaves():
     )
 
 
-def test_procrustes_obeys_the_triangle_inequality():
-    d = representation.procrustes(activations(6, networks=8))
-    assert np.all(d[:, :, None] <= d[:, None, :] + d.T[None, :, :].transpose(0, 2, 1) + 1e-12)
+def test_procrustes_satisfies_the_triangle_inequality():
+    distances = representation.procrustes(activations(6, networks=8))
+    detours = distances[:, None, :] + distances.T[None, :, :].transpose(0, 2, 1)
+    assert np.all(distances[:, :, None] <= detours + 1e-12)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_widths_may_differ_and_order_does_not_matter(metric):
+def test_widths_may_differ_between_networks(metric):
     networks = [activations(seed, networks=1, units=units)[0] for seed, units in enumerate((3, 5, 9))]
-    d = metric(networks)
-    backwards = metric(networks[::-1])
-    assert np.array_equal(d, d.T)
-    assert not d.diagonal().any()
-    np.testing.assert_allclose(backwards[::-1, ::-1], d, atol=1e-12)
+    distances = metric(networks)
+    reversed_order = metric(networks[::-1])
+    assert np.array_equal(distances, distances.T)
+    assert not distances.diagonal().any()
+    np.testing.assert_allclose(reversed_order[::-1, ::-1], distances, atol=1e-12)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_bad_input_is_named(metric):
+def test_errors_name_invalid_arguments(metric):
     x = activations(0, networks=2)
     with pytest.raises(BadInputError, match="networks in activations must be at least 2"):
         metric(x[:1])

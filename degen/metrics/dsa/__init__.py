@@ -1,26 +1,31 @@
-"""Dynamical similarity analysis (DSA): are two networks' dynamics the same up to a rotation of state space?
+"""Dynamical similarity analysis (DSA): differences in dynamics up to a rotation of state space.
 
-Ostrow, Eisen, Kozachkov & Fiete 2023, "Beyond geometry", NeurIPS. The way of the data: activations
-(trials, time, units) to principal components to delay windows to a DMD operator (`operators`), one for each
-network; operators to distances (`distance_matrix`). Components, lag and rank are chosen once (`choose`).
+Reference: Ostrow, Eisen, Kozachkov & Fiete 2023, "Beyond geometry", NeurIPS. The steps are:
+
+1. Activations (trials, time, units) are projected on their principal components (`n_components`).
+2. Delay windows of the components give one linear operator per network, by DMD (`operators`).
+3. Pairs of operators are aligned by an orthogonal matrix (`align`) and compared (`distance_matrix`).
+
+The number of components, the lag and the rank are selected for all networks of a task together
+(`select_hyperparameters`). The split-half baseline of a distance is computed by `null_distances`.
 """
 
 from degen.metrics.dsa.alignment import Alignment, align
-from degen.metrics.dsa.choice import Choice, choose
 from degen.metrics.dsa.distances import SCORES, distance_matrix, null_distances
-from degen.metrics.dsa.dmd import Settings, controlled_operators, operators
+from degen.metrics.dsa.dmd import Hyperparameters, controlled_operators, operators
 from degen.metrics.dsa.embedding import n_components
+from degen.metrics.dsa.model_selection import Selection, select_hyperparameters
 
 __all__ = [
     "SCORES",
     "Alignment",
-    "Choice",
-    "Settings",
+    "Hyperparameters",
+    "Selection",
     "align",
-    "choose",
     "controlled_operators",
     "distance_matrix",
     "n_components",
     "null_distances",
     "operators",
+    "select_hyperparameters",
 ]

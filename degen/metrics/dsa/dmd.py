@@ -1,4 +1,4 @@
-"""Dynamic mode decomposition of delay windows: one linear operator for each network."""
+"""Dynamic mode decomposition (DMD) of delay windows: one linear operator per network."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from torch import Tensor
 from degen.errors import BadInputError, require, require_integer
 from degen.metrics.arrays import Array, to_networks, to_tensor
 from degen.metrics.dsa.embedding import Moments, project, windows
-from degen.metrics.pairs import spread
+from degen.metrics.pairs import thread_map
 
-_RANK_TOLERANCE = 1e-12  # of an eigenvalue of the second moments to the largest: 1e-6 in singular values
+_RANK_TOLERANCE = 1e-12  # relative to the largest eigenvalue of the moments; 1e-6 for singular values
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The one choice of components, lag and rank with which all networks of a task are compared.
+class Hyperparameters:
+    """Number of components, lag and rank of DSA, shared by all networks that are compared.
 
     Attributes:
-        n_components: principal components k of the activations.
-        lag: time steps in a delay window.
-        rank: size r of the operator, at most k * lag; k * lag is the paper's full rank.
+        n_components: number k of principal components of the activations.
+        lag: time steps per delay window.
+        rank: size r of the operator, at most k * lag. The paper uses the full rank k * lag.
+
+    Raises:
+        BadInputError: a value that is not a positive integer, or a rank above k * lag.
     """
 
     n_components: int
@@ -34,108 +37,135 @@ class Settings:
         for name, value in dataclasses.asdict(self).items():
             require_integer(name, value, 1)
         size = self.n_components * self.lag
-        if self.rank > size:
-            raise BadInputError(f"rank must be at most n_components * lag = {size}, got {self.rank}.")
+        require(self.rank <= size, "rank", self.rank, f"at most n_components * lag = {size}")
 
 
-def operators(activations: Array | Sequence[Array], settings: Settings) -> Tensor:
-    r"""The DMD operator of every network.
+def operators(activations: Array | Sequence[Array], hyperparameters: Hyperparameters) -> Tensor:
+    r"""Compute the DMD operator of every network (Schmid 2010; Ostrow et al. 2023, App. A).
 
-    With H the delay windows of all trials (one a row) and its singular value decomposition
-    :math:`H = V S U^\top`, the operator is the least-squares fit in the first `rank` coordinates of V,
+    Let H contain the delay windows of all trials as rows, with singular value decomposition
+    :math:`H = V S U^\top`. The operator is the least-squares fit in the first `rank` columns of V,
 
     .. math:: A = \arg\min_A \sum_t \|v_{t+1} - A v_t\|^2,
 
-    the sum running over successive windows of one trial (Schmid 2010; Ostrow et al. 2023, App. A). At full
-    rank, V and so the operators up to rotation do not change under any invertible linear map of the units.
+    summed over successive windows of each trial. At full rank, invertible linear maps of the units change the
+    operators only by a rotation.
 
     Args:
-        activations: (networks, trials, time, units), or a list of (trials, time, units).
-        settings: components, lag and rank.
+        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
+            network.
+        hyperparameters: number of components, lag and rank.
 
     Returns:
         (networks, rank, rank), float64, on the device of the activations.
 
     Raises:
-        BadInputError: not finite or constant activations, a lag that does not fit into a trial, or a rank
-            above what the data hold, each naming the network.
+        BadInputError: activations that are not finite or constant, a lag of at least the trial length, or a
+            rank above the numerical rank of the windows. The message names the network where possible.
+
+    Examples:
+        >>> states = [torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)]
+        >>> for _ in range(10):
+        ...     states.append(states[-1] * torch.tensor([0.9, 0.5]))
+        >>> trials = torch.stack(states, dim=1)
+        >>> trials = torch.cat([trials, -trials])  # zero mean
+        >>> a = operators([trials, trials], Hyperparameters(n_components=2, lag=1, rank=2))
+        >>> torch.linalg.eigvals(a[0]).real.sort().values.numpy().round(4)
+        array([0.5, 0.9])
     """
     networks = to_networks("activations", activations, 3)
-    fits = spread(lambda i: _operator(networks[i], settings, i), range(len(networks)), networks[0].device)
+    fits = thread_map(
+        lambda i: _fit_operator(networks[i], hyperparameters, i), range(len(networks)), networks[0].device
+    )
     return torch.stack(fits)
 
 
 def controlled_operators(
-    activations: Array | Sequence[Array], inputs: Array, settings: Settings
+    activations: Array | Sequence[Array], inputs: Array, hyperparameters: Hyperparameters
 ) -> tuple[Tensor, Tensor]:
-    r"""Operator and input map of every network: DMD with control.
+    r"""Compute the operator and the input map of every network by DMD with control.
 
     .. math:: A, D = \arg\min \sum_t \|v_{t+1} - A v_t - D u_{t+1}\|^2
 
-    in the coordinates of `operators`, u the inputs at the step that leads to the next window (Proctor,
-    Brunton & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Without control, tasks that drive their networks put the
-    drive into A. Each input is divided by the root of its sum of squares, as each coordinate v is: D does not
-    depend on the inputs' units, nor, beside A, on the number of trials.
+    in the coordinates v of `operators`, where u are the inputs that lead to the next window (Proctor, Brunton
+    & Kutz 2016, SIAM J. Appl. Dyn. Syst.). Without control, the operator also contains the drive of the
+    inputs. Inputs are divided by the root of their sum of squares, as the coordinates v are. D therefore does
+    not depend on the units of the inputs. Relative to A, it does not depend on the number of trials.
 
     Args:
-        activations, settings: as for `operators`.
-        inputs: (trials, time, inputs), the same for all networks.
+        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
+            network.
+        inputs: (trials, time, inputs), shared by all networks.
+        hyperparameters: number of components, lag and rank.
 
     Returns:
-        (networks, rank, rank) and (networks, rank, inputs).
+        Operators A (networks, rank, rank) and input maps D (networks, rank, inputs).
 
     Raises:
-        BadInputError: as `operators`, or inputs not of the same trials and time steps.
+        BadInputError: an argument that `operators` rejects, or inputs that differ from the activations in
+            trials or time steps.
     """
     networks, drive = to_networks("activations", activations, 3), to_tensor("inputs", inputs, 3)
     drive = drive.to(networks[0].device)
     for index, states in enumerate(networks):
         allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
         require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)
-    fits = spread(lambda i: _controlled(networks[i], drive, settings, i), range(len(networks)), drive.device)
+    fits = thread_map(
+        lambda i: _fit_controlled(networks[i], drive, hyperparameters, i), range(len(networks)), drive.device
+    )
     both = torch.stack(fits)
-    return both[..., : settings.rank], both[..., settings.rank :]
+    return both[..., : hyperparameters.rank], both[..., hyperparameters.rank :]
 
 
-def _controlled(activations: Tensor, drive: Tensor, settings: Settings, index: int) -> Tensor:
-    """[A, D] of one network."""
-    components = project(activations, settings.n_components)
-    values, axes = _held(Moments.of(components, settings.lag), settings.rank, index)
-    whiten = axes[:, : settings.rank] / values[: settings.rank].sqrt()
-    states = windows(components, settings.lag) @ whiten
-    used = drive[:, settings.lag :]
-    norms = used.square().sum(dim=(0, 1)).sqrt()
-    used = used / torch.where(norms > 0, norms, 1.0)
-    # The pseudo-inverse: inputs may be constant, or a combination of each other.
-    known = torch.cat([states[:, :-1], used], dim=-1).flatten(0, 1)
-    return (torch.linalg.pinv(known) @ states[:, 1:].flatten(0, 1)).mT
+def _fit_controlled(
+    activations: Tensor, drive: Tensor, hyperparameters: Hyperparameters, index: int
+) -> Tensor:
+    """Compute [A, D] (rank, rank + inputs) of one network."""
+    lag, rank = hyperparameters.lag, hyperparameters.rank
+    components = project(activations, hyperparameters.n_components)
+    values, axes = _spectrum_of_rank(Moments.from_states(components, lag), rank, index)
+    whiten = axes[:, :rank] / values[:rank].sqrt()
+    states = windows(components, lag) @ whiten
+    inputs = drive[:, lag:]
+    norms = inputs.square().sum(dim=(0, 1)).sqrt()
+    inputs = inputs / torch.where(norms > 0, norms, 1.0)
+    # The pseudo-inverse handles inputs that are constant or linearly dependent.
+    regressors = torch.cat([states[:, :-1], inputs], dim=-1).flatten(0, 1)
+    return (torch.linalg.pinv(regressors) @ states[:, 1:].flatten(0, 1)).mT
 
 
-def _operator(activations: Tensor, settings: Settings, index: int) -> Tensor:
-    moments = Moments.of(project(activations, settings.n_components), settings.lag)
-    values, axes = _held(moments, settings.rank, index)
-    whiten = axes[:, : settings.rank] / values[: settings.rank].sqrt()
-    before, step = (whiten.mT @ moment @ whiten for moment in (moments.before, moments.step))
-    return torch.linalg.solve(before, step, left=False)
+def _fit_operator(activations: Tensor, hyperparameters: Hyperparameters, index: int) -> Tensor:
+    """Compute the operator (rank, rank) of one network."""
+    components, rank = project(activations, hyperparameters.n_components), hyperparameters.rank
+    moments = Moments.from_states(components, hyperparameters.lag)
+    values, axes = _spectrum_of_rank(moments, rank, index)
+    whiten = axes[:, :rank] / values[:rank].sqrt()
+    current, cross = (whiten.mT @ moment @ whiten for moment in (moments.current, moments.cross))
+    return torch.linalg.solve(current, cross, left=False)
 
 
-def _held(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
-    """The spectrum, after seeing that it holds the rank."""
+def _spectrum_of_rank(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
+    """Return the `spectrum`, or raise `BadInputError` if the windows have a smaller rank."""
     values, axes = spectrum(moments)
-    held = min(numerical_rank(values), moments.count)  # of windows that have a next one, which is fitted
-    if rank > held:
+    # The fit uses transitions, which are fewer than the windows.
+    available = min(numerical_rank(values), moments.n_transitions)
+    if rank > available:
         raise BadInputError(
-            f"rank must be at most {held}, what the windows of network {index} hold, got {rank}."
+            f"rank must be at most {available}, the rank of the delay windows of network {index}, got {rank}."
         )
     return values, axes
 
 
 def spectrum(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Squared singular values, largest first, and right singular vectors U of the windows H."""
-    values, axes = torch.linalg.eigh(moments.every)
+    """Compute the singular values and axes of the delay windows H from their second moments.
+
+    Returns:
+        Squared singular values (d,), largest first, and right singular vectors U (d, d) as columns.
+    """
+    values, axes = torch.linalg.eigh(moments.all_windows)
     return values.flip(0).clamp(min=0), axes.flip(1)
 
 
 def numerical_rank(values: Tensor) -> int:
-    """How many squared singular values stand above rounding."""
+    """Return the number of squared singular values above rounding errors."""
     return int((values > _RANK_TOLERANCE * values[0]).sum())

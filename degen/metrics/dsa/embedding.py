@@ -1,4 +1,4 @@
-"""From activations to second moments of delay windows, trials kept apart."""
+"""Delay embedding of activations, and second moments of the delay windows."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ from degen.metrics.arrays import Array, to_tensor
 
 
 def n_components(activations: Array, *, variance: float = 0.99) -> int:
-    """Principal components of one network's activations that hold a share `variance`.
+    """Return the number of principal components that explain a fraction `variance` of the activations.
 
     Args:
-        activations: (trials, time, units).
-        variance: share of variance, in (0, 1].
+        activations: activations of one network, (trials, time, units).
+        variance: fraction of variance to explain, in (0, 1].
 
     Raises:
-        BadInputError: not finite, constant, or `variance` out of range.
+        BadInputError: activations that are not finite or constant, or `variance` out of range.
+
+    Examples:
+        >>> states = torch.randn(10, 20, 3, generator=torch.Generator().manual_seed(0))
+        >>> n_components(states * torch.tensor([1.0, 1.0, 0.01]))
+        2
     """
     require_number("variance", variance, above=0.0, maximum=1.0)
-    spectrum = _covariance_spectrum(to_tensor("activations", activations, 3))[0]
-    share = spectrum.cumsum(0) / spectrum.sum()
-    # Rounding must not demand one more component than an exact share of 1 does.
-    return int((share < variance - 1e-12).sum()) + 1
+    eigenvalues = _covariance_spectrum(to_tensor("activations", activations, 3))[0]
+    explained = eigenvalues.cumsum(0) / eigenvalues.sum()
+    # The tolerance avoids an extra component when the explained fraction equals `variance` up to rounding.
+    return int((explained < variance - 1e-12).sum()) + 1
 
 
 def project(activations: Tensor, k: int) -> Tensor:
-    """Coordinates (trials, time, k) of activations (trials, time, units) on their first k components.
+    """Project activations on their first k principal components, centered over all trials and time steps.
 
-    Centred over all trials and time steps.
+    Args:
+        activations: (trials, time, units).
+        k: number of components, at most the number of units.
+
+    Returns:
+        (trials, time, k).
     """
     units = activations.shape[-1]
     require_integer("n_components", k, 1)
@@ -41,7 +51,7 @@ def project(activations: Tensor, k: int) -> Tensor:
 
 
 def _covariance_spectrum(activations: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (units,), largest first, and eigenvectors (units, units) of the covariance."""
+    """Compute the covariance eigenvalues (units,), largest first, and eigenvectors (units, units)."""
     varies = bool((activations != activations[0, 0]).any())
     require(varies, "activations", "a constant", "varying over trials or time")
     states = (activations - activations.mean(dim=(0, 1))).flatten(0, 1)
@@ -50,12 +60,23 @@ def _covariance_spectrum(activations: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def windows(states: Tensor, lag: int) -> Tensor:
-    """Delay windows (trials, time - lag + 1, lag * k) of states (trials, time, k), newest step first.
+    """Compute delay windows, each within a single trial, with the newest time step first.
 
-    No window crosses from one trial into the next.
+    Args:
+        states: (trials, time, k).
+        lag: time steps per window.
+
+    Returns:
+        (trials, time - lag + 1, lag * k).
 
     Raises:
-        BadInputError: the trial has no two successive windows of `lag` steps.
+        BadInputError: a lag for which a trial has fewer than two windows.
+
+    Examples:
+        >>> windows(torch.arange(4.0).view(1, 4, 1), lag=2)
+        tensor([[[1., 0.],
+                 [2., 1.],
+                 [3., 2.]]])
     """
     _require_lag(lag, states.shape[1])
     newest_first = states.unfold(1, lag, 1).flip(-1)  # (trials, windows, k, lag)
@@ -69,32 +90,39 @@ def _require_lag(lag: int, time: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Second moments of delay windows h_t (k * lag entries) and of the steps from one to the next.
+    """Second moments of delay windows h_t with d = k * lag entries, summed over trials and time.
+
+    A transition is a pair of successive windows h_t, h_{t+1} of one trial.
 
     Attributes:
-        every: sum of h h^T over all windows.
-        before: sum of h_t h_t^T over windows that have a next one.
-        step: sum of h_{t+1} h_t^T.
-        after: sum of h_{t+1} h_{t+1}^T.
-        count: windows that have a next one.
+        all_windows: (d, d), sum of h_t h_t^T over all windows.
+        current: (d, d), sum of h_t h_t^T over all transitions.
+        cross: (d, d), sum of h_{t+1} h_t^T over all transitions.
+        successor: (d, d), sum of h_{t+1} h_{t+1}^T over all transitions.
+        n_transitions: number of transitions.
     """
 
-    every: Tensor
-    before: Tensor
-    step: Tensor
-    after: Tensor
-    count: int
+    all_windows: Tensor
+    current: Tensor
+    cross: Tensor
+    successor: Tensor
+    n_transitions: int
 
     @classmethod
-    def of(cls, states: Tensor, lag: int) -> Moments:
-        """Moments of the windows of states (trials, time, k).
+    def from_states(cls, states: Tensor, lag: int) -> Moments:
+        """Compute the moments without forming the windows.
 
-        All are blocks of one matrix, the second moments of windows a step longer. Only its first row of
-        blocks is a sum over all steps: a block below and to the right of another holds the same products
-        a step earlier, so that it gains those of the trials' first windows and loses those of the last.
+        All moments are blocks of one matrix, the second moments of windows of lag + 1 steps. Only the first
+        row of blocks is summed over time. The other blocks follow by recursion along the diagonals: the block
+        one down and one to the right has its products one time step earlier. It therefore gains the products
+        of the first windows of the trials and loses the products of the last windows.
+
+        Args:
+            states: (trials, time, k).
+            lag: time steps per window.
 
         Raises:
-            BadInputError: as `windows`.
+            BadInputError: a lag for which a trial has fewer than two windows.
         """
         _require_lag(lag, states.shape[1])
         _, time, k = states.shape
@@ -106,20 +134,23 @@ class Moments:
         for rows in range(k, len(longer), k):
             longer[rows : rows + k, k:] += longer[rows - k : rows, :-k]
         return cls(
-            every=longer[:-k, :-k] + first.mT @ first,
-            before=longer[k:, k:],
-            step=longer[:-k, k:],
-            after=longer[:-k, :-k],
-            count=len(newest),
+            all_windows=longer[:-k, :-k] + first.mT @ first,
+            current=longer[k:, k:],
+            cross=longer[:-k, k:],
+            successor=longer[:-k, :-k],
+            n_transitions=len(newest),
         )
 
-    def leading(self, size: int) -> Moments:
-        """Moments of the first `size` entries of the windows: those of a smaller lag, on the same steps."""
-        cut = slice(size)
+    def leading_block(self, size: int) -> Moments:
+        """Return the moments of the first `size` window entries.
+
+        These are the moments of windows with a smaller lag, over the transitions of the longer windows.
+        """
+        block = slice(size)
         return Moments(
-            every=self.every[cut, cut],
-            before=self.before[cut, cut],
-            step=self.step[cut, cut],
-            after=self.after[cut, cut],
-            count=self.count,
+            all_windows=self.all_windows[block, block],
+            current=self.current[block, block],
+            cross=self.cross[block, block],
+            successor=self.successor[block, block],
+            n_transitions=self.n_transitions,
         )

@@ -1,4 +1,4 @@
-"""Permutation-invariant Frobenius distance (PIF): are weights the same up to the order of units?"""
+"""Permutation-invariant Frobenius (PIF) distance: weight differences after reordering the units."""
 
 from degen.metrics.pif.distances import (
     NORMALIZATIONS,

@@ -1,0 +1,29 @@
+"""Behavioural degeneracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from degen.errors import BadInputError
+from degen.metrics import behavior
+
+
+def test_sigma_is_the_population_standard_deviation():
+    assert behavior.sigma_ood(np.array([1.0, 3.0])) == 1.0
+
+
+def test_sigma_scales_with_losses_and_ignores_an_offset():
+    losses = np.random.default_rng(0).random(50)
+    assert behavior.sigma_ood(3 * losses + 7) == pytest.approx(3 * behavior.sigma_ood(losses))
+
+
+def test_summary_describes_the_losses():
+    summary = behavior.summarize_ood(np.array([4.0, 1.0, 1.0]))
+    assert (summary.minimum, summary.median, summary.mean, summary.maximum) == (1.0, 1.0, 2.0, 4.0)
+
+
+@pytest.mark.parametrize("losses", [[1.0], [1.0, np.nan], [1.0, np.inf]])
+def test_invalid_losses_are_rejected(losses):
+    with pytest.raises(BadInputError, match="losses"):
+        behavior.sigma_ood(np.array(losses))
