@@ -1,4 +1,4 @@
-"""The exceptions that end with a sentence for the user, and the checks that raise the first."""
+"""Exceptions with a message for the user, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 class BadInputError(ValueError):
-    """A field that the user gave is not allowed; the message is one sentence for that user.
+    """Input from the user is not allowed; the message is one sentence for the user.
 
-    Entry points print the message and end with exit code 2.
+    Commands print the message and end with exit code 2.
     """
 
 
 class UnwritableError(OSError):
-    """A file could not be written (the disk is full, say); what was stored before it is whole."""
+    """A file could not be written, for example on a full disk; earlier files are intact."""
 
 
 def require(holds: bool, field: str, value: Any, allowed: str) -> None:
-    """Raise `BadInputError` naming the field, its value and what is allowed, unless `holds`."""
+    """Raise `BadInputError` with the field, its value and the allowed values, unless `holds`."""
     if not holds:
         raise BadInputError(f"{field} must be {allowed}, got {value!r}.")
 

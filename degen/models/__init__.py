@@ -1,4 +1,4 @@
-"""Recurrent networks: a step and an unroll, for all members of an ensemble at once (SPEC, section 3)."""
+"""Recurrent networks, computed for all seeds of an ensemble at once (`docs/specification.md`, section 3)."""
 
 from degen.models.base import Model, Parameters
 from degen.models.mup import MuP

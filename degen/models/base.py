@@ -1,4 +1,4 @@
-"""What a model is: initial weights, a step, an unroll and a readout, all seeds in a leading dimension."""
+"""The base class of recurrent networks; all arrays have seeds as their first dimension."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Parameters = dict[str, Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(ABC):
-    """A recurrent network with `width` hidden units whose output is scaled by 1 / `gamma`.
+    """A recurrent network with `width` hidden units whose output is divided by `gamma`.
 
-    A new cell overrides `initialize`, `step`, `readout` and `recurrent`; `unroll` then follows. Larger
-    `gamma` means stronger feature learning (section 3.3 of the paper).
+    A new cell implements `initialize`, `step`, `readout` and `recurrent`. Larger `gamma` means stronger
+    feature learning (section 3.3 of the paper).
 
     Args:
-        width: hidden units n.
-        gamma: output divided by it, learning rate multiplied.
+        width: number n of hidden units.
+        gamma: divides the output and multiplies the learning rate.
 
     Raises:
-        BadInputError: width below 1, or gamma not above 0.
+        BadInputError: `width` is below 1, or `gamma` is not above 0.
     """
 
     width: int
@@ -40,33 +40,41 @@ class Model(ABC):
 
     @abstractmethod
     def initialize(self, task: Task, stream: Stream) -> Parameters:
-        """Initial weights for each of the stream's keys, which are (seeds,)."""
+        """Draw initial weights, one network for each of the stream's keys (seeds,)."""
 
     @abstractmethod
     def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
-        """The next hidden state (seeds, trials, width) from the last and inputs (seeds, trials, n_inputs)."""
+        """Return the next hidden state.
+
+        Args:
+            hidden: the last hidden state, (seeds, trials, width).
+            inputs: (seeds, trials, n_inputs).
+        """
 
     @abstractmethod
     def readout(self, parameters: Parameters, hidden: Tensor) -> Tensor:
-        """Outputs (seeds, trials, time, n_outputs) of hidden states (seeds, trials, time, width)."""
+        """Return outputs (seeds, trials, time, n_outputs) of hidden states (seeds, trials, time, width)."""
 
     @abstractmethod
     def recurrent(self, parameters: Parameters) -> Tensor:
-        """The effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
+        """Return the effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
 
     def learning_rate(self, base: float) -> float:
         """Return the optimizer's learning rate: gamma times the task's (App. G and L of the paper)."""
         return self.gamma * base
 
     def initial_hidden(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """The hidden state before the first step (seeds, trials, width): zero, or `encoder` times `start`."""
+        """Return the hidden state before the first step (seeds, trials, width).
+
+        Zero, or the weights `encoder` times `Trials.start`.
+        """
         if trials.start is not None:
             return trials.start @ parameters["encoder"].mT
         seeds, n_trials = trials.inputs.shape[:2]
         return trials.inputs.new_zeros(seeds, n_trials, self.width)
 
     def unroll(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """Hidden states (seeds, trials, time, width): state t is the one after input t."""
+        """Return hidden states (seeds, trials, time, width); state t follows input t."""
         hidden = self.initial_hidden(parameters, trials)
         states = []
         for inputs in trials.inputs.unbind(dim=-2):
@@ -75,5 +83,5 @@ class Model(ABC):
         return torch.stack(states, dim=-2)
 
     def __call__(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """Outputs (seeds, trials, time, n_outputs)."""
+        """Return outputs (seeds, trials, time, n_outputs)."""
         return self.readout(parameters, self.unroll(parameters, trials))

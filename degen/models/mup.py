@@ -19,13 +19,12 @@ from degen.tasks import Task, Trials
 class MuP(Model):
     r"""h_{t+1} = h_t + a (-h_t + J tanh(h_t) / n + U x_t), y = w tanh(h) / (gamma n); no biases.
 
-    J_ij ~ N(0, n); w ~ N(0, 1); U ~ N(0, input_std^2), which the paper leaves open. Hidden states, outputs
-    and their change by a training step are then of the same size at every width
-    (`analysis.coordinate_check`).
+    J_ij ~ N(0, n), w ~ N(0, 1), and U ~ N(0, input_std^2), which the paper leaves open. The size of hidden
+    states and outputs, and of their change in a training step, then does not depend on the width.
 
     Args:
         leak_rate: a in (0, 1], the share of the hidden state that each step replaces (the paper's tau).
-        input_std: standard deviation of U. Inputs far above 1 would hold most units at the ends of tanh.
+        input_std: standard deviation of U. Inputs far above 1 need a small one, or most units saturate.
     """
 
     leak_rate: float

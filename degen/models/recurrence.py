@@ -1,9 +1,8 @@
 """Outputs of a leaky tanh network, with backpropagation through time written out.
 
-Autograd would record every step, and hold states, drives and their gradients in arrays of their own. Here a
-step is one matrix product, one nonlinearity and nothing else: states and inputs stand side by side in one
-array, gradients of states and of outputs in another, and the product of the two at the end is the gradient
-of all weights at once.
+Autograd would record every step and store states, drives and their gradients in separate arrays. Here a step
+is one matrix product and one nonlinearity. One array holds states and inputs, another holds the gradients of
+states and outputs. The product of the two arrays at the end gives the gradients of all weights at once.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from torch.autograd.function import once_differentiable
 
 
 def outputs(weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float) -> Tensor:
-    r"""Outputs y_1 .. y_T of the network
+    r"""Return outputs y_1 .. y_T of the network
 
     .. math:: p_t = \lambda p_{t-1} + A [r_{t-1}, x_t], \quad r_t = \tanh(p_t), \quad y_t = B [r_t, x_t].
 
     Args:
         weights: A above B, (seeds, n + n_outputs, n + n_inputs).
-        inputs: x_1 .. x_T, (seeds, trials, time, n_inputs); no gradient. A constant input of 1 is a bias. B's
-            weights of other inputs are zero and get no gradient: the last input stands in for the x_{T+1}
-            that is not there.
+        inputs: x_1 .. x_T, (seeds, trials, time, n_inputs), without a gradient. A constant input of 1 is a
+            bias. B's weights of other inputs must be zero and get no gradient, because x_{T+1} does not
+            exist and the last input is used instead.
         state, rates: p_0 and r_0, (seeds, trials, n).
-        leak: lambda, what is left of a state after a step.
+        leak: lambda, the fraction of a state that remains after a step.
 
     Returns:
         (seeds, trials, time, n_outputs).
@@ -47,7 +46,7 @@ class _Outputs(torch.autograd.Function):
         sources[:, :-1, :, n:] = inputs.transpose(1, 2)
         sources[:, -1, :, n:] = inputs[:, :, -1]
         sources[:, 0, :, :n] = rates
-        # tanh(p) = 2 sigmoid(2 p) - 1, which torch computes several times faster on a CPU (only there).
+        # tanh(p) = 2 sigmoid(2 p) - 1: on a CPU, torch's sigmoid is several times faster than its tanh.
         on_cpu = inputs.device.type == "cpu"
         scale = 2.0 if on_cpu else 1.0
         scaled, half = _squeeze(scale * state), _squeeze(torch.empty_like(state))
@@ -63,8 +62,8 @@ class _Outputs(torch.autograd.Function):
                 torch.tanh(scaled, out=next_rates[t + 1])
         ctx.save_for_backward(weights, sources)
         ctx.leak = leak
-        found = _read(sources[:, 1:].flatten(1, 2), weights[:, n:].mT)
-        return found.unflatten(1, (time, trials)).transpose(1, 2)
+        flat = _readout(sources[:, 1:].flatten(1, 2), weights[:, n:].mT)
+        return flat.unflatten(1, (time, trials)).transpose(1, 2)
 
     @staticmethod
     @once_differentiable
@@ -72,7 +71,7 @@ class _Outputs(torch.autograd.Function):
         weights, sources = ctx.saved_tensors
         seeds, steps, trials, _ = sources.shape
         n_outputs, n = grad_outputs.shape[-1], weights.shape[1] - grad_outputs.shape[-1]
-        # [d loss / d p_{t+1}, d loss / d y_t] for t = 0 .. T: what is done with `sources[:, t]`
+        # [d loss / d p_{t+1}, d loss / d y_t] for t = 0 .. T, the gradients of what `sources[:, t]` drives
         sinks = sources.new_empty(seeds, steps, trials, n + n_outputs)
         sinks[:, 1:, :, n:] = grad_outputs.transpose(1, 2)
         sinks[:, 0, :, n:] = 0.0
@@ -91,10 +90,10 @@ class _Outputs(torch.autograd.Function):
         return grad_weights, None, ctx.leak * sinks[:, 0, :, :n], grad_rates, None
 
 
-def _read(states: Tensor, weights: Tensor) -> Tensor:
-    """States (seeds, k, n) times weights (seeds, n, n_outputs); on a CPU member by member.
+def _readout(states: Tensor, weights: Tensor) -> Tensor:
+    """Return states (seeds, k, n) times weights (seeds, n, n_outputs), on a CPU network by network.
 
-    In company the product for a single output adds in another order.
+    A batched product for a single output adds in another order than the product of one network.
     """
     if states.device.type != "cpu":
         return states @ weights
@@ -102,12 +101,12 @@ def _read(states: Tensor, weights: Tensor) -> Tensor:
 
 
 def _squeeze(array: Tensor) -> Tensor:
-    """Without the seeds where there is one: two-dimensional products are faster than batches of one."""
+    """Drop the first dimension if it is 1: two-dimensional products are faster than batches of one."""
     return array[0] if len(array) == 1 else array
 
 
 def _steps(array: Tensor) -> tuple[Tensor, ...]:
-    """Views of every time step of (seeds, time, trials, units)."""
+    """Return views of every time step of (seeds, time, trials, units)."""
     return _squeeze(array).unbind(-3)
 
 

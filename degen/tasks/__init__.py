@@ -1,4 +1,4 @@
-"""Tasks: pure generators of trials (SPEC, section 2). One file a task."""
+"""Tasks: generators of trials (`docs/specification.md`, section 2)."""
 
 from degen.tasks.base import Task, Trials
 from degen.tasks.delayed_discrimination import DelayedDiscrimination

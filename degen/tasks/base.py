@@ -1,4 +1,4 @@
-"""What a task is: sizes, a generator of trials, and its out-of-distribution version."""
+"""The base class of tasks, and batches of trials."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from degen.streams import Stream
 
 @dataclasses.dataclass(frozen=True)
 class Trials:
-    """A batch of trials. `...` is the shape of the stream's keys, usually (seeds,).
+    """A batch of trials. `...` stands for the shape of the stream's keys, usually (seeds,).
 
     Attributes:
         inputs: (..., trials, time, n_inputs).
         targets: (..., trials, time, n_outputs).
-        mask: (..., trials, time), weights of the loss, or None for the plain mean.
-        start: (..., trials, n_start), what a learned linear map turns into the initial hidden state,
-            or None for an initial state of zero.
+        mask: (..., trials, time), weights of the loss; None for the plain mean.
+        start: (..., trials, n_start), mapped to the initial hidden state by a learned linear map; None for
+            an initial state of zero.
     """
 
     inputs: Tensor
@@ -29,7 +29,7 @@ class Trials:
     start: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
-        """`function` applied to every array that is there."""
+        """Return trials with `function` applied to every array."""
         return Trials(
             inputs=function(self.inputs),
             targets=function(self.targets),
@@ -39,37 +39,37 @@ class Trials:
 
 
 class Task(ABC):
-    """A task: a pure function of its parameters and of a stream of random numbers.
+    """A task: a pure function of its parameters and a stream of random numbers.
 
-    The tasks here are frozen dataclasses with keyword arguments and no defaults: the values are in YAML.
-    `generate` is written for arrays with any leading shape: index trials, time and units from the end
-    (dimensions -3, -2, -1).
+    Tasks are frozen dataclasses with keyword arguments and no defaults, because their values are in YAML.
+    `generate` must work for any leading shape, so index trials, time and units from the end (dimensions -3,
+    -2 and -1).
     """
 
     @property
     @abstractmethod
     def n_inputs(self) -> int:
-        """Input units."""
+        """Number of inputs."""
 
     @property
     @abstractmethod
     def n_outputs(self) -> int:
-        """Output units."""
+        """Number of outputs."""
 
     @property
     def n_start(self) -> int:
-        """Units of `Trials.start`; 0 where the initial hidden state is zero."""
+        """Number of entries of `Trials.start`; 0 if the initial hidden state is zero."""
         return 0
 
     @property
     def variant(self) -> str:
-        """A few characters that tell this variant from others of the task in the name of a run folder."""
+        """A few characters that distinguish this variant of the task in the names of run folders."""
         return ""
 
     @abstractmethod
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        """Draw trials: arrays of shape (*stream.keys.shape, n_trials, time, units)."""
+        """Draw trials, arrays of shape (*stream.keys.shape, n_trials, time, units)."""
 
     @abstractmethod
     def ood(self) -> Task:
-        """The out-of-distribution version on which behaviour is compared (section 2.3.1 of the paper)."""
+        """Return the task on which out-of-distribution behavior is compared (section 2.3.1 of the paper)."""

@@ -1,4 +1,4 @@
-"""Delayed discrimination: which of two pulses was stronger (section 2.2 and App. A.2 of the paper)."""
+"""Delayed discrimination: report the stronger of two pulses (section 2.2 and App. A.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class DelayedDiscrimination(Task):
     trial has one delay, shared by its channels.
 
     Args:
-        channels: C comparisons side by side; 2C inputs.
-        n_steps: time steps of a trial.
+        channels: number C of simultaneous comparisons, with 2C inputs.
+        n_steps: time steps per trial.
         min_delay, max_delay: steps from the end of f1 to the start of f2, both included.
         min_amplitude, max_amplitude: integers, both included.
         first_onset: step at which f1 starts.
-        pulse_steps: steps that a pulse lasts.
+        pulse_steps: duration of a pulse.
         response_onset: steps from the start of f2 to the start of the response window.
-        response_steps: steps of the response window.
+        response_steps: duration of the response window.
         auxiliary_loss: adds C outputs with target (f2 - f1) / auxiliary_scale in the window (Fig. 4B).
-        auxiliary_scale: see there; 8 makes the largest target 1.
+        auxiliary_scale: with 8 the largest target is 1.
 
     Raises:
         BadInputError: an argument is out of its range, or the longest delay does not fit the trial.
@@ -74,7 +74,7 @@ class DelayedDiscrimination(Task):
         )
 
     def _steps_for(self, max_delay: int) -> int:
-        """The steps that a trial needs for that delay."""
+        """Return the number of steps that a trial with that delay needs."""
         return self.first_onset + self.pulse_steps + max_delay + self.response_onset + self.response_steps
 
     @property
@@ -92,13 +92,19 @@ class DelayedDiscrimination(Task):
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         delay = stream.integers(self.min_delay, self.max_delay, n_trials, 1)
         first = stream.integers(self.min_amplitude, self.max_amplitude, n_trials, self.channels)
-        # One value fewer, and those from f1 on moved up by one: uniform over all but f1.
+        # Draw from one value less and shift values from f1 on by one: uniform over all values but f1.
         second = stream.integers(self.min_amplitude, self.max_amplitude - 1, n_trials, self.channels)
         second = second + (second >= first)
         return self.trials(first, second, delay, stream.dtype)
 
     def trials(self, first: Tensor, second: Tensor, delay: Tensor, dtype: torch.dtype) -> Trials:
-        """The trials of these pulses: amplitudes (..., trials, C), delays (..., trials, 1), all integers."""
+        """Return the trials of given pulses.
+
+        Args:
+            first, second: integer amplitudes, (..., trials, C).
+            delay: integer delays, (..., trials, 1).
+            dtype: of the arrays returned.
+        """
         difference = (second - first).unsqueeze(-2).to(dtype)
         onset = self.first_onset + self.pulse_steps + delay
         first_pulse = self._window(torch.full_like(delay, self.first_onset), self.pulse_steps, dtype)
@@ -111,12 +117,12 @@ class DelayedDiscrimination(Task):
         return Trials(inputs, targets)
 
     def _window(self, onset: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-        """1 during `length` steps from `onset` (..., trials, 1) on, else 0: (..., trials, time, 1)."""
+        """Return (..., trials, time, 1): 1 for `length` steps from `onset` (..., trials, 1) on, else 0."""
         time = torch.arange(self.n_steps, device=onset.device)
         return ((time >= onset) & (time < onset + length)).to(dtype).unsqueeze(-1)
 
     def ood(self) -> DelayedDiscrimination:
-        """Twice the delay; the trial is lengthened where that does not fit."""
+        """Return the task with delays twice as long, in longer trials if they do not fit."""
         longest = 2 * self.max_delay
         return dataclasses.replace(
             self,

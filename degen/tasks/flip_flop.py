@@ -13,12 +13,12 @@ from degen.tasks.base import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlipFlop(Task):
-    """Each step, each channel carries a pulse of +1 or -1; the target is the last one (0 before any).
+    """Channels with occasional pulses of +1 or -1; the target is the last pulse, or 0 before the first.
 
     Args:
-        channels: bits C; C inputs and C outputs.
-        n_steps: time steps of a trial.
-        pulse_probability: total probability of a pulse, both signs together, for a channel and a step.
+        channels: number of bits C, with C inputs and C outputs.
+        n_steps: time steps per trial.
+        pulse_probability: probability of a pulse of either sign, per channel and step.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -50,7 +50,7 @@ class FlipFlop(Task):
         up = chance < self.pulse_probability / 2
         pulse = chance < self.pulse_probability
         inputs = up.to(stream.dtype) * 2 - pulse.to(stream.dtype)
-        # The largest code 2 t + (sign > 0) so far is that of the last pulse: its parity is the sign.
+        # The last pulse has the largest code 2 t + (sign > 0) so far. The parity of the code is the sign.
         time = torch.arange(1, self.n_steps + 1, device=stream.device, dtype=stream.dtype).unsqueeze(-1)
         code = torch.where(pulse, 2 * time + up, torch.zeros((), dtype=stream.dtype, device=stream.device))
         last = code.cummax(dim=-2).values
@@ -58,5 +58,5 @@ class FlipFlop(Task):
         return Trials(inputs, targets)
 
     def ood(self) -> FlipFlop:
-        """Twice the trial."""
+        """Return the task with trials twice as long."""
         return dataclasses.replace(self, n_steps=2 * self.n_steps)

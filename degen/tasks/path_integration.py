@@ -20,23 +20,23 @@ STARTS = ("displacement", "pulse", "constant", "hidden_state")
 class PathIntegration(Task):
     """A random walk in a box with reflecting walls, in two or three dimensions.
 
-    The heading that a network sees is the one after reflection, so a trial's displacement is exactly the
-    sum of speed times heading. Walking and standing alternate as a Markov chain with the given mean
-    durations, started from its stationary distribution.
+    The input is the heading after reflection, so a trial's displacement is exactly the sum of speed times
+    heading. Walking and standing alternate as a Markov chain with the given mean durations, started from its
+    stationary distribution.
 
     Args:
-        dimensions: 2 or 3; as many outputs.
-        n_steps: time steps of a trial.
-        heading: what is told of the direction. `angle`: azimuth (and elevation) in radians and the speed;
-            `unit_vector`: its components and the speed; `velocity`: speed times its components.
-        start: how a network learns where it starts. `displacement`: it does not, the target is the way from
-            there; `pulse`: extra inputs at the first step; `constant`: extra inputs at every step;
-            `hidden_state`: a learned linear map into the initial hidden state.
-        box_size: side of the arena, centred at 0.
-        max_speed: length a step.
-        speed_std, heading_std: standard deviation of the increments a step (heading in radians).
+        dimensions: 2 or 3, with as many outputs.
+        n_steps: time steps per trial.
+        heading: encoding of the heading. `angle`: azimuth (and elevation) in radians, and the speed;
+            `unit_vector`: components of a unit vector, and the speed; `velocity`: components of the velocity.
+        start: encoding of the start position. `displacement`: none, the target is the displacement from the
+            start; `pulse`: extra inputs at the first step; `constant`: extra inputs at every step;
+            `hidden_state`: a learned linear map to the initial hidden state.
+        box_size: side of the arena, centered at 0.
+        max_speed: distance per step.
+        speed_std, heading_std: standard deviations of the increments per step (heading in radians).
         input_noise_std: standard deviation of the noise on the heading and speed inputs.
-        mean_stop, mean_go: mean steps of standing and of walking.
+        mean_stop, mean_go: mean durations of standing and walking, in steps.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -61,7 +61,7 @@ class PathIntegration(Task):
         require_choice("task.heading", self.heading, HEADINGS)
         require_choice("task.start", self.start, STARTS)
         require_number("task.max_speed", self.max_speed, above=0.0)
-        # One reflection a step must bring the walker back inside.
+        # One reflection per step must bring the walker back inside.
         require_number("task.box_size", self.box_size, minimum=2 * self.max_speed)
         require_number("task.speed_std", self.speed_std, minimum=0.0)
         require_number("task.heading_std", self.heading_std, minimum=0.0)
@@ -71,8 +71,8 @@ class PathIntegration(Task):
 
     @property
     def n_inputs(self) -> int:
-        told = self.dimensions + 1 if self.heading == "unit_vector" else self.dimensions
-        return told + (self.dimensions if self.start in ("pulse", "constant") else 0)
+        n_heading = self.dimensions + 1 if self.heading == "unit_vector" else self.dimensions
+        return n_heading + (self.dimensions if self.start in ("pulse", "constant") else 0)
 
     @property
     def n_outputs(self) -> int:
@@ -90,7 +90,7 @@ class PathIntegration(Task):
         origin = stream.uniform(n_trials, self.dimensions, low=-self.box_size / 2, high=self.box_size / 2)
         speed = self._speeds(n_trials, stream)
         angles, position = self._walk(origin, speed, stream)
-        inputs = self._told(angles, speed)
+        inputs = self._heading_inputs(angles, speed)
         inputs = inputs + self.input_noise_std * stream.normal(*inputs.shape[-3:])
         position = _units_last(position)
         where = origin.unsqueeze(-2).expand(position.shape)
@@ -103,23 +103,23 @@ class PathIntegration(Task):
         return Trials(torch.cat((inputs, where), dim=-1), position)
 
     def _speeds(self, n_trials: int, stream: Stream) -> Tensor:
-        """Speed at each step, 0 while standing: (..., trials, time)."""
+        """Draw the speed at each step, 0 while standing: (..., trials, time)."""
         switch = stream.uniform(n_trials, self.n_steps)
         increments = _steps(self.speed_std * stream.normal(n_trials, self.n_steps))
         pace = stream.uniform(n_trials, high=self.max_speed)
         going = stream.uniform(n_trials) < self.mean_go / (self.mean_go + self.mean_stop)
-        goes_on = _steps(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
+        keeps_going = _steps(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
         starts = _steps(switch < torch.full((), 1 / self.mean_stop, device=stream.device))
         paces, goings = [], []
         for t in range(self.n_steps):
             paces.append(pace)
             goings.append(going)
             pace = (pace + increments[t]).clamp_(0.0, self.max_speed)
-            going = torch.where(going, goes_on[t], starts[t])
+            going = torch.where(going, keeps_going[t], starts[t])
         return torch.stack(paces, dim=-1) * torch.stack(goings, dim=-1)
 
     def _walk(self, origin: Tensor, speed: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
-        """Angles (dimensions - 1, ..., trials, time) and positions (dimensions, ..., trials, time)."""
+        """Draw angles (dimensions - 1, ..., trials, time) and positions (dimensions, ..., trials, time)."""
         n_trials = origin.shape[-2]
         turns = self.heading_std * stream.normal(n_trials, self.n_steps, self.dimensions - 1)
         angle = stream.uniform(n_trials, self.dimensions - 1, low=-math.pi, high=math.pi)
@@ -137,7 +137,7 @@ class PathIntegration(Task):
         return torch.stack(angles, dim=-1), torch.stack(positions, dim=-1)
 
     def _direction(self, angle: Tensor) -> Tensor:
-        """The unit vector (dimensions, ...) of an azimuth and, in 3D, an elevation (dimensions - 1, ...)."""
+        """Return unit vectors (dimensions, ...) of azimuths and, in 3D, elevations (dimensions - 1, ...)."""
         azimuth = angle[0]
         if self.dimensions == 2:
             return torch.stack((azimuth.cos(), azimuth.sin()))
@@ -145,7 +145,7 @@ class PathIntegration(Task):
         return torch.stack((level * azimuth.cos(), level * azimuth.sin(), elevation.sin()))
 
     def _mirrored(self, angle: Tensor, hit: Tensor) -> Tensor:
-        """The angles after reflection at the walls that are hit, (dimensions, ...) of bool."""
+        """Return the angles after reflection at the walls for which `hit` (dimensions, ...) is True."""
         azimuth = torch.where(hit[1], -angle[0], angle[0])
         # pi - azimuth, kept within [-pi, pi]
         opposite = torch.copysign(azimuth.new_full((), math.pi), azimuth).sub_(azimuth)
@@ -155,37 +155,37 @@ class PathIntegration(Task):
         return torch.stack((azimuth, torch.where(hit[2], -angle[1], angle[1])))
 
     def _within(self, angle: Tensor) -> Tensor:
-        """The angles in their ranges: the azimuth is wrapped, the elevation stops at the poles."""
+        """Return the angles within their ranges: wrap the azimuth, clamp the elevation at the poles."""
         azimuth = torch.remainder(angle[:1] + math.pi, 2 * math.pi).sub_(math.pi)
         if self.dimensions == 2:
             return azimuth
         return torch.cat((azimuth, angle[1:].clamp(-math.pi / 2, math.pi / 2)))
 
-    def _told(self, angles: Tensor, speed: Tensor) -> Tensor:
-        """The inputs that tell heading and speed: (..., trials, time, units)."""
+    def _heading_inputs(self, angles: Tensor, speed: Tensor) -> Tensor:
+        """Return the inputs that encode heading and speed: (..., trials, time, units)."""
         if self.heading == "angle":
-            told = torch.cat((angles, speed.unsqueeze(0)))
+            inputs = torch.cat((angles, speed.unsqueeze(0)))
         elif self.heading == "unit_vector":
-            told = torch.cat((self._direction(angles), speed.unsqueeze(0)))
+            inputs = torch.cat((self._direction(angles), speed.unsqueeze(0)))
         else:
-            told = speed * self._direction(angles)
-        return _units_last(told)
+            inputs = speed * self._direction(angles)
+        return _units_last(inputs)
 
     def ood(self) -> PathIntegration:
-        """Twice the trial."""
+        """Return the task with trials twice as long."""
         return dataclasses.replace(self, n_steps=2 * self.n_steps)
 
 
 def _units_first(array: Tensor) -> Tensor:
-    """(..., units) as (units, ...): each unit's numbers lie together."""
+    """Move units first, (..., units) to (units, ...), contiguous in memory."""
     return array.movedim(-1, 0).contiguous()
 
 
 def _units_last(array: Tensor) -> Tensor:
-    """The reverse."""
+    """Move units last, (units, ...) to (..., units), contiguous in memory."""
     return array.movedim(0, -1).contiguous()
 
 
 def _steps(array: Tensor) -> tuple[Tensor, ...]:
-    """Each time step (...) of (..., time), its numbers together."""
+    """Return each time step (...) of (..., time), contiguous in memory."""
     return array.movedim(-1, 0).contiguous().unbind(0)

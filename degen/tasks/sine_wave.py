@@ -1,4 +1,4 @@
-"""Sine wave generation: turn a constant input into an oscillation (section 2.2 and App. A.3 of the paper)."""
+"""Sine wave generation: an oscillation from a constant input (section 2.2 and App. A.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from degen.tasks.base import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SineWave(Task):
-    """The input of a channel is its frequency f, constant and unscaled; the target is sin(2 pi f t).
+    """Channels whose input is a frequency f, constant and unscaled; the target is sin(2 pi f t).
 
     Args:
-        channels: C inputs and C outputs, each with a frequency of its own.
-        n_steps: time steps of a trial.
-        dt: seconds a step.
-        min_frequency, max_frequency: hertz, both included.
-        n_frequencies: how many evenly spaced frequencies are drawn from.
+        channels: number C of inputs and outputs, with one frequency per channel.
+        n_steps: time steps per trial.
+        dt: seconds per step.
+        min_frequency, max_frequency: in hertz, both included.
+        n_frequencies: number of evenly spaced frequencies.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -69,5 +69,5 @@ class SineWave(Task):
         return Trials(frequency.expand(targets.shape).contiguous(), targets)
 
     def ood(self) -> SineWave:
-        """Twice the trial."""
+        """Return the task with trials twice as long."""
         return dataclasses.replace(self, n_steps=2 * self.n_steps)

@@ -1,4 +1,4 @@
-"""Training of ensembles: every seed of a condition at once, each on its own terms (SPEC, section 4)."""
+"""Training of ensembles: all seeds of a condition at once (`docs/specification.md`, section 4)."""
 
 from degen.training.ensemble import Ensemble, History
 from degen.training.loop import train

@@ -71,7 +71,7 @@ class Ensemble:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Ensemble:
-        """Untrained networks; a seed's initial weights do not depend on device or company."""
+        """Return untrained networks; initial weights depend neither on the device nor on other seeds."""
         drawn = model.initialize(task, Stream.named(seeds, "initial weights", dtype=dtype))
         initial = {name: weights.to(device) for name, weights in drawn.items()}
         return cls(
@@ -89,7 +89,7 @@ class Ensemble:
 
     @property
     def like(self) -> torch.Tensor:
-        """An array of the ensemble's device and dtype."""
+        """An array of the ensemble's device and dtype, for `new_zeros` and similar methods."""
         return next(iter(self.parameters.values()))
 
     @property
@@ -102,19 +102,19 @@ class Ensemble:
         for name, weights in self.parameters.items():
             self.converged[name][index] = weights[index]
 
-    def select(self, members: Sequence[int]) -> Ensemble:
-        """The members at these positions, copied."""
-        # Once for all arrays: a list would be sent to a GPU for each, and waited for.
-        index = torch.tensor(list(members), dtype=torch.long, device=self.like.device)
+    def select(self, positions: Sequence[int]) -> Ensemble:
+        """Return a copy of the networks at these positions."""
+        # One index for all arrays: a list would be copied to a GPU for each array.
+        index = torch.tensor(list(positions), dtype=torch.long, device=self.like.device)
         sets = {
             name: {key: weights[index] for key, weights in parameters.items()}
             for name, parameters in self.tensors.items()
         }
-        histories = [self.histories[i].copy() for i in members]
-        return Ensemble(seeds=[self.seeds[i] for i in members], histories=histories, **sets)
+        histories = [self.histories[i].copy() for i in positions]
+        return Ensemble(seeds=[self.seeds[i] for i in positions], histories=histories, **sets)
 
     def to(self, device: torch.device | str) -> Ensemble:
-        """The same members on that device."""
+        """Return the ensemble on that device."""
         sets = {
             name: {key: weights.to(device) for key, weights in parameters.items()}
             for name, parameters in self.tensors.items()
@@ -122,20 +122,19 @@ class Ensemble:
         return dataclasses.replace(self, **sets)  # type: ignore[arg-type]
 
     def load(self, other: Ensemble) -> None:
-        """Become a copy of as many other members; arrays stay where they are in memory."""
+        """Copy another ensemble of as many networks into this one's arrays, which keep their memory."""
         for name, parameters in self.tensors.items():
             for key, weights in parameters.items():
                 weights.copy_(other.tensors[name][key])
         self.seeds, self.histories = list(other.seeds), [history.copy() for history in other.histories]
 
     def join(self, *others: Ensemble) -> Ensemble:
-        """The members of all."""
-        every = (self, *others)
+        """Return one ensemble with the networks of this and the others."""
+        ensembles = (self, *others)
         sets = {
-            name: {key: torch.cat([one.tensors[name][key] for one in every]) for key in parameters}
+            name: {key: torch.cat([e.tensors[name][key] for e in ensembles]) for key in parameters}
             for name, parameters in self.tensors.items()
         }
-        seeds = [seed for one in every for seed in one.seeds]
-        return Ensemble(
-            seeds=seeds, histories=[history for one in every for history in one.histories], **sets
-        )
+        seeds = [seed for ensemble in ensembles for seed in ensemble.seeds]
+        histories = [history for ensemble in ensembles for history in ensemble.histories]
+        return Ensemble(seeds=seeds, histories=histories, **sets)

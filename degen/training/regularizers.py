@@ -11,7 +11,7 @@ from torch import Tensor
 
 from degen.errors import require_number
 
-# A singular value grows by half a step while it is small: 1.5 ** 36 = 2e6.
+# A small singular value grows by half in each step: 1.5 ** 36 = 2e6.
 _POLAR_STEPS = 36
 
 
@@ -26,7 +26,7 @@ class Regularizer(ABC):
 
     @abstractmethod
     def __call__(self, recurrent: Tensor) -> Tensor:
-        """The penalty (seeds,) of effective recurrent matrices (seeds, n, n)."""
+        """Return the penalty (seeds,) of effective recurrent matrices (seeds, n, n)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,13 +47,13 @@ class _Weighted(Regularizer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NuclearNorm(_Weighted):
-    """strength times the sum of singular values: towards low rank."""
+    """Strength times the sum of singular values, which favors low rank."""
 
     def __call__(self, recurrent: Tensor) -> Tensor:
         if recurrent.device.type != "cpu":
             # The norm of W is the trace of Q^T W and its gradient Q, the orthogonal polar factor of W.
             return self.strength * (recurrent * polar_factor(recurrent.detach())).sum(dim=(-2, -1))
-        # A decomposition of a matrix that is not finite would raise for the whole batch.
+        # The decomposition of a matrix that is not finite raises for the whole batch.
         finite = recurrent.isfinite().all(dim=(-2, -1))
         values = torch.linalg.svdvals(torch.where(finite[:, None, None], recurrent, 0.0))
         return self.strength * values.sum(dim=-1).where(finite, torch.nan)
@@ -61,23 +61,23 @@ class NuclearNorm(_Weighted):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class L1(_Weighted):
-    """strength times the sum of absolute values: towards sparsity."""
+    """Strength times the sum of absolute values, which favors sparsity."""
 
     def __call__(self, recurrent: Tensor) -> Tensor:
         return self.strength * recurrent.abs().sum(dim=(-2, -1))
 
 
 def polar_factor(matrices: Tensor) -> Tensor:
-    r"""Q = U V^T of W = U S V^T, by Newton and Schulz's iteration: (..., n, n).
+    r"""Return Q = U V^T of W = U S V^T (..., n, n), by the iteration of Newton and Schulz.
 
     .. math:: X_0 = W / c, \quad X_{k+1} = \tfrac{3}{2} X_k - \tfrac{1}{2} X_k X_k^T X_k
 
-    It multiplies matrices only, all members at once, where a decomposition would make a GPU wait for the
-    processor. A singular value s ends at 1 but for those below some 1e-5 of the largest, which end between 0
-    and 1: a subgradient of the nuclear norm all the same where s is zero (Watson 1992, "Characterization of
-    the subdifferential of some matrix norms").
+    The iteration consists of matrix products of all networks at once. A decomposition would make a GPU wait
+    for the processor. Singular values converge to 1, except those below about 1e-5 of the largest, which end
+    between 0 and 1. The result is a subgradient of the nuclear norm also if singular values are zero (Watson
+    1992, "Characterization of the subdifferential of some matrix norms").
     """
-    # No singular value exceeds c, the geometric mean of the largest row and column sums.
+    # No singular value exceeds c, the geometric mean of the largest row sum and the largest column sum.
     sums = matrices.abs().sum(dim=-1).amax(dim=-1) * matrices.abs().sum(dim=-2).amax(dim=-1)
     factor = matrices / sums.sqrt().clamp(min=torch.finfo(matrices.dtype).tiny)[..., None, None]
     for _ in range(_POLAR_STEPS):

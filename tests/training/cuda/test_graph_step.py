@@ -1,14 +1,11 @@
-"""A training step can be recorded: it touches the device alone, and its arguments have fixed places."""
+"""A training step can be captured: it stays on the device, and its arguments are static."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import itertools
 
 import pytest
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from degen.condition import Condition
 from degen.streams import Stream
@@ -16,102 +13,138 @@ from degen.tasks import Trials
 from degen.training import Ensemble
 from degen.training.cuda.graph_step import CudaGraphStep
 from degen.training.step import TrainingStep, epoch_trials
+from degen.training.validation import mean_loss
 from tests.conftest import TINY, build
+from tests.training.cuda.device_without_values import capturable
 
+TASKS = (
+    ("task=flip_flop",),
+    ("task=sine_wave",),
+    ("task=delayed_discrimination", "task.n_steps=60"),
+    ("task=path_integration", "task.start=hidden_state"),
+    ("task=lorenz96",),
+)
+PARAMETERIZATIONS = ("standard", "mup")
+REGULARIZERS = ("none", "l1", "nuclear_norm")
 CONDITIONS = [
-    ("task=flip_flop", "parameterization=standard", "regularizer=none"),
-    ("task=sine_wave", "parameterization=mup", "regularizer=l1"),
-    ("task=path_integration", "task.start=hidden_state", "regularizer=nuclear_norm"),
-    ("task=delayed_discrimination", "task.n_steps=60", "parameterization=mup", "regularizer=nuclear_norm"),
+    (*task, f"parameterization={parameterization}", f"regularizer={regularizer}")
+    for task, parameterization, regularizer in itertools.product(TASKS, PARAMETERIZATIONS, REGULARIZERS)
 ]
 
+every_condition = pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
+every_task = pytest.mark.parametrize("overrides", TASKS, ids=" ".join)
 
-class OnDeviceOnly(TorchDispatchMode):
-    """Refuses arrays of the processor, and decompositions, which wait for their verdict."""
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        found = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves((args, kwargs, found)):
-            on_cpu = isinstance(leaf, torch.Tensor) and leaf.device.type == "cpu"
-            assert not on_cpu, f"{function} touches an array of the processor"
-        assert "linalg" not in str(function), function
-        return found
+def ensemble_on(device: str, condition: Condition, seeds: int = 2) -> Ensemble:
+    return Ensemble.new(range(seeds), condition.task, condition.model, dtype=condition.dtype).to(device)
 
 
 def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[TrainingStep, Trials, torch.Tensor]:
-    ensemble = Ensemble.new(range(seeds), condition.task, condition.model, dtype=condition.dtype).to(device)
+    """A step on that device, with trials and coefficients for it."""
+    ensemble = ensemble_on(device, condition, seeds)
     step = TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
     trials = condition.task.generate(condition.training.batch_size, Stream.named(range(seeds), "trials"))
     return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(2, seeds)
 
 
-class NoNewArrays(TorchFunctionMode):
-    """Refuses arrays made of Python's numbers: they come from the processor."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        assert function not in (torch.tensor, torch.as_tensor, torch.Tensor.new_tensor), function
-        return function(*args, **(kwargs or {}))
-
-
-@contextmanager
-def on_device_only():
-    """What a CUDA graph cannot hold is refused, seen by way of a device without values.
-
-    To ask for a value is refused by that device itself.
-    """
-    with OnDeviceOnly(), NoNewArrays():
-        yield
-
-
-@pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
+@every_condition
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_step_never_leaves_the_device(overrides, seeds):
-    step, trials, ones = step_on("meta", build(*TINY, *overrides), seeds)
-    with on_device_only():
-        step(trials, ones)
+    step, trials, coefficients = step_on("meta", build(*TINY, *overrides), seeds)
+    with capturable():
+        step(trials, coefficients)
 
 
-@pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
+@every_condition
+def test_a_step_with_static_arguments_never_leaves_the_device(overrides):
+    step, trials, coefficients = step_on("meta", build(*TINY, *overrides))
+    static = CudaGraphStep(step, trials, coefficients)
+    with capturable():
+        static(trials, coefficients)
+
+
+@every_task
 def test_trials_are_drawn_without_leaving_the_device(overrides):
     condition = build(*TINY, *overrides)
     stream = Stream(torch.zeros(3, 2, dtype=torch.int64, device="meta"))
-    with on_device_only():
+    with capturable():
         trials = condition.task.generate(5, stream)
     assert trials.inputs.device.type == "meta"
 
 
-def test_what_leaves_the_device_is_seen():
+@every_task
+@pytest.mark.parametrize("parameterization", PARAMETERIZATIONS)
+def test_validation_and_unrolling_stay_on_the_device(overrides, parameterization):
+    condition = build(*TINY, *overrides, f"parameterization={parameterization}")
+    parameters = ensemble_on("meta", condition).parameters
+    stream = Stream.named([0], "validation trials", device="meta")
+    trials = condition.task.generate(200, stream)
+    wide = trials.map(lambda array: array.expand(2, *array.shape[1:]))
+    with capturable():
+        losses = mean_loss(condition.model, parameters, trials)
+        hidden = condition.model.unroll(parameters, wide)
+        outputs = condition.model.readout(parameters, hidden)
+        recurrent = condition.model.recurrent(parameters)
+    assert losses.shape == (2,)
+    assert (hidden.shape[:2], outputs.shape) == ((2, 200), wide.targets.shape)
+    assert recurrent.shape == (2, 8, 8)
+    assert {array.device.type for array in (losses, hidden, outputs, recurrent)} == {"meta"}
+
+
+@every_task
+def test_ensembles_are_selected_joined_and_loaded_on_the_device(overrides):
+    ensemble = ensemble_on("meta", build(*TINY, *overrides), seeds=3)
+    chosen = ensemble.select([2, 0]).join(ensemble.select([1]))
+    assert chosen.seeds == [2, 0, 1]
+    chosen.load(ensemble)
+    ensemble.store_converged(1)
+    tensors = [array for arrays in chosen.tensors.values() for array in arrays.values()]
+    assert {array.device.type for array in tensors} == {"meta"}
+    assert chosen.seeds == [0, 1, 2]
+
+
+@every_task
+def test_coefficients_and_epoch_trials_come_to_the_device(overrides):
+    condition = build(*TINY, *overrides)
+    like, optimizer = torch.zeros((), device="meta"), condition.training.optimizer
+    coefficients = optimizer.coefficients([[0.1] * 4, [0.2] * 4], [0, 8], like)
+    assert (coefficients.shape, coefficients.device.type) == ((4, 2, 2), "meta")
+    drawn = list(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like))
+    assert [trials.inputs.device.type for trials in drawn] == ["meta"] * 4
+
+
+def test_the_check_rejects_what_leaves_the_device():
     x = torch.ones(2, device="meta")
-    with on_device_only():
-        for bad in (
+    with capturable():
+        for operation in (
             lambda: x.new_tensor(3.0),
             lambda: torch.tensor(3.0).to("meta"),
             lambda: torch.linalg.svdvals(x.expand(2, 2)),
             lambda: x + torch.ones(()),
         ):
             with pytest.raises(AssertionError):
-                bad()
+                operation()
         with pytest.raises(RuntimeError):
             x.sum().item()
 
 
-@pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
-def test_a_step_whose_arguments_have_places_is_the_plain_step(overrides):
+@every_condition
+def test_a_step_with_static_arguments_is_the_plain_step(overrides):
     condition = build(*TINY, *overrides)
     plain, trials, ones = step_on("cpu", condition)
-    placed, _, _ = step_on("cpu", condition)
-    recorded = CudaGraphStep(placed, trials.map(torch.zeros_like), torch.zeros_like(ones))
-    places = recorded.trials.inputs.data_ptr(), recorded.coefficients.data_ptr()
-    weights = {name: array.data_ptr() for name, array in placed.ensemble.parameters.items()}
+    other, _, _ = step_on("cpu", condition)
+    static = CudaGraphStep(other, trials.map(torch.zeros_like), torch.zeros_like(ones))
+    pointers = static.trials.inputs.data_ptr(), static.coefficients.data_ptr()
+    weights = {name: array.data_ptr() for name, array in other.ensemble.parameters.items()}
     like = plain.ensemble.like
-    for i, given in enumerate(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like)):
+    for i, batch in enumerate(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like)):
         coefficients = torch.stack((1e-3 * (1 + ones[0] / (i + 1)), ones[1] - 0.9 ** (i + 1)))
-        plain(given, coefficients)
-        recorded(given, coefficients)
-    assert places == (recorded.trials.inputs.data_ptr(), recorded.coefficients.data_ptr())
-    assert weights == {name: array.data_ptr() for name, array in placed.ensemble.parameters.items()}
-    assert torch.equal(plain.loss_sum, placed.loss_sum)
-    assert torch.equal(plain.penalty_sum, placed.penalty_sum)
+        plain(batch, coefficients)
+        static(batch, coefficients)
+    assert pointers == (static.trials.inputs.data_ptr(), static.coefficients.data_ptr())
+    assert weights == {name: array.data_ptr() for name, array in other.ensemble.parameters.items()}
+    assert torch.equal(plain.loss_sum, other.loss_sum)
+    assert torch.equal(plain.penalty_sum, other.penalty_sum)
     for kind, parameters in plain.ensemble.tensors.items():
         for name, array in parameters.items():
-            assert torch.equal(array, placed.ensemble.tensors[kind][name]), (kind, name)
+            assert torch.equal(array, other.ensemble.tensors[kind][name]), (kind, name)
