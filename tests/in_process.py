@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+
+from launch.conditions import Experiment
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGUSR2
 
@@ -49,6 +53,20 @@ def run_in_process(folder: Path, module: str, *arguments: str) -> Ended:
 def rejection(folder: Path, module: str, *arguments: str) -> str:
     """Return the one sentence of a command that rejects its input."""
     return sentence_of(run_in_process(folder, module, *arguments))
+
+
+def compose_once(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Let a module compose each experiment once: for calls that share their configuration folder."""
+    original = importlib.import_module(module).experiments
+
+    @functools.cache
+    def cached(name: str, overrides: tuple[str, ...]) -> list[Experiment]:
+        return original(name, overrides)
+
+    def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
+        return cached(name, tuple(overrides))
+
+    monkeypatch.setattr(f"{module}.experiments", experiments)
 
 
 def sentence_of(ended: Ended) -> str:

@@ -137,9 +137,7 @@ def change_the_condition(folder: Path) -> None:
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 @pytest.mark.parametrize("arguments", [[], ["experiment=demo"]], ids=["alone", "in an experiment"])
-def test_damaged_run_folders_are_rejected_before_any_work(
-    tmp_path, folder, damage, file, allowed, arguments
-):
+def test_damaged_run_folders_are_rejected_before_any_work(tmp_path, folder, damage, file, allowed, arguments):
     damage(folder)
     before = sorted(tmp_path.rglob("*"))
     sentence = rejection(tmp_path, "launch.train", *arguments, *TINY, "seeds=5")
