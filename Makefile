@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Threads of linear algebra that wait for each other are slow beside other processes.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -r s
 
-.PHONY: help install demo paper figures report test test-slurm test-others lint format convergence \
-	coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up cluster-down clean
+.PHONY: help install demo paper figures report test test-analysis test-others test-cluster test-all lint format \
+	convergence coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up \
+	cluster-down clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -66,16 +69,22 @@ figure-%: $(INSTALLED)
 report: $(INSTALLED) ## Table 1, all figures and the report (report.html in results/<scale>/) from the tables
 	$(BIN)/python -m analysis.paper $(DRAWN)
 
-test: $(INSTALLED) ## run the tests; those on a real SLURM where its Debian packages are or can be installed
+test: $(INSTALLED) ## run the tests but those on a real SLURM (minutes); installs nothing outside .venv
+	$(MAKE) --jobs=2 --keep-going --output-sync=target test-analysis test-others
+
+# One process of each for two cores.
+test-analysis: $(INSTALLED)
+	$(TEST) -m "not slurm" tests/analysis
+
+test-others: $(INSTALLED)
+	$(TEST) -m "not slurm" --ignore=tests/analysis
+
+test-cluster: $(INSTALLED) ## run the tests on a real SLURM; installs its Debian packages as root where there is apt-get
 	$(BIN)/python -m tests.cluster install
-	$(MAKE) --jobs=2 --keep-going test-slurm test-others
+	$(TEST) -m slurm
 
-# Run side by side, for the first mostly wait for SLURM.
-test-slurm:
-	$(BIN)/python -m pytest -r s -m slurm
-
-test-others:
-	$(BIN)/python -m pytest -r s -m "not slurm"
+test-all: $(INSTALLED) ## run all tests: make test, then make test-cluster
+	$(MAKE) --jobs=1 --keep-going test test-cluster
 
 lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/ruff check .

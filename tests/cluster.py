@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +24,9 @@ PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurmdbd", "mariadb
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
 DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
 """In the order in which they are stopped."""
+
+PATIENCE = 900
+"""Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / "cluster"
@@ -138,7 +142,9 @@ class Cluster:
     def start_node(self) -> None:
         """Start the node, and wait until it takes jobs."""
         self._run("slurmd", "-N", "node1")
-        self._wait("slurmd", lambda: "idle" in self.slurm("sinfo", "--noheader", "--format=%T"))
+        # A job that waits for the node may start before the node is seen idle.
+        up = re.compile("idle|mixed|allocated")
+        self._wait("slurmd", lambda: up.search(self.slurm("sinfo", "--noheader", "--format=%T")))
 
     def kill_node(self) -> None:
         """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
@@ -164,6 +170,24 @@ class Cluster:
         """The standard output of a SLURM command."""
         environment = os.environ | self.variables
         return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+    def answer(self, *command: str) -> str:
+        """Return the standard output of a SLURM command, repeated until it succeeds.
+
+        A controller that is too busy to answer has said nothing about jobs.
+
+        Raises:
+            TimeoutError: it fails for `PATIENCE` seconds.
+        """
+        deadline = time.monotonic() + PATIENCE
+        environment = os.environ | self.variables
+        while True:
+            ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if ended.returncode == 0:
+                return ended.stdout
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{' '.join(command)} fails: {ended.stderr}")
+            time.sleep(0.5)
 
     def _configure(self) -> None:
         etc = self.root / "etc"
@@ -215,8 +239,8 @@ class Cluster:
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True
             )
 
-    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+    def _wait(self, name: str, ready: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
         while not ready():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} does not answer; see {self.root}/log")
@@ -263,7 +287,7 @@ def install() -> None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(
-            "the tests on a real SLURM will be skipped: its packages need root and apt-get", file=sys.stderr
+            "the tests on a real SLURM will be skipped: its packages need root and apt-get.", file=sys.stderr
         )
         return
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

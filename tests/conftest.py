@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.tasks import Task
 from launch.cli import compose
-from tests.login import PATIENCE, ROOT, cluster, login  # noqa: F401 (fixtures)
+from tests.login import PATIENCE, ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
 
 TINY = (
     "task.n_steps=20",
@@ -53,6 +53,16 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         # `make gpu` ends what is out of time; the failures so far are to be told.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show SLURM's record and the logs of jobs where a test on a real SLURM failed."""
+    report = yield
+    user = getattr(item, "funcargs", {}).get("login")
+    if report.when == "call" and report.failed and isinstance(user, Login):
+        report.sections.append(("SLURM's record", record(user.cluster, user.place)))
+    return report
 
 
 @functools.cache

@@ -16,12 +16,12 @@ import pytest
 
 from launch.slurm import Job
 from launch.submissions import read_submissions, read_tasks
-from tests.cluster import ROOT, Cluster, why_not
+from tests.cluster import PATIENCE, ROOT, Cluster, why_not
 
 MAX_ARRAY_SIZE = 8
 
-PATIENCE = 900
-"""Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
+_LAST_LINES = 60
+"""Lines of each log that are shown for a failed test."""
 
 MODULE = '''
 import dataclasses
@@ -126,7 +126,7 @@ class Login:
         }
         tasks = [
             task
-            for task in read_tasks(submissions)
+            for task in read_tasks(submissions, PATIENCE)
             if any(piece.signature in wanted for piece in task.pieces)
         ]
         return tasks[-1].job
@@ -135,8 +135,8 @@ class Login:
         return self.cluster.slurm(*command)
 
     def jobs(self) -> dict[str, str]:
-        """Jobs that SLURM has not done with, and their states."""
-        lines = self.slurm("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
+        """Return the state of each job that has not ended."""
+        lines = self.cluster.answer("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
     def wait(self, what: str, holds: Callable[[], Any]) -> Any:
@@ -150,6 +150,22 @@ class Login:
     def wait_for_end(self) -> None:
         """Wait until no job is left."""
         self.wait("all jobs have ended", lambda: not self.jobs())
+
+
+def record(cluster: Cluster, place: Path) -> str:
+    """Return what SLURM and the logs say about the jobs of a folder, for a failed test."""
+    fields = "JobID,JobName%50,State,ExitCode,Start,End,Reason"
+    commands = (
+        ("sacct", "--allusers", "--duplicates", f"--format={fields}"),
+        ("scontrol", "--all", "show", "job"),
+        ("scontrol", "show", "node"),
+    )
+    parts = [f"$ {' '.join(command)}\n{cluster.slurm(*command)}" for command in commands]
+    logs = [cluster.root / "log" / name for name in ("slurmctld.log", "slurmd.log")]
+    for path in [*logs, *sorted(place.glob("**/.submissions/*/logs/*/*_log.*"))]:
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        parts.append("\n".join([f"{path}:", *lines[-_LAST_LINES:]]))
+    return "\n\n".join(parts)
 
 
 @contextmanager

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 
 
-@functools.cache
 def all_of(name: str, scale: str = "full") -> list[Experiment]:
-    """The experiments of a file, composed once."""
+    """Return the experiments of a file, composed once."""
+    return _composed(name, scale)
+
+
+@functools.cache
+def _composed(name: str, scale: str) -> list[Experiment]:
     if name in ("paper", "appendix"):
         listed = compose("train", [f"experiment={name}"])["experiment"]["experiments"]
         return [one for each in listed for one in all_of(each, scale)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis import figures
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
 from launch.conditions import experiment
@@ -43,12 +44,24 @@ training:
 
 
 def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
-    """A finished network with these losses: what training does not give on demand."""
+    """Store a finished network with these losses, which training does not give on demand.
+
+    It has converged at its first loss below the threshold.
+    """
     condition = folder.condition
     network = Ensemble.new([seed], condition.task, condition.model)
-    zeros, never = [0.0] * len(losses), [float("nan")] * len(losses)
-    network.histories = [History(losses, zeros, [0.001] * len(losses), losses, never)]
+    zeros, confirmed = [0.0] * len(losses), [float("nan")] * len(losses)
+    below = [epoch for epoch, loss in enumerate(losses) if loss < condition.training.threshold]
+    if below:
+        confirmed[below[0]] = losses[below[0]]
+        network.converged = {name: weights.clone() for name, weights in network.parameters.items()}
+    network.histories = [History(losses, zeros, [0.001] * len(losses), losses, confirmed)]
     folder.write_network(network, 0)
+
+
+def draw_nothing() -> None:
+    """Leave out the figures of an analysis, which take most of its time; called in its process."""
+    figures.draw_all = lambda experiment, results: []
 
 
 @pytest.fixture(scope="session")
@@ -79,10 +92,11 @@ Analyse = Callable[..., Launched]
 
 @pytest.fixture
 def analyse(place: Path) -> Analyse:
-    """Analyse the copy again, in a process of its own that must succeed."""
+    """Analyse the copy again, in a process of its own that must succeed; figures only on demand."""
 
-    def analyse(*arguments: str) -> Launched:
-        launched = Launched((*OWN, *SMALL, *arguments), place, module="analysis.__main__")
+    def analyse(*arguments: str, draws: bool = False) -> Launched:
+        before = None if draws else draw_nothing
+        launched = Launched((*OWN, *SMALL, *arguments), place, before=before, module="analysis.__main__")
         assert launched.wait() == 0, launched.stderr
         return launched
 
@@ -112,8 +126,9 @@ PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutations.n_pe
 
 
 def run(place: Path, module: str, *arguments: str) -> Launched:
-    """A module there, which must succeed."""
-    launched = Launched(arguments, place, module=module)
+    """Run a module there, which must succeed; an analysis without its own figures."""
+    before = draw_nothing if module == "analysis.__main__" else None
+    launched = Launched(arguments, place, before=before, module=module)
     assert launched.wait() == 0, launched.stderr
     return launched
 

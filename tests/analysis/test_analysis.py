@@ -177,7 +177,7 @@ def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
 
 def test_a_second_run_does_nothing_and_says_so(place, analyse):
     before = files(place)
-    lines = analyse().stdout.splitlines()
+    lines = analyse(draws=True).stdout.splitlines()
     assert changed(before, files(place)) == set()
     assert lines[:3] == [
         "gather: 12 networks, 0 of them new",
@@ -193,7 +193,7 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
     before = files(place)
-    printed = analyse("metrics.svcca.variance=0.8").stdout
+    printed = analyse("metrics.svcca.variance=0.8", draws=True).stdout
     assert [line.split()[1] for line in printed.splitlines() if "2 of them new" in line] == ["svcca"]
     after = changed(before, files(place))
     assert {name for name in after if name.startswith(("activations", "matrices"))} == {
@@ -214,7 +214,7 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyse):
 def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
     gone = place / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 8 files, new" in analyse().stdout.splitlines()
+    assert "figures: 8 files, new" in analyse(draws=True).stdout.splitlines()
     assert gone.exists()
 
 
@@ -261,7 +261,7 @@ def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_mea
 ):
     for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
         path.unlink()
-    lines = analyse().stdout.splitlines()
+    lines = analyse(draws=True).stdout.splitlines()
     name = run_folders(place)[0].name
     assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
     assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}

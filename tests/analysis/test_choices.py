@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import time
 from pathlib import Path
@@ -14,8 +15,9 @@ from analysis.measures import measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
 from launch.submissions import locked
-from tests.analysis.conftest import SMALL, YAML, store
+from tests.analysis.conftest import SMALL, YAML, draw_nothing, store
 from tests.conftest import Launched
+from tests.login import PATIENCE
 
 LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
@@ -23,7 +25,7 @@ LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
     """The lines that an analysis with `dsa` alone prints."""
     given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
-    launched = Launched(given, place, module="analysis.__main__")
+    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     return launched.stdout.splitlines()
 
@@ -99,13 +101,22 @@ def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
     assert values(two) == after
 
 
+def wait_until_blocked(launched: Launched) -> None:
+    """Wait until the kernel lists the process among those that wait for a lock."""
+    waiting = re.compile(rf"-> FLOCK .* {launched.process.pid} ")
+    deadline = time.monotonic() + PATIENCE
+    while not waiting.search(Path("/proc/locks").read_text()):
+        assert launched.process.is_alive(), "it did not wait"
+        assert time.monotonic() < deadline, "it does not wait for the lock"
+        time.sleep(0.01)
+
+
 def test_two_analyses_do_not_choose_at_the_same_time(two):
     given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
     with locked(two / "results", "results"):  # as one that chooses does
-        other = Launched(given, two, module="analysis.__main__")
+        other = Launched(given, two, before=draw_nothing, module="analysis.__main__")
         other.wait_for("waiting: another process is at work in results\n")
-        time.sleep(1)
-        assert other.process.is_alive()
+        wait_until_blocked(other)
         assert "feature learning: " in other.stdout
         assert "choice: " not in other.stdout
     assert other.wait() == 0, other.stderr
@@ -126,7 +137,7 @@ def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two)
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
-    launched = Launched(given, two, module="analysis.__main__")
+    launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     assert len(lines(launched.stdout.splitlines(), "choice: ")) == 3
     assert set(choices(two)) > set(before)
@@ -180,7 +191,7 @@ def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
 
 def test_where_nothing_can_be_chosen_the_reason_is_told(two):
     given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
-    launched = Launched((*given, "metric=[dsa,svcca]"), two, module="analysis.__main__")
+    launched = Launched((*given, "metric=[dsa,svcca]"), two, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 2
     assert "not chosen: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
     assert launched.stderr.startswith("error: lag must be below the 20 time steps")
@@ -202,7 +213,9 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     (choice,) = choices(place)
     whole = pd.read_parquet(place / choice)
     assert whole["n_components"].iloc[0] > 2
-    launched = Launched((*given, *SMALL, "metric=[dsa]"), place, module="analysis.__main__")
+    launched = Launched(
+        (*given, *SMALL, "metric=[dsa]"), place, before=draw_nothing, module="analysis.__main__"
+    )
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
     assert "got 6, by n_components 6, lag " in launched.stderr
@@ -219,7 +232,7 @@ def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(
     whole = broken.read_bytes()
     broken.write_bytes(whole[:-8] + b"damaged!")
     given = ("--config-dir", "settings", "experiment=both", *SMALL, "metric=[dsa]")
-    launched = Launched(given, two, module="analysis.__main__")
+    launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 2
     assert "not measured: tiny, " in launched.stdout
     assert "contents that do not match their checksum" in launched.stderr

@@ -13,6 +13,18 @@ from degen.files import read_metadata
 from launch.conditions import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 from tests.conftest import Launched, refusal
+from tests.in_process import compose_once, rejection, run_in_process
+
+NO_FIGURE = ("figures=[3]",)
+"""Of an experiment without results: nothing is drawn."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composed_once():
+    """Compose the experiments once."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        compose_once(monkeypatch, "analysis.paper")
+        yield
 
 
 def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(paper, tmp_path):
@@ -42,10 +54,18 @@ def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(pa
         (["overrides=[]"], "overrides", "those that results/auxiliary_loss was made with, ["),
     ],
 )
-def test_bad_input_is_refused_in_one_sentence(paper, arguments, field, allowed):
-    sentence = refusal(Launched((*PAPER, *arguments), paper, module="analysis.paper"))
+def test_bad_input_is_rejected_in_one_sentence(paper, arguments, field, allowed):
+    sentence = rejection(paper, "analysis.paper", *PAPER, *arguments)
     assert sentence.startswith(f"{field} must be ")
     assert allowed in sentence
+
+
+def test_the_process_ends_with_code_2_and_one_sentence(paper):
+    arguments = (*PAPER, "results=nowhere")
+    before = sorted(paper.rglob("*"))
+    sentence = refusal(Launched(arguments, paper, module="analysis.paper"))
+    assert sentence == rejection(paper, "analysis.paper", *arguments)
+    assert sorted(paper.rglob("*")) == before
 
 
 def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
@@ -57,7 +77,7 @@ def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     analysis.wait_for("gather: ")
     analysis.kill()
     analysis.wait()
-    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    sentence = rejection(place, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of an analysis that went to its end")
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
@@ -66,21 +86,21 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     place = shutil.copytree(paper, tmp_path / "place")
     before = (place / "results" / "verdict.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
-    # Of networks and losses nothing changes; refused once some matrices are new.
+    # Networks and losses stay the same; the analysis stops at the second condition.
     results = Results(place / "results" / "network_size")
     signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
-    last = results.activations(signatures[-1])
-    content = last.read_bytes()
-    last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    second = results.activations(signatures[1])
+    content = second.read_bytes()
+    second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
     assert other.wait() == 2
     scores = [read_metadata(results.matrix("dsa", one))["metric"]["score"] for one in signatures]
-    assert (scores[0], scores[-1]) == ("frobenius", "angular")
-    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    assert scores == ["frobenius"] + ["angular"] * (len(signatures) - 1)
+    sentence = rejection(place, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of an analysis that went to its end")
-    last.unlink()
+    second.unlink()
     run(place, "analysis.__main__", *settings)
-    run(place, "analysis.paper", *PAPER, "figures=[7]")
+    run(place, "analysis.paper", *PAPER, *NO_FIGURE)
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
@@ -88,7 +108,7 @@ def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
-    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    sentence = rejection(place, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of an analysis that went to its end")
 
 
@@ -99,14 +119,14 @@ def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_
     table.assign(condition=table["condition"].replace(table["condition"].iloc[0], "0123456789ab")).to_parquet(
         path
     )
-    sentence = refusal(Launched(PAPER, place, module="analysis.paper"))
+    sentence = rejection(place, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of the experiment as it is now: python -m analysis again")
 
 
 def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(place / "results" / "auxiliary_loss")
-    more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], "figures=[7]")
+    more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], *NO_FIGURE)
     run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
     run(place, "analysis.paper", *more)
     counted = re.search(
@@ -126,10 +146,10 @@ def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, 
 def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     next(place.glob("results/network_size/matrices/pif/*")).unlink()
-    launched = Launched(PAPER, place, module="analysis.paper")
-    assert launched.wait() == 2
+    ended = run_in_process(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    assert ended.code == 2
     assert re.search(
-        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", launched.stderr
+        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", ended.stderr
     )
 
 

@@ -1,4 +1,4 @@
-"""Bad input of the analysis: code 2, one sentence of field, value and what is allowed, no folder made."""
+"""Bad input of the analysis: code 2, one sentence of field, value and allowed values, no folder made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import pytest
 
 from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, refusal
+from tests.in_process import compose_once, rejection, run_in_process
+
+MODULE = "analysis.__main__"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composed_once():
+    """Compose the experiment once: every test has the same configuration folder."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        compose_once(monkeypatch, MODULE)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -43,7 +54,7 @@ from tests.conftest import Launched, refusal
         (["metrics.pif.weights=input"], "metrics.pif.weights", "'input'", "one of recurrent"),
         (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),
         (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
-        (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, probe"),
+        (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, weights_at, probe"),
         (["probe.n_trials=0"], "n_trials of probe, ood and trials", "0", "an integer of at least 2"),
         (["ood.seed=a"], "seed of probe and ood", "'a'", "an integer of at least 0"),
         (
@@ -77,64 +88,65 @@ from tests.conftest import Launched, refusal
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_value_is_refused_before_any_work(place, arguments, field, value, allowed):
+def test_bad_values_are_rejected_before_any_work(place, arguments, field, value, allowed):
     shutil.rmtree(place / "results")
     before = sorted(place.rglob("*"))
-    sentence = refusal(Launched((*OWN, *SMALL, *arguments), place, module="analysis.__main__"))
+    sentence = rejection(place, MODULE, *OWN, *SMALL, *arguments)
     assert sentence.startswith(f"{field} must be ")
     assert allowed in sentence
     assert value in sentence.rpartition(", got ")[2]
     assert sorted(place.rglob("*")) == before
 
 
+def test_the_process_ends_with_code_2_and_one_sentence(place):
+    before = sorted(place.rglob("*"))
+    arguments = (*OWN, *SMALL, "bootstrap.n_samples=0")
+    assert refusal(Launched(arguments, place, module=MODULE)) == rejection(place, MODULE, *arguments)
+    assert sorted(place.rglob("*")) == before
+
+
 @pytest.mark.parametrize(("seeds", "count"), [("[0,4,5]", 1), ("[4,5]", 0)])
-def test_an_experiment_without_two_converged_networks_is_refused_before_metrics(place, seeds, count):
-    launched = Launched(
-        (*OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few"), place, module="analysis.__main__"
-    )
-    assert launched.wait() == 2
-    sentence = launched.stderr
+def test_experiments_without_two_converged_networks_are_rejected_before_metrics(place, seeds, count):
+    ended = run_in_process(place, MODULE, *OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few")
+    assert ended.code == 2
     allowed = "at least two in some condition of tiny"
-    assert sentence == f"error: converged networks must be {allowed}, got {count}.\n"
-    assert launched.stdout.count("left out: ") == 2
+    assert ended.stderr == f"error: converged networks must be {allowed}, got {count}.\n"
+    assert ended.stdout.count("left out: ") == 2
     assert not (place / "few" / "tiny" / "activations").exists()
 
 
-def test_a_damaged_run_folder_is_refused(place):
+def test_a_damaged_run_folder_is_rejected(place):
     network = next(place.glob("runs/flip_flop/1bit*/networks/00002.safetensors"))
     network.write_bytes(network.read_bytes()[:-1])
-    launched = Launched((*OWN, *SMALL, "results=fresh"), place, module="analysis.__main__")
-    sentence = refusal(launched)
+    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=fresh")
     assert sentence.startswith(f"{network.relative_to(place)} must be a complete file written by degen, got ")
 
 
 @pytest.mark.parametrize("name", ["networks.parquet", "degeneracy.parquet"])
-def test_a_damaged_table_is_refused(place, name):
+def test_a_damaged_table_is_rejected(place, name):
     path = place / "results" / "tiny" / name
     path.write_bytes(path.read_bytes()[:100])
-    launched = Launched((*OWN, *SMALL), place, module="analysis.__main__")
-    assert launched.wait() == 2
-    assert launched.stderr.startswith(f"error: results/tiny/{name} must be a table that the analysis wrote")
-    assert launched.stderr.count("\n") == 1
+    ended = run_in_process(place, MODULE, *OWN, *SMALL)
+    assert ended.code == 2
+    assert ended.stderr.startswith(f"error: results/tiny/{name} must be a table that the analysis wrote")
+    assert ended.stderr.count("\n") == 1
 
 
-def test_a_place_that_cannot_be_written_to_is_refused(place):
+def test_a_place_that_cannot_be_written_to_is_rejected(place):
     (place / "file").write_text("")
-    sentence = refusal(Launched((*OWN, *SMALL, "results=file"), place, module="analysis.__main__"))
+    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=file")
     assert sentence == "results must be a folder that can be written to, got file/tiny (Not a directory)."
 
 
-def test_a_metric_whose_file_does_not_say_where_it_goes_is_refused(place):
+def test_a_metric_whose_file_names_no_package_is_rejected(place):
     folder = place / OWN[1] / "metric"
     folder.mkdir()
     (folder / "mine.yaml").write_text("_target_: analysis.metrics.SVCCA\nvariance: 0.9\n")
-    arguments = (*OWN, "metric=[svcca,mine]", "results=fresh")
-    sentence = refusal(Launched(arguments, place, module="analysis.__main__"))
+    sentence = rejection(place, MODULE, *OWN, "metric=[svcca,mine]", "results=fresh")
     start = "a file of metric must be begun with the line # @package metrics.<name>, got '_target_, "
     assert sentence.startswith(start)
     assert not (place / "fresh").exists()
 
 
 def test_an_experiment_must_be_chosen(place):
-    launched = Launched(SMALL, place, module="analysis.__main__")
-    assert "experiment" in refusal(launched)
+    assert "experiment" in rejection(place, MODULE, *SMALL)

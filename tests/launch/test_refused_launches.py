@@ -1,4 +1,4 @@
-"""Bad input of `launch.train`: code 2, one sentence of field, value and what is allowed, no folder made."""
+"""Bad input of `launch.train`: code 2, one sentence of field, value and allowed values, no folder made."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from degen.files import read_tensors, write_tensors
 from degen.storage import RunFolder
 from tests.conftest import TINY, build, refusal
+from tests.in_process import rejection
 
 DISCRIMINATION = "task=delayed_discrimination"
 
@@ -70,8 +71,8 @@ DISCRIMINATION = "task=delayed_discrimination"
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_value_is_refused_before_any_work(tmp_path, start, arguments, field, value, allowed):
-    sentence = refusal(start(*arguments))
+def test_bad_values_are_rejected_before_any_work(tmp_path, arguments, field, value, allowed):
+    sentence = rejection(tmp_path, "launch.train", *arguments)
     assert sentence.startswith(f"{field} must be ")
     assert allowed in sentence
     assert value in sentence.rpartition(", got ")[2]
@@ -80,9 +81,16 @@ def test_a_bad_value_is_refused_before_any_work(tmp_path, start, arguments, fiel
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_cuda_asked_for_and_absent_is_refused(tmp_path, start, device):
+def test_absent_cuda_is_rejected(tmp_path, device):
     allowed = "auto or cpu here: there is no CUDA device"
-    assert refusal(start(*TINY, f"device={device}")) == f"device must be {allowed}, got '{device}'."
+    sentence = rejection(tmp_path, "launch.train", *TINY, f"device={device}")
+    assert sentence == f"device must be {allowed}, got '{device}'."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_ends_with_code_2_and_one_sentence(tmp_path, start):
+    sentence = refusal(start("task.channels=0"))
+    assert sentence == rejection(tmp_path, "launch.train", "task.channels=0")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -129,12 +137,10 @@ def change_the_condition(folder: Path) -> None:
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 @pytest.mark.parametrize("arguments", [[], ["experiment=demo"]], ids=["alone", "in an experiment"])
-def test_a_damaged_run_folder_is_refused_before_any_work(
-    tmp_path, start, folder, damage, file, allowed, arguments
-):
+def test_damaged_run_folders_are_rejected_before_any_work(tmp_path, folder, damage, file, allowed, arguments):
     damage(folder)
     before = sorted(tmp_path.rglob("*"))
-    sentence = refusal(start(*arguments, *TINY, "seeds=5"))
+    sentence = rejection(tmp_path, "launch.train", *arguments, *TINY, "seeds=5")
     assert sentence.startswith(f"{folder.relative_to(tmp_path) / file} must be {allowed}")
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -176,8 +182,8 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_disk_without_space_is_refused(small_disk, start):
-    sentence = refusal(start(*TINY, f"runs={small_disk}"))
+def test_a_disk_without_space_is_rejected(small_disk, tmp_path):
+    sentence = rejection(tmp_path, "launch.train", *TINY, f"runs={small_disk}")
     assert sentence.startswith("runs must be on a disk with ")
     assert "bytes free (it has 524,288), got " in sentence
     assert list(small_disk.iterdir()) == []
