@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import jacfwd, vmap
@@ -89,7 +90,10 @@ def fixed_points(
     states, speed = _minimize_speed(step, states, stop_speed, max_iterations)
     start = _distinct_points(states, speed, max_speed, min_distance)
     states, speed = states[start], speed[start]
-    eigenvalues = torch.linalg.eigvals(_jacobian(step, states))
+    # torch's eigvals fails to converge for some Jacobians with many equal eigenvalues.
+    jacobian = _jacobian(step, states)
+    eigenvalues = torch.from_numpy(np.linalg.eigvals(jacobian.cpu().numpy()).astype(np.complex128))
+    eigenvalues = eigenvalues.to(jacobian.device)
     order = eigenvalues.abs().argsort(dim=1, descending=True)
     eigenvalues = eigenvalues.gather(1, order)
     return FixedPoints(states, start, speed, eigenvalues, (eigenvalues.abs() < 1).all(dim=1))

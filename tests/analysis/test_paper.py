@@ -32,7 +32,7 @@ def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(pa
     conf = place / "settings" / "experiment"
     conf.mkdir(parents=True)
     listed = "[auxiliary_loss, low_rank]"
-    (conf / "both.yaml").write_text(f"# @package _global_\nexperiment:\n  of: {listed}\n")
+    (conf / "both.yaml").write_text(f"# @package _global_\nexperiment:\n  experiments: {listed}\n")
     arguments = ("--config-dir", "settings", "experiment=both", OVERRIDES, *SMALL)
     lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
     assert lines[:2] == [

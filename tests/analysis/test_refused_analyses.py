@@ -135,7 +135,7 @@ def test_a_damaged_table_is_rejected(place, name):
 def test_a_place_that_cannot_be_written_to_is_rejected(place):
     (place / "file").write_text("")
     sentence = rejection(place, MODULE, *OWN, *SMALL, "results=file")
-    assert sentence == "results must be a folder that can be written to, got file/tiny (Not a directory)."
+    assert sentence == "results must be the path of a folder (file is a file), got 'file'."
 
 
 def test_a_metric_whose_file_names_no_package_is_rejected(place):

@@ -144,7 +144,7 @@ class Benchmark:
         members = Ensemble.new(range(seeds), condition.task, condition.model, device=self.device)
         members = batches.epoch(members, lambda: None)
         assert batches.step is not None
-        step, recorded, steps_per_draw = batches.step, batches.recorded, batches.steps_per_draw
+        step, recorded, steps_per_draw = batches.step, batches.graph_step, batches.steps_per_draw
         whole = self.timed(lambda: train_epoch(step, condition.task, lambda: None, recorded, steps_per_draw))
 
         def draw() -> None:

@@ -22,7 +22,7 @@ from degen.training import Ensemble, train
 from degen.training.cuda.ensemble_batches import EnsembleBatches
 from degen.training.cuda.graph_step import CudaGraphStep
 from degen.training.gradients import loss_and_gradients
-from degen.training.memory import draw_bytes, plan, step_bytes
+from degen.training.memory import draw_bytes, plan_memory, step_bytes
 from degen.training.step import TrainingStep, epoch_trials
 from tests.conftest import TINY, assert_same_networks, build, run_folder
 
@@ -296,7 +296,7 @@ def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
     batches = EnsembleBatches(*parts, condition.regularizer, free_bytes=torch.cuda.mem_get_info(DEVICE)[0])
     batches.epoch(members, lambda: None)
     taken = torch.cuda.max_memory_reserved(DEVICE) - before
-    steps = plan(16, *parts, dtype, batches.free_bytes).steps_per_draw
+    steps = plan_memory(16, *parts, dtype, batches.free_bytes).steps_per_draw
     assert steps == 3
     said = 16 * (step_bytes(task, condition.model, batch, dtype) + steps * draw_bytes(task, batch, dtype))
     # Beside the formula: copies of the members, libraries' workspaces, and what lies idle between blocks.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-
 import hydra
 import pytest
 
 from degen.errors import BadInputError
 from launch.cli import CONF, require_config_dir
 from launch.conditions import experiments
+from tests.in_process import run_in_process
 
 PACKAGE = "# @package _global_\n"
 GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
@@ -72,20 +70,15 @@ def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["launch.train", "analysis.__main__", "analysis.convergence"])
-def test_help_shows_examples(module, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [module, "--help"])
-    with pytest.raises(SystemExit) as ended:
-        importlib.import_module(module).main()
-    assert ended.value.code == 0
-    assert "python -m " in capsys.readouterr().out
+def test_help_shows_examples(module, tmp_path):
+    ended = run_in_process(tmp_path, module, "--help")
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "python -m " in ended.stdout
 
 
 @pytest.mark.parametrize("module", ["launch.train", "analysis.__main__"])
-def test_without_arguments_a_command_explains_itself(module, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", [module])
-    with pytest.raises(SystemExit) as ended:
-        importlib.import_module(module).main()
-    assert ended.value.code == 2
-    assert "Examples:" in capsys.readouterr().out
-    assert list(Path(tmp_path).iterdir()) == []
+def test_without_arguments_a_command_explains_itself(module, tmp_path):
+    ended = run_in_process(tmp_path, module)
+    assert (ended.code, ended.stderr) == (2, "")
+    assert "Examples:" in ended.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -96,10 +96,11 @@ def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(home, "launch.train", "task=echo", "--config-dir", "settings", *TINY, *arguments)
 
 
-def analyse(home: Path) -> str:
+def analyse(home: Path, warning: str = "") -> str:
     settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
     found = run(home, "analysis", "experiment=echo", "--config-dir", "settings", *settings)
-    assert (found.returncode, found.stderr) == (0, "")
+    assert found.returncode == 0, found.stderr
+    assert warning in found.stderr if warning else found.stderr == ""
     return found.stdout
 
 
@@ -126,9 +127,13 @@ def test_what_was_measured_with_an_own_task_is_measured_anew_where_its_source_ha
     assert "gather: 6 networks, 0 of them new" in analyse(home)
     source = home / "code" / "laboratory" / "echo.py"
     source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
-    printed = analyse(home)
+    warning = "the code of laboratory.echo changed since networks were trained"
+    printed = analyse(home, warning)
     assert "gather: 6 networks, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
+    again = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
+    assert "all 3 networks are there" in again.stdout
+    assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
 
 
 @pytest.mark.parametrize(
