@@ -25,18 +25,32 @@ def to_tensor(field: str, values: Array, ndim: int) -> Tensor:
         ndim: required number of axes.
 
     Raises:
-        BadInputError: `values` is complex, contains NaN or infinity, or has another number of axes.
+        BadInputError: `values` is not numeric, complex or masked, contains NaN or infinity, or has another
+            number of axes.
 
     Examples:
         >>> to_tensor("losses", np.array([1, 2], dtype=np.float32), ndim=1)
         tensor([1., 2.], dtype=torch.float64)
     """
-    original = torch.as_tensor(values).detach()
+    original = torch.as_tensor(_supported(field, values)).detach()
     require(not original.is_complex(), f"{field} entries", str(original.dtype), "real numbers")
     tensor = original.to(torch.float64)
     require(tensor.ndim == ndim, f"{field} shape", tuple(tensor.shape), f"of {ndim} axes")
     require(bool(torch.isfinite(tensor).all()), field, "NaN or infinity", "finite")
     return tensor
+
+
+def _supported(field: str, values: Array) -> Array:
+    """Return a NumPy array in a layout that torch accepts: native byte order, positive strides, writable."""
+    if not isinstance(values, np.ndarray):
+        return values
+    allowed = "real numbers without a mask"
+    is_numeric = values.dtype.kind in "biufc" and not np.ma.is_masked(values)
+    require(is_numeric, f"{field} entries", f"{type(values).__name__} of {values.dtype}", allowed)
+    if values.dtype.kind == "c":
+        return values.astype(np.complex128)  # rejected below
+    native = np.asarray(values, dtype=np.float64, order="C")
+    return native if native.flags.writeable else native.copy()
 
 
 def require_two_networks(field: str, values: Array | Sequence[Array]) -> None:

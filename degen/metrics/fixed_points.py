@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, vmap
 
-from degen.errors import require, require_integer, require_number
+from degen.errors import BadInputError, require, require_integer, require_number
 from degen.metrics.arrays import Array, to_tensor
 
 _DAMPING_INCREASE, _DAMPING_DECREASE = 4.0, 0.25  # factors after a rejected and after an accepted step
@@ -71,7 +71,8 @@ def fixed_points(
         The distinct points, possibly none.
 
     Raises:
-        BadInputError: initial states that are not finite or not of 2 axes, or a number out of range.
+        BadInputError: initial states that are not finite or not of 2 axes, a step that does not take float64
+            states, or a number out of range.
 
     Examples:
         >>> initial_states = torch.tensor([[-1.0], [0.1], [1.0], [1.1]])
@@ -87,6 +88,7 @@ def fixed_points(
     require(stop_speed <= max_speed, "stop_speed", stop_speed, f"at most max_speed = {max_speed:g}")
     require_number("min_distance", min_distance, minimum=0.0)
     require_integer("max_iterations", max_iterations, 1)
+    _require_float64(step, states)
     states, speed = _minimize_speed(step, states, stop_speed, max_iterations)
     start = _distinct_points(states, speed, max_speed, min_distance)
     states, speed = states[start], speed[start]
@@ -97,6 +99,19 @@ def fixed_points(
     order = eigenvalues.abs().argsort(dim=1, descending=True)
     eigenvalues = eigenvalues.gather(1, order)
     return FixedPoints(states, start, speed, eigenvalues, (eigenvalues.abs() < 1).all(dim=1))
+
+
+def _require_float64(step: Callable[[Tensor], Tensor], states: Tensor) -> None:
+    """Raise `BadInputError` unless `step` maps float64 states (points, n) to float64 states of that shape."""
+    allowed = "a function of float64 states; convert a network's weights with .double()"
+    try:
+        result = step(states[:1])
+    except RuntimeError as error:
+        if "dtype" not in str(error) and "scalar type" not in str(error):
+            raise
+        raise BadInputError(f"step must be {allowed}, got {str(error).partition(chr(10))[0]!r}.") from error
+    require(result.dtype == torch.float64, "step", f"states of {result.dtype}", allowed)
+    require(result.shape == states[:1].shape, "step", tuple(result.shape), "a map to states of equal shape")
 
 
 def _jacobian(step: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from degen.metrics.arrays import Array, to_networks, to_tensor
 from degen.metrics.dsa.embedding import Moments, project, windows
 from degen.metrics.pairs import thread_map
 
+_TRANSITION_TOLERANCE = 1e-8  # of a direction's second moment, the share in windows that have a next one
 _RANK_TOLERANCE = 1e-12  # relative to the largest eigenvalue of the moments; 1e-6 for singular values
 
 
@@ -147,13 +148,35 @@ def _fit_operator(activations: Tensor, hyperparameters: Hyperparameters, index: 
 def _spectrum_of_rank(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
     """Return the `spectrum`, or raise `BadInputError` if the windows have a smaller rank."""
     values, axes = spectrum(moments)
-    # The fit uses transitions, which are fewer than the windows.
-    available = min(numerical_rank(values), moments.n_transitions)
+    available = available_rank(moments, values, axes, rank)
     if rank > available:
         raise BadInputError(
-            f"rank must be at most {available}, the rank of the delay windows of network {index}, got {rank}."
+            f"rank must be at most {available}, the rank of the delay windows of network {index} that have a "
+            f"next one, got {rank}."
         )
     return values, axes
+
+
+def available_rank(moments: Moments, values: Tensor, axes: Tensor, largest: int) -> int:
+    """Return the largest rank, at most `largest`, of an operator that the windows determine.
+
+    The fit inverts the moments of those windows that have a next one. They are fewer than all windows, whose
+    axes are its coordinates, and may lack some of their directions.
+
+    Args:
+        values, axes: the `spectrum` of the moments.
+        largest: rank above which nothing is needed.
+    """
+    rank = min(numerical_rank(values), moments.n_transitions, largest)
+    whiten = axes[:, :rank] / values[:rank].sqrt()
+    current = whiten.mT @ moments.current @ whiten
+    # Whitening multiplies rounding errors by the spread of the squared singular values.
+    rounding = 100 * torch.finfo(values.dtype).eps * values[0] / values[rank - 1]
+    tolerance = torch.eye(rank, dtype=current.dtype, device=current.device)
+    tolerance *= rounding.clamp(min=_TRANSITION_TOLERANCE)
+    # The Cholesky decomposition fails at the first leading block that is not above the tolerance.
+    failure = int(torch.linalg.cholesky_ex(current - tolerance).info)
+    return rank if failure == 0 else failure - 1
 
 
 def spectrum(moments: Moments) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from degen.errors import require, require_integer, require_number
 from degen.metrics.arrays import Array, require_two_networks, to_tensor
-from degen.metrics.dsa.dmd import Hyperparameters, numerical_rank, spectrum
+from degen.metrics.dsa.dmd import Hyperparameters, available_rank, spectrum
 from degen.metrics.dsa.embedding import Moments, n_components, project
 from degen.metrics.pairs import thread_map
 
@@ -146,7 +146,8 @@ def _score_candidates(
     for lag, ranks in _group_by_lag(candidates):
         train, test = train_moments.leading_block(k * lag), test_moments.leading_block(k * lag)
         values, axes = spectrum(train)
-        available = min(numerical_rank(values), train.n_transitions, half * (states.shape[1] - lag))
+        available = available_rank(train, values, axes, max(ranks))
+        available = min(available, half * (states.shape[1] - lag))
         supported = [rank for rank in ranks if rank <= available]
         if supported:
             pairs = _score_ranks(train, test, values, axes, k, supported)

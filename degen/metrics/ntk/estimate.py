@@ -102,7 +102,13 @@ def _probe_products(
         gradients = torch.autograd.grad(values, variables, signs, retain_graph=True, materialize_grads=True)
         rows.append(torch.cat([gradient.flatten() for gradient in gradients]))
     stacked = torch.stack(rows).double()
-    return to_numpy(stacked @ stacked.mT)
+    return to_numpy(_unit_scale(stacked @ stacked.mT))
+
+
+def _unit_scale(products: Tensor) -> Tensor:
+    """Scale products to a largest entry of 1: the alignment does not depend on their scale."""
+    largest = products.abs().max()
+    return products / torch.where(largest > 0, largest, 1.0)
 
 
 def _jackknife(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
@@ -114,6 +120,9 @@ def _jackknife(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple
         raise BadInputError("tangent kernel must be nonzero, got 0.")
     # Leaving out a probe removes one row and one column.
     left_out_totals = totals[:, None] - 2 * row_sums
+    if not (left_out_totals[1:] > 1e-12 * totals[1:, None]).all():
+        allowed = "more than the kernel needs: without one of them the estimate is 0 / 0"
+        raise BadInputError(f"probes must be {allowed}, got {len(before)}.")
     k = len(before)
     left_out = left_out_totals[0] / np.sqrt(left_out_totals[1] * left_out_totals[2])
     full = totals[0] / np.sqrt(totals[1] * totals[2])

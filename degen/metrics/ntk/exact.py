@@ -65,9 +65,8 @@ def kernel_alignment(
         tangent_kernel(outputs, parameters, n_trials=n_trials, weights=weights, times=times)
         for parameters in (initial, final)
     )
-    norms = torch.linalg.matrix_norm(before) * torch.linalg.matrix_norm(after)
-    require(bool((norms > 0).all()), "tangent kernel", 0, "nonzero")
-    return to_numpy((before * after).sum(dim=(1, 2)) / norms)
+    before, after = _normalized(before), _normalized(after)
+    return to_numpy((before * after).sum(dim=(1, 2)))
 
 
 def tangent_kernel(
@@ -104,7 +103,7 @@ def tangent_kernel(
         ...     return inputs @ parameters["w"].unsqueeze(-1)
         >>> tangent_kernel(outputs, {"w": torch.ones(1, 2)}, n_trials=2, weights=["w"], times=[0])
         tensor([[[1., 0.],
-                 [0., 4.]]])
+                 [0., 4.]]], dtype=torch.float64)
     """
     require_parameters(weights, parameters)
     require(len(times) > 0, "times", list(times), "at least one time step")
@@ -116,10 +115,19 @@ def tangent_kernel(
 
     def kernel(network: dict[str, Tensor]) -> Tensor:
         copies = {name: value.repeat(n_trials, *[1] * (value.ndim - 1)) for name, value in network.items()}
-        jacobian = _jacobian(outputs, copies, weights, times)
+        # In float64: squares of large or small gradients leave the range of float32.
+        jacobian = _jacobian(outputs, copies, weights, times).double()
         return jacobian @ jacobian.mT
 
     return torch.stack(thread_map(kernel, networks, device))
+
+
+def _normalized(kernels: Tensor) -> Tensor:
+    """Scale kernels (networks, m, m) to unit Frobenius norm; products of norms could leave the range."""
+    norms = torch.linalg.matrix_norm(kernels, keepdim=True)
+    require(bool((norms > 0).all()), "tangent kernel", 0, "nonzero")
+    require(bool(norms.isfinite().all()), "tangent kernel", "NaN or infinity", "finite")
+    return kernels / norms
 
 
 def require_parameters(weights: Sequence[str], parameters: Parameters) -> None:
