@@ -9,6 +9,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from degen.files import write_atomically
 
@@ -31,8 +33,6 @@ mpl.rcParams.update(
         "axes.formatter.useoffset": False,
         "legend.frameon": False,
         "pdf.fonttype": 42,
-        # Labels and swept values are the user's text, in which a dollar sign is no mathematics.
-        "text.parse_math": False,
         "svg.hashsalt": "degen",
     }
 )
@@ -48,8 +48,24 @@ def finish(figure: Figure, *words: str) -> Figure:
     return figure
 
 
+def _draw_text_literally(figure: Figure) -> None:
+    """Draw dollar signs in labels and swept values as such: they are the user's text, not mathematics.
+
+    Tick labels that Matplotlib formats, such as powers of ten, remain mathematics.
+    """
+    formatted: set[Text] = set()
+    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+        formatted |= {*axis.get_minorticklabels(), axis.get_offset_text()}
+        if not isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            formatted |= set(axis.get_majorticklabels())
+    for text in figure.findobj(Text):
+        if text not in formatted:
+            text.set_parse_math(False)
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Store a figure as PDF and PNG, and close it."""
+    _draw_text_literally(figure)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):

@@ -1,0 +1,30 @@
+"""What all figures share."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pytest
+
+from analysis.figures.style import save
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A figure with a log axis, whose labels and ticks are the user's text."""
+    figure, axes = plt.subplots(layout="constrained")
+    axes.plot([1, 2], [1e-3, 1e2])
+    axes.set_yscale("log")
+    axes.set(xlabel="cost in $ (50 % of $)", title=r"a \\ b_$c")
+    axes.set_xticks([1, 2], ["$1", "$2 x_y$"])
+    save(figure, tmp_path, "figure")
+    return axes
+
+
+def test_text_of_the_user_is_drawn_literally(drawn):
+    texts = [drawn.xaxis.label, drawn.title, *drawn.get_xticklabels()]
+    assert [text.get_parse_math() for text in texts] == [False] * 4
+
+
+def test_powers_of_ten_are_drawn_as_mathematics(drawn):
+    assert all(text.get_parse_math() for text in drawn.get_yticklabels())
+    assert drawn.get_yticklabels()[0].get_text().startswith("$")
