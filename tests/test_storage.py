@@ -93,6 +93,7 @@ def test_a_network_is_read_as_it_was_written(tmp_path, overrides):
     ensemble.histories[1].learning_rate.extend([0.001] * 4)
     ensemble.histories[1].validation_loss.extend([0.1, 0.3, 2 / 3, 0.5])
     ensemble.histories[1].confirmation_loss.extend([5.0] * 4)
+    ensemble.histories[1].confirmation_error.extend([0.1] * 4)
     ensemble.parameters["recurrent"] += 1
     folder.write_network(ensemble, 1)
     assert folder.finished() == [0]
@@ -138,6 +139,7 @@ def test_loading_gives_task_model_networks_weights_and_history(tiny_run):
     outputs = run.model(run.weights, run.task.generate(2, Stream.named(run.seeds, "probe")))
     assert outputs.shape == (3, 2, 20, 3)
     fields = ["loss", "penalty", "learning_rate", "validation_loss", "confirmation_loss"]
+    fields += ["confirmation_error"]
     assert list(run.history.columns) == ["seed", "epoch", *fields]
     assert run.history["seed"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert run.history["epoch"].tolist() == [1, 2, 3, 4] * 3

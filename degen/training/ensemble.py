@@ -20,7 +20,8 @@ class History:
         loss, penalty: means over the steps of the epoch.
         learning_rate: of the first step of the epoch.
         validation_loss: task loss at the end of the epoch, on the validation trials.
-        confirmation_loss: task loss on the confirmation trials, NaN where it was not computed.
+        confirmation_loss, confirmation_error: task loss on the confirmation trials and its standard error;
+            NaN where they were not computed.
     """
 
     loss: list[float] = dataclasses.field(default_factory=list)
@@ -28,6 +29,7 @@ class History:
     learning_rate: list[float] = dataclasses.field(default_factory=list)
     validation_loss: list[float] = dataclasses.field(default_factory=list)
     confirmation_loss: list[float] = dataclasses.field(default_factory=list)
+    confirmation_error: list[float] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.loss)

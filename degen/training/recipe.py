@@ -10,6 +10,12 @@ from degen.training.ensemble import History
 from degen.training.optimizers import Optimizer
 from degen.training.schedules import Schedule
 
+MARGIN = 2.0
+"""Standard errors by which a confirmed loss must be below the threshold [chosen].
+
+Without a margin, a network whose loss creeps towards the threshold is confirmed as soon as chance allows it.
+"""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
@@ -17,8 +23,9 @@ class Training:
 
     After each epoch, the task loss is computed on validation trials that never change. When it has been
     below `threshold` for `patience` consecutive epochs, it is computed once more on other trials
-    (`confirmation_trials`). If that loss is below the threshold too, the network has converged. Otherwise
-    training continues, and `patience` further epochs must pass before the next confirmation.
+    (`confirmation_trials`). If that loss is below the threshold by `MARGIN` standard errors, the network has
+    converged. Otherwise training continues, and `patience` further epochs must pass before the next
+    confirmation.
 
     A converged network is then trained for `settle_epochs` more, in which the learning rate falls linearly
     to zero.
@@ -55,8 +62,8 @@ class Training:
     def __post_init__(self) -> None:
         for name in ("max_epochs", "steps_per_epoch", "batch_size", "patience"):
             require_integer(f"training.{name}", getattr(self, name), 1)
-        for name in ("validation_trials", "confirmation_trials"):
-            require_integer(f"training.{name}", getattr(self, name), 1)
+        require_integer("training.validation_trials", self.validation_trials, 1)
+        require_integer("training.confirmation_trials", self.confirmation_trials, 2)
         require_integer("training.settle_epochs", self.settle_epochs, 0)
         require_number("training.threshold", self.threshold, minimum=0.0)
         is_bool = isinstance(self.fresh_trials, bool)
@@ -71,8 +78,9 @@ def epochs_to_threshold(history: History, training: Training) -> int | None:
 
 def epochs_to_convergence(history: History, training: Training) -> int | None:
     """Return the number of epochs up to convergence, None for a network that has not converged."""
-    losses = enumerate(history.confirmation_loss, start=1)
-    return next((epoch for epoch, loss in losses if loss < training.threshold), None)
+    pairs = zip(history.confirmation_loss, history.confirmation_error, strict=True)
+    bounds = enumerate((loss + MARGIN * error for loss, error in pairs), start=1)
+    return next((epoch for epoch, bound in bounds if bound < training.threshold), None)
 
 
 def needs_confirmation(history: History, training: Training) -> bool:

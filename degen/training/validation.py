@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -39,28 +39,29 @@ class Validation:
         Args:
             check_interrupt: called between forward passes; may raise.
         """
-        losses = self._losses(ensemble, self.validation_trials, range(len(ensemble)), check_interrupt)
-        for history, loss in zip(ensemble.histories, losses, strict=True):
+        losses = mean_loss(self.model, ensemble.parameters, self.validation_trials, check_interrupt)
+        for history, loss in zip(ensemble.histories, losses.tolist(), strict=True):
             history.validation_loss.append(loss)
         due = [i for i, h in enumerate(ensemble.histories) if needs_confirmation(h, self.training)]
-        confirmed = dict(
-            zip(due, self._losses(ensemble, self.confirmation_trials, due, check_interrupt), strict=True)
-        )
+        confirmed = self._confirm(ensemble, due, check_interrupt) if due else {}
         for i, history in enumerate(ensemble.histories):
-            history.confirmation_loss.append(confirmed.get(i, math.nan))
+            loss, error = confirmed.get(i, (math.nan, math.nan))
+            history.confirmation_loss.append(loss)
+            history.confirmation_error.append(error)
             if epochs_to_convergence(history, self.training) == len(history):
                 ensemble.store_converged(i)
 
-    def _losses(
-        self, ensemble: Ensemble, trials: Trials, networks: range | list[int], check: Callable[[], None]
-    ) -> list[float]:
-        if not networks:
-            return []
-        parameters = ensemble.parameters
-        if len(networks) < len(ensemble):
-            index = torch.tensor(list(networks), device=ensemble.like.device)
-            parameters = {name: weights[index] for name, weights in parameters.items()}
-        return mean_loss(self.model, parameters, trials, check).tolist()
+    def _confirm(
+        self, ensemble: Ensemble, positions: list[int], check_interrupt: Callable[[], None]
+    ) -> dict[int, tuple[float, float]]:
+        """Return the confirmation loss and its standard error of the networks at these positions."""
+        index = torch.tensor(positions, device=ensemble.like.device)
+        parameters = {name: weights[index] for name, weights in ensemble.parameters.items()}
+        losses = trial_losses(self.model, parameters, self.confirmation_trials, check_interrupt)
+        rows = [losses[networks] for networks in network_slices(losses)]
+        means = torch.cat([row.mean(dim=1) for row in rows])
+        errors = torch.cat([row.std(dim=1) for row in rows]) / math.sqrt(losses.shape[1])
+        return dict(zip(positions, zip(means.tolist(), errors.tolist(), strict=True), strict=True))
 
 
 def mean_loss(
@@ -78,13 +79,41 @@ def mean_loss(
         weights = {name: array[networks] for name, array in parameters.items()}
         whole = _expand(trials, len(like[networks]))
         total = like.new_zeros(len(like[networks]))
-        for start in range(0, trials.inputs.shape[1], TRIALS_PER_BLOCK):
+        for block in _blocks(whole):
             check_interrupt()
-            block = whole.map(operator.itemgetter((slice(None), slice(start, start + TRIALS_PER_BLOCK))))
             with torch.no_grad():
                 total += task_loss(model(weights, block), block, whole)
         losses.append(total)
     return torch.cat(losses)
+
+
+def trial_losses(
+    model: Model, parameters: Parameters, trials: Trials, check_interrupt: Callable[[], None] = lambda: None
+) -> Tensor:
+    """Return the loss of each network on each trial (seeds, trials), whose mean is the task loss.
+
+    Arguments as for `mean_loss`.
+    """
+    like = next(iter(parameters.values()))
+    losses = []
+    for networks in network_slices(like):
+        weights = {name: array[networks] for name, array in parameters.items()}
+        whole = _expand(trials, len(like[networks]))
+        rows = []
+        for block in _blocks(whole):
+            check_interrupt()
+            with torch.no_grad():
+                squares = (model(weights, block) - block.targets).square().mean(dim=-1)
+            rows.append((squares if block.mask is None else squares * block.mask).mean(dim=-1))
+        row = torch.cat(rows, dim=1)
+        losses.append(row if whole.mask is None else row / whole.mask.mean(dim=(1, 2)).unsqueeze(1))
+    return torch.cat(losses)
+
+
+def _blocks(trials: Trials) -> Iterator[Trials]:
+    """Yield the trials in blocks of `TRIALS_PER_BLOCK`."""
+    for start in range(0, trials.inputs.shape[1], TRIALS_PER_BLOCK):
+        yield trials.map(operator.itemgetter((slice(None), slice(start, start + TRIALS_PER_BLOCK))))
 
 
 def _expand(trials: Trials, n_networks: int) -> Trials:

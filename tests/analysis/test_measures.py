@@ -88,7 +88,7 @@ def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[N
     def one(weights: Parameters, index: int) -> Parameters:
         return {name: value[index : index + 1] for name, value in weights.items()}
 
-    history = History([1.0], [0.0], [0.1], [1.0], [0.5])
+    history = History([1.0], [0.0], [0.1], [1.0], [0.5], [0.0])
     return [
         Network(i, "converged", "", one(initial, i), one(final, i), one(final, i), history) for i in (0, 1)
     ]

@@ -26,11 +26,14 @@ def training(**changes):
     return dataclasses.replace(base, **defaults | changes)
 
 
-def trained(losses: list[float], confirmations: list[float] = (), **changes) -> tuple[History, list[str]]:
+def trained(
+    losses: list[float], confirmations: list[float] = (), error: float = 0.0, **changes
+) -> tuple[History, list[str]]:
     """The history of a network with these validation losses, and its status after each epoch.
 
     Args:
         confirmations: what the first, second, ... confirmation would find; 0 after these.
+        error: standard error of every confirmation.
     """
     recipe, history, statuses = training(**changes), History(), [status(History(), training(**changes))]
     later = list(confirmations)
@@ -43,6 +46,7 @@ def trained(losses: list[float], confirmations: list[float] = (), **changes) -> 
         history.validation_loss.append(loss)
         is_due = needs_confirmation(history, recipe)
         history.confirmation_loss.append((later.pop(0) if later else 0.0) if is_due else math.nan)
+        history.confirmation_error.append(error if is_due else math.nan)
         statuses.append(status(history, recipe))
     return history, statuses
 
@@ -61,6 +65,13 @@ def test_after_a_failed_confirmation_three_more_epochs_must_be_below():
     assert confirmed == [3, 6, 9]
     assert epochs_to_convergence(history, training(max_epochs=20)) == 9
     assert len(history) == 9 + 2
+
+
+def test_a_confirmation_needs_a_margin_of_two_standard_errors():
+    assert trained([0.09] * 5, [0.079], error=0.01)[1][-1] == "converged"
+    history, statuses = trained([0.09] * 8, [0.081, 0.081], error=0.01)
+    assert statuses == ["running"] * 8 + ["unconverged"]
+    assert [loss for loss in history.confirmation_loss if not math.isnan(loss)] == [0.081, 0.081]
 
 
 def test_the_threshold_itself_is_not_below_it():
@@ -140,7 +151,8 @@ def test_training_ends_once_and_a_converged_network_was_confirmed(losses, confir
         ("patience", 0),
         ("settle_epochs", -1),
         ("validation_trials", 0),
-        ("confirmation_trials", 1.5),
+        ("confirmation_trials", 1),
+        ("confirmation_trials", 2.5),
         ("fresh_trials", 1),
     ],
 )
