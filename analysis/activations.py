@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from analysis.gather import Trialset, load
+from analysis.gather import Trialset, load_run
 from analysis.results import Results, fingerprint, is_made_from, write_arrays
 from degen.condition import Condition
 from degen.errors import BadInputError
@@ -74,7 +74,7 @@ def activations(
         made_from = activations_from(table, condition, probe)
         if is_made_from(results.activations(condition.signature), made_from):
             continue
-        run = load(runs, condition, weights_at)
+        run = load_run(runs, condition, weights_at)
         networks = [network for network in run.networks if network.seed in seeds]
         trials = probe.draw(condition.task, "probe", condition.dtype)
         model = condition.model

@@ -56,7 +56,13 @@ def _moved(condition: Condition) -> pd.DataFrame:
     task, model = condition.task, condition.model
     # An epoch of one step: its end is where to look.
     training = dataclasses.replace(
-        condition.training, steps_per_epoch=1, batch_size=_TRIALS, max_epochs=_STEPS, threshold=0.0
+        condition.training,
+        steps_per_epoch=1,
+        batch_size=_TRIALS,
+        max_epochs=_STEPS,
+        threshold=0.0,
+        validation_trials=1,
+        confirmation_trials=2,
     )
     trials = task.generate(_TRIALS, Stream.named(_SEEDS, "probe", dtype=condition.dtype))
     seen: list[tuple[Tensor, Tensor]] = []

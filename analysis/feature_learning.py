@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from analysis.activations import converged
-from analysis.gather import Trialset, load
+from analysis.gather import Trialset, load_run
 from analysis.results import Results, Rows, fingerprint, read_table, write_table
 from degen.condition import Condition
 from degen.errors import require, require_integer
@@ -92,7 +92,7 @@ def feature_learning(
             found[seed] = known.find(marks[seed])
         missing = [seed for seed, row in found.items() if row is None]
         if missing:
-            run = load(runs, condition, weights_at)
+            run = load_run(runs, condition, weights_at)
             chosen = [network for network in run.networks if network.seed in missing]
             for network, values in zip(chosen, _alignments(condition, chosen, probe), strict=True):
                 key = {"condition": condition.signature, "seed": network.seed}

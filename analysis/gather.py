@@ -134,7 +134,7 @@ def gather(
         if not finished:
             continue
         condition = folder.condition
-        run = load(runs, condition, weights_at)
+        run = load_run(runs, condition, weights_at)
         networks = [network for network in run.networks if network.seed in finished]
         changes = " and ".join(changes_since(run.sessions, code_digests(condition)))
         if changes:
@@ -172,7 +172,7 @@ def gather(
     return table
 
 
-def load(runs: Path, condition: Condition, weights_at: str) -> Run:
+def load_run(runs: Path, condition: Condition, weights_at: str) -> Run:
     """Return the networks of a condition with their weights at that stage of training."""
     return degen.load(RunFolder.of(runs, condition).path).with_weights_at(weights_at)
 

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from analysis.activations import converged
-from analysis.gather import load
+from analysis.gather import load_run
 from analysis.results import Results, fingerprint, read_table, write_csv, write_table
 from degen.condition import Condition
 from degen.metrics.fixed_points import FixedPoints, fixed_points
@@ -72,7 +72,7 @@ def line_attractors(
     for condition in chosen:
         known = {"condition": condition.signature, "label": condition.label}
         known["factor"] = experiment.value_in_tables(condition)
-        for network in load(runs, condition, weights_at).networks:
+        for network in load_run(runs, condition, weights_at).networks:
             if network.seed not in seeds[condition.signature]:
                 continue
             step = without_input(condition, network.weights)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from analysis.activations import converged
-from analysis.gather import Trialset, load
+from analysis.gather import Trialset, load_run
 from analysis.line_attractors import TOLERANCE, has_periods, periods, slow_points, without_input
 from analysis.results import Results, fingerprint, read_table, write_table
 from degen.condition import Condition
@@ -55,7 +55,7 @@ def trajectories(
         return stored
     tables = []
     for condition, seed in chosen:
-        run = load(runs, condition, weights_at)
+        run = load_run(runs, condition, weights_at)
         network = next(network for network in run.networks if network.seed == seed)
         tables.append(_table(condition, network, probe).assign(condition=condition.signature, seed=seed))
     found = pd.concat(tables, ignore_index=True)

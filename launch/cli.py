@@ -184,7 +184,7 @@ def require_config_dir(value: str) -> None:
     require(folder.is_dir(), "--config-dir", value, "a folder")
     for file in sorted(folder.rglob("*.yaml")):
         relative = file.relative_to(folder)
-        allowed = "named otherwise: degen has a file of this name, which Hydra would take instead"
+        allowed = "a name that degen does not use, because Hydra would take degen's file instead"
         require(not Path(CONF, relative).exists(), f"{relative} in --config-dir", str(file), allowed)
 
 

@@ -126,7 +126,7 @@ def _require_valid_file(name: str, settings: Any) -> None:
     """Raise `BadInputError` unless the file of an experiment has the keys it needs, of the right kinds."""
     file = f"experiment/{name}.yaml"
     is_mapping = isinstance(settings, dict) and not isinstance(settings.get("experiment"), dict)
-    allowed = "begun with the line # @package _global_ and have a mapping named experiment"
+    allowed = "a file that begins with the line # @package _global_ and has a mapping named experiment"
     require(is_mapping, file, settings, allowed)
     for key in settings:
         require(key in _KEYS, f"experiment of {file}", key, f"made of the keys {', '.join(_KEYS)}")

@@ -14,6 +14,7 @@ scale and experiment in conf/. `--cfg job` prints the composed configuration.
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 import signal
 import subprocess
@@ -34,7 +35,7 @@ from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import RunFolder
 from degen.tasks.contract import require_valid
-from degen.training import Ensemble, train
+from degen.training import Ensemble, History, train
 from launch import slurm
 from launch.cli import (
     compose,
@@ -225,10 +226,14 @@ def _train(
 
 
 def bytes_needed(condition: Condition, seeds: int) -> int:
-    """Space of a run folder: three sets of weights per network file, five in each of two checkpoints."""
+    """Return the space of a run folder.
+
+    A network file holds three sets of weights, each of two checkpoints five. All three hold the history.
+    """
     one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
-    return seeds * (13 * size + 3 * 5 * 8 * condition.training.max_epochs) + 2**20
+    epochs = condition.training.max_epochs + condition.training.settle_epochs
+    return seeds * (13 * size + 3 * 8 * len(dataclasses.fields(History)) * epochs) + 2**20
 
 
 def main() -> None:

@@ -17,6 +17,10 @@ def require_valid(task: Task, dtype: torch.dtype = torch.float32) -> None:
 
     Takes milliseconds: a few trials are drawn and compared.
 
+    Args:
+        task: the task to check.
+        dtype: of the trials drawn.
+
     Example:
         >>> from degen.tasks import FlipFlop
         >>> require_valid(FlipFlop(channels=1, n_steps=20, pulse_probability=0.3))

@@ -1,4 +1,4 @@
-"""An ensemble: all seeds of a condition, each with its own weights, Adam state and history."""
+"""An ensemble: all seeds of a condition, each with its own weights, optimizer state and history."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from degen.errors import require, require_number
 from degen.models import Parameters
+from degen.training.ensemble import Ensemble
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,9 @@ class Optimizer(ABC):
     def coefficients(
         self, learning_rates: Sequence[Sequence[float]], steps_done: Sequence[int], like: Tensor
     ) -> Tensor:
-        """Return the numbers that each step of an epoch needs: (steps, k, seeds), with k of one's own.
+        """Return the numbers that `update` needs for each step of an epoch, (steps, k, seeds).
+
+        The optimizer decides their number k.
 
         Args:
             learning_rates: of each network, the rate of each step of the epoch.
@@ -42,19 +45,13 @@ class Optimizer(ABC):
         """
 
     @abstractmethod
-    def update(
-        self,
-        parameters: Parameters,
-        gradients: Parameters,
-        first_moment: Parameters,
-        second_moment: Parameters,
-        coefficients: Tensor,
-    ) -> None:
-        """Change weights and moments, each (seeds, ...), in place.
+    def update(self, ensemble: Ensemble, gradients: Parameters, coefficients: Tensor) -> None:
+        """Change weights and moments of an ensemble in place.
 
         Must not wait for the device, so that a step can be captured as a CUDA graph.
 
         Args:
+            gradients: each (seeds, ...).
             coefficients: of this step, (k, seeds).
         """
 
@@ -84,7 +81,7 @@ class Adam(Optimizer):
     def coefficients(
         self, learning_rates: Sequence[Sequence[float]], steps_done: Sequence[int], like: Tensor
     ) -> Tensor:
-        """Step sizes (learning rate over the first moment's bias) and the second moment's bias."""
+        """Return step sizes (learning rates over the first moment's bias) and the second moment's bias."""
         beta1, beta2 = self.betas
         per_network = [
             [(rate / (1 - beta1 ** (done + i)), 1 - beta2 ** (done + i)) for i, rate in enumerate(rates, 1)]
@@ -92,22 +89,15 @@ class Adam(Optimizer):
         ]
         return torch.tensor(per_network, dtype=torch.float64).permute(1, 2, 0).to(like).contiguous()
 
-    def update(
-        self,
-        parameters: Parameters,
-        gradients: Parameters,
-        first_moment: Parameters,
-        second_moment: Parameters,
-        coefficients: Tensor,
-    ) -> None:
+    def update(self, ensemble: Ensemble, gradients: Parameters, coefficients: Tensor) -> None:
         beta1, beta2 = self.betas
         step_size, bias_correction = coefficients
         for name, gradient in gradients.items():
             per_network = (-1,) + (1,) * (gradient.ndim - 1)
-            first, second = first_moment[name], second_moment[name]
+            first, second = ensemble.first_moment[name], ensemble.second_moment[name]
             # Use unfused operations. A fused kernel may round the tail of an array differently, and which
             # network sits in the tail depends on the ensemble size.
             first.mul_(beta1).add_(gradient * (1 - beta1))
             second.mul_(beta2).add_((gradient * gradient).mul_(1 - beta2))
             scale = (second / bias_correction.view(per_network)).sqrt_().add_(self.eps)
-            parameters[name].sub_(step_size.view(per_network) * first / scale)
+            ensemble.parameters[name].sub_(step_size.view(per_network) * first / scale)

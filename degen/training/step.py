@@ -70,12 +70,10 @@ class TrainingStep:
             trials: (seeds, trials, ...).
             coefficients: of the optimizer for this step, (k, seeds).
         """
-        parameters = self.ensemble.parameters
-        results = self.gradient_function(self.model, self.regularizer, parameters, trials)
+        results = self.gradient_function(self.model, self.regularizer, self.ensemble.parameters, trials)
         self.loss_sum.add_(results.losses)
         self.penalty_sum.add_(results.penalties)
-        moments = self.ensemble.first_moment, self.ensemble.second_moment
-        self.training.optimizer.update(parameters, results.gradients, *moments, coefficients)
+        self.training.optimizer.update(self.ensemble, results.gradients, coefficients)
 
 
 def train_epoch(

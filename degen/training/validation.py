@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class Validation:
         self.confirmation_trials = drawn(training.confirmation_trials, "confirmation trials")
 
     def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None] = lambda: None) -> None:
-        """Complete the histories of the epoch just trained, and store the weights of who converged in it.
+        """Complete the histories of the epoch just trained, and store the weights of networks that converged.
 
         Args:
             check_interrupt: called between forward passes; may raise.
@@ -67,24 +67,14 @@ class Validation:
 def mean_loss(
     model: Model, parameters: Parameters, trials: Trials, check_interrupt: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Return the task loss of each network (seeds,) on the same trials, `TRIALS_PER_BLOCK` at a time.
+    """Return the task loss of each network (seeds,) on the same trials.
 
     Args:
         trials: with a leading dimension of 1.
         check_interrupt: called between forward passes; may raise.
     """
-    like = next(iter(parameters.values()))
-    losses = []
-    for networks in network_slices(like):
-        weights = {name: array[networks] for name, array in parameters.items()}
-        whole = _expand(trials, len(like[networks]))
-        total = like.new_zeros(len(like[networks]))
-        for block in _blocks(whole):
-            check_interrupt()
-            with torch.no_grad():
-                total += task_loss(model(weights, block), block, whole)
-        losses.append(total)
-    return torch.cat(losses)
+    blocks = _measure_blocks(task_loss, model, parameters, trials, check_interrupt)
+    return torch.cat([functools.reduce(torch.add, losses) for losses in blocks])
 
 
 def trial_losses(
@@ -94,30 +84,51 @@ def trial_losses(
 
     Arguments as for `mean_loss`.
     """
+    blocks = _measure_blocks(_loss_per_trial, model, parameters, trials, check_interrupt)
+    return torch.cat([torch.cat(losses, dim=1) for losses in blocks])
+
+
+def _loss_per_trial(outputs: Tensor, trials: Trials, full_batch: Trials) -> Tensor:
+    """Return each trial's mean squared error (seeds, trials), weighted as in the loss of the full batch."""
+    squares = (outputs - trials.targets).square().mean(dim=-1)
+    if trials.mask is None or full_batch.mask is None:
+        return squares.mean(dim=-1)
+    return (squares * trials.mask).mean(dim=-1) / full_batch.mask.mean(dim=(1, 2)).unsqueeze(1)
+
+
+def _measure_blocks(
+    measure: Callable[[Tensor, Trials, Trials], Tensor],
+    model: Model,
+    parameters: Parameters,
+    trials: Trials,
+    check_interrupt: Callable[[], None],
+) -> list[list[Tensor]]:
+    """Measure outputs on `TRIALS_PER_BLOCK` trials at a time.
+
+    Args:
+        measure: takes outputs, their trials and all trials.
+
+    Returns:
+        For each of `network_slices`, the results of all blocks.
+    """
     like = next(iter(parameters.values()))
-    losses = []
+    results = []
     for networks in network_slices(like):
         weights = {name: array[networks] for name, array in parameters.items()}
-        whole = _expand(trials, len(like[networks]))
-        rows = []
-        for block in _blocks(whole):
+        full_batch = _expand(trials, len(like[networks]))
+        blocks = []
+        for start in range(0, trials.inputs.shape[1], TRIALS_PER_BLOCK):
             check_interrupt()
+            part = slice(start, start + TRIALS_PER_BLOCK)
+            block = full_batch.map(operator.itemgetter((slice(None), part)))
             with torch.no_grad():
-                squares = (model(weights, block) - block.targets).square().mean(dim=-1)
-            rows.append((squares if block.mask is None else squares * block.mask).mean(dim=-1))
-        row = torch.cat(rows, dim=1)
-        losses.append(row if whole.mask is None else row / whole.mask.mean(dim=(1, 2)).unsqueeze(1))
-    return torch.cat(losses)
-
-
-def _blocks(trials: Trials) -> Iterator[Trials]:
-    """Yield the trials in blocks of `TRIALS_PER_BLOCK`."""
-    for start in range(0, trials.inputs.shape[1], TRIALS_PER_BLOCK):
-        yield trials.map(operator.itemgetter((slice(None), slice(start, start + TRIALS_PER_BLOCK))))
+                blocks.append(measure(model(weights, block), block, full_batch))
+        results.append(blocks)
+    return results
 
 
 def _expand(trials: Trials, n_networks: int) -> Trials:
-    """Trials (1, ...) as (n_networks, ...), without a copy."""
+    """Expand trials (1, ...) to (n_networks, ...) without a copy."""
     return trials.map(lambda array: array.expand(n_networks, *array.shape[1:]))
 
 

@@ -31,7 +31,7 @@ GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
         ),
         (
             f"experiment:\n  factor: gamma\n  label: g\n{GRIDS}",
-            r"experiment/mine.yaml must be begun with the line # @package _global_",
+            r"experiment/mine.yaml must be a file that begins with the line # @package _global_",
         ),
         (
             f"{PACKAGE}experiment:\n  label: g\n{GRIDS}",
@@ -63,7 +63,9 @@ def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
     (tmp_path / "experiment" / "mine.yaml").write_text("")
     require_config_dir(str(tmp_path))
     (tmp_path / "experiment" / "demo.yaml").write_text("")
-    with pytest.raises(BadInputError, match=r"^experiment/demo.yaml in --config-dir must be named otherwise"):
+    with pytest.raises(
+        BadInputError, match=r"^experiment/demo.yaml in --config-dir must be a name that degen does not use"
+    ):
         require_config_dir(str(tmp_path))
     with pytest.raises(BadInputError, match=r"^--config-dir must be a folder, got '.*nowhere'\.$"):
         require_config_dir(str(tmp_path / "nowhere"))
