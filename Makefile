@@ -77,6 +77,7 @@ test-analysis: $(INSTALLED)
 	$(TEST) -m "not slurm" tests/analysis
 
 test-others: $(INSTALLED)
+	$(TEST) --doctest-modules degen
 	$(TEST) -m "not slurm" --ignore=tests/analysis
 
 test-cluster: $(INSTALLED) ## run the tests on a real SLURM; installs its Debian packages as root where there is apt-get

@@ -20,6 +20,7 @@ import torch
 
 import degen
 from degen.condition import Condition
+from degen.storage import RunFolder
 from degen.tasks import Task
 from launch.cli import compose
 from tests.login import PATIENCE, ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
@@ -206,6 +207,14 @@ def launch(start: Launch) -> Launch:
         return launched
 
     return launch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run folder of the tiny condition without networks."""
+    new = RunFolder.of(tmp_path / "runs", build(*TINY))
+    new.create(bytes_needed=0)
+    return new
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,18 @@
-"""Run folders: what is written is read again, what is altered is refused (DESIGN, contracts 1, 3 and 4)."""
+"""Run folders: what is written is read again."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import os
-import shutil
 import stat
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 
 import degen
-from degen.condition import Condition
 from degen.errors import BadInputError
-from degen.files import read_tensors, write_tensors
-from degen.storage import FORMAT, ClaimedError, RunFolder
+from degen.storage import RunFolder
 from degen.streams import Stream
 from degen.training import Ensemble, train
-from degen.versions import VERSION
-from launch.submissions import locked
 from tests.conftest import TINY, build
 
 SEEDS = [2, 0, 5]
@@ -54,30 +43,6 @@ def stored(folder: RunFolder, seeds: list[int], epochs: int = 4) -> Ensemble:
         except EnoughError:
             folder.write_checkpoint(latest)
     return latest
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
-    new = RunFolder.of(tmp_path / "runs", build(*TINY))
-    new.create(bytes_needed=0)
-    return new
-
-
-@pytest.fixture
-def copied(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny run, to be altered."""
-    return shutil.copytree(tiny_run, tmp_path / tiny_run.name)
-
-
-def sentence(path: Path) -> str:
-    """Why that folder is refused."""
-    with pytest.raises(BadInputError) as caught:
-        degen.load(path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-# Round trips ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -177,213 +142,6 @@ def test_files_and_folders_have_the_permissions_of_the_umask(tiny_run):
     os.umask(mask)
     for path in (tiny_run, *tiny_run.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask
-
-
-# What is refused --------------------------------------------------------------------------------------------
-
-
-def test_a_folder_without_a_condition_is_refused(tmp_path):
-    assert sentence(tmp_path).startswith("run folder must be a folder with a condition.yaml, got ")
-    assert sentence(tmp_path / "nowhere").startswith("run folder must be a folder with a condition.yaml")
-
-
-def test_a_renamed_folder_is_refused(copied):
-    renamed = copied.rename(copied.with_name(copied.name[:-1] + "x"))
-    assert sentence(renamed).startswith("run folder must be named with the signature ")
-
-
-@pytest.mark.parametrize(
-    "path", ["task.n_steps", "training.batch_size", "parameterization.width", "dtype", "signature"]
-)
-def test_an_altered_condition_is_refused(copied, path):
-    config = yaml.safe_load((copied / "condition.yaml").read_text())
-    *parents, last = path.split(".")
-    node = config
-    for key in parents:
-        node = node[key]
-    node[last] = {"dtype": "float64", "signature": "0" * 12}.get(path) or node[last] + 1
-    (copied / "condition.yaml").write_text(yaml.safe_dump(config))
-    assert sentence(copied).startswith(f"{copied / 'condition.yaml'} must be of signature ")
-
-
-def test_a_folder_of_another_format_is_rejected_with_the_version_that_wrote_it(copied):
-    file = copied / "condition.yaml"
-    stored = yaml.safe_load(file.read_text())
-    file.write_text(yaml.safe_dump(stored | {"format": 3, "written_by": "degen 9.1"}))
-    allowed = f"of format 2, the only one that degen {VERSION} reads (read this folder with degen 9.1)"
-    assert sentence(copied) == f"{file} must be {allowed}, got 'format 3 of degen 9.1'."
-    older = {key: value for key, value in stored.items() if key not in ("format", "written_by")}
-    file.write_text(yaml.safe_dump(older))
-    assert sentence(copied).endswith(", got 'format 1 of degen 0.1.0'.")
-
-
-def test_a_field_of_a_later_version_is_rejected_with_the_version_that_wrote_it(copied):
-    file = copied / "condition.yaml"
-    stored = yaml.safe_load(file.read_text())
-    stored["task"]["distractors"] = 2
-    file.write_text(yaml.safe_dump(stored | {"written_by": "degen 0.9"}))
-    expected = f"{file}, written by degen 0.9, cannot be read by degen {VERSION}: task.distractors must be "
-    assert sentence(copied).startswith(expected)
-
-
-def test_a_folder_is_found_by_its_signature_whatever_its_label(copied):
-    condition = build(*TINY)
-    home = copied.parent / "runs" / condition.task_name
-    home.mkdir(parents=True)
-    renamed = copied.rename(home / f"an-older-label-{condition.signature}")
-    assert RunFolder.of(copied.parent / "runs", condition).path == renamed
-
-
-@pytest.mark.parametrize("content", ["", "a: [", "just text", "- a list", "task: {}", "\x00", "signature: 1"])
-def test_a_damaged_condition_is_refused(copied, content):
-    (copied / "condition.yaml").write_text(content)
-    assert "must be" in sentence(copied)
-
-
-def test_a_condition_cut_anywhere_is_refused(copied):
-    content = (copied / "condition.yaml").read_text()
-    assert Condition.from_config(yaml.safe_load(content)) == build(*TINY)
-    for size in range(0, len(content) - 1, 7):
-        (copied / "condition.yaml").write_text(content[:size])
-        sentence(copied)
-
-
-def test_a_consistent_condition_with_the_networks_of_another_is_refused(copied):
-    other = build(*TINY, "training.threshold=0.5")
-    about = {"signature": other.signature, "format": FORMAT}
-    (copied / "condition.yaml").write_text(yaml.safe_dump({**about, **other.config}))
-    renamed = copied.rename(copied.with_name(other.name))
-    network = renamed / "networks" / "00000.safetensors"
-    assert sentence(renamed).startswith(f"{network} must be of signature {other.signature}, got ")
-
-
-def test_the_network_of_another_seed_is_refused(copied):
-    networks = copied / "networks"
-    shutil.copy(networks / "00001.safetensors", networks / "00000.safetensors")
-    assert sentence(copied) == f"{networks / '00000.safetensors'} must be the network of seed 0, got 1."
-
-
-@pytest.mark.parametrize("part", ["networks/00001.safetensors", "manifest.json", "checkpoint.safetensors"])
-def test_a_file_cut_in_the_middle_is_refused_before_training_and_when_loaded(copied, part):
-    folder = RunFolder.open(copied)
-    folder.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
-    folder.check()
-    content = (copied / part).read_bytes()
-    (copied / part).write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInputError, match=rf"{part} must be "):
-        folder.check()
-    if not part.startswith("checkpoint"):
-        assert sentence(copied).startswith(f"{copied / part} must be ")
-
-
-def test_a_checkpoint_is_no_network_and_a_network_no_checkpoint(copied):
-    folder = RunFolder.open(copied)
-    folder.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
-    network, checkpoint = copied / "networks" / "00000.safetensors", copied / "checkpoint.safetensors"
-    before = checkpoint.read_bytes()
-    shutil.copy(network, checkpoint)
-    with pytest.raises(BadInputError, match="must be a checkpoint"):
-        folder.read_checkpoint()
-    network.write_bytes(before)
-    with pytest.raises(BadInputError, match="must be the network of seed 0"):
-        folder.read_network(0)
-
-
-def test_a_checkpoint_of_another_condition_is_refused(copied):
-    folder = RunFolder.open(copied)
-    other = RunFolder(copied, build(*TINY, "training.threshold=0.5"))
-    other.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
-    with pytest.raises(BadInputError, match=f"must be of signature {folder.condition.signature}, got "):
-        folder.read_checkpoint()
-
-
-def test_weights_with_a_checksum_of_their_own_but_another_signature_are_refused(copied):
-    path = copied / "networks" / "00000.safetensors"
-    tensors, metadata = read_tensors(path)
-    write_tensors(path, tensors, metadata | {"signature": "0" * 12})
-    assert sentence(copied).startswith(f"{path} must be of signature ")
-
-
-def test_what_is_no_network_file_is_no_network(copied):
-    for name in ("1.safetensors", "notes.safetensors", "00007.txt", ".00008.safetensors.abc.part"):
-        (copied / "networks" / name).write_text("")
-    assert degen.load(copied).seeds == [0, 1, 2]
-
-
-def test_nothing_is_made_where_there_is_no_space(tmp_path, monkeypatch):
-    folder = RunFolder.of(tmp_path / "runs", build(*TINY))
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=999))
-    with pytest.raises(BadInputError, match="runs must be on a disk with 1,000 bytes free"):
-        folder.create(bytes_needed=1000)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file" / "runs", Path("/proc/runs")):
-        with pytest.raises(BadInputError, match="runs must be a folder that can be written to, got "):
-            RunFolder.of(place, build(*TINY)).create(0)
-
-
-# Claims -----------------------------------------------------------------------------------------------------
-
-
-def test_a_folder_is_claimed_once_and_free_again_after(folder):
-    with folder.claim():
-        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.claim():
-            pass
-        assert (folder.path / "condition.yaml").exists()
-    with folder.claim():
-        pass
-
-
-def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, monkeypatch):
-    def refuse(file, operation):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with (
-        pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\): nothing keeps"),
-        folder.claim(),
-    ):
-        assert (folder.path / "condition.yaml").exists()
-    with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
-        pass
-
-
-def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
-    (folder.path / "claim").mkdir()
-    with (
-        pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
-        folder.claim(),
-    ):
-        pass
-
-
-def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
-    stored(folder, SEEDS, epochs=1)
-    before = sorted(path for path in folder.path.rglob("*"))
-    for place in (folder.path, folder.path / "networks"):
-        (place / ".checkpoint.safetensors.0123.part").write_text("half")
-    with folder.claim():
-        pass
-    assert sorted(path for path in folder.path.rglob("*")) == before
-
-
-def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
-    before = sorted(folder.path.rglob("*"))
-    for _ in range(2):
-        folder.create(0)
-    folder.check()
-    assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
-
-
-def test_manifests_are_json_that_tells_the_condition(tiny_run):
-    manifest = json.loads((tiny_run / "manifest.json").read_text())
-    assert tiny_run.name.endswith(manifest["signature"])
-
-
-# Weights at convergence and after settling ------------------------------------------------------------------
 
 
 def test_weights_at_convergence_and_after_settling_are_both_stored(tmp_path):

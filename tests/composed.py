@@ -1,0 +1,49 @@
+"""Composed configurations that several tests share."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from launch.cli import CONF, compose
+from launch.conditions import Experiment, experiments
+
+if TYPE_CHECKING:
+    pass
+BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
+
+
+def all_of(name: str, scale: str = "full") -> list[Experiment]:
+    """Return the experiments of a file, composed once."""
+    return _composed(name, scale)
+
+
+@functools.cache
+def _composed(name: str, scale: str) -> list[Experiment]:
+    if name in ("paper", "appendix"):
+        listed = compose("train", [f"experiment={name}"])["experiment"]["experiments"]
+        return [one for each in listed for one in all_of(each, scale)]
+    return experiments(name, [f"scale={scale}"])
+
+
+def files(group: str) -> list[str]:
+    return sorted(file.stem for file in (Path(CONF) / group).glob("*.yaml"))
+
+
+def leaves(node: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of all values in a nested dictionary."""
+    if not isinstance(node, dict):
+        return [path]
+    return [leaf for key, value in node.items() for leaf in leaves(value, (*path, key))]
+
+
+def changed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """BASE with another value at that path."""
+    config = copy.deepcopy(BASE)
+    node = config
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return config

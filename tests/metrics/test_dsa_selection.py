@@ -1,0 +1,106 @@
+"""DSA: selection of components, lag and rank."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from degen.errors import BadInputError
+from degen.metrics import dsa
+from degen.metrics.dsa.embedding import Moments, windows
+from tests.metrics.dsa_systems import linear_system
+
+
+def test_selection_on_linear_data_has_no_error():
+    hidden, _ = linear_system()
+    selection = dsa.select_hyperparameters([hidden, hidden], lags=(1, 2), ranks=(2, 3), variance=1.0)
+    assert selection.hyperparameters.rank == 3
+    assert selection.curve["held_out_error"].min() < 1e-9
+    assert set(selection.curve["lag"]) == {1, 2}
+
+
+def random_walks(trials: int, time: int, units: int) -> torch.Tensor:
+    """Nonlinear states (trials, time, units): tanh of random walks."""
+    generator = torch.Generator().manual_seed(4)
+    return torch.randn(trials, time, units, generator=generator, dtype=torch.float64).cumsum(1).tanh()
+
+
+def test_rank_above_the_number_of_transitions_is_rejected():
+    # Five trials of 6 steps contain 15 windows of 4 steps and 10 transitions between windows.
+    with pytest.raises(BadInputError, match=r"at most 10, .* got 13"):
+        dsa.operators(random_walks(5, 6, 12).expand(2, -1, -1, -1), dsa.Hyperparameters(12, 4, 13))
+    assert (
+        dsa.operators(random_walks(5, 6, 12).expand(2, -1, -1, -1), dsa.Hyperparameters(12, 4, 10))
+        .isfinite()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(("trials", "time"), [(3, 8), (3, 12), (8, 10)])
+def test_candidates_are_supported_by_half_of_the_trials(trials, time):
+    hidden = random_walks(trials, time, 48).unflatten(-1, (3, 16)).movedim(2, 0)
+    selection = dsa.select_hyperparameters(hidden, lags=(1, 2, 3, 4), ranks=(3, 5, 10, 12, 15, 20))
+    n_transitions = (trials // 2) * (time - selection.curve["lag"])
+    assert (selection.curve["rank"] <= n_transitions).all()
+    # Test all candidates: the selected rank may be far below the bound.
+    for lag, rank in selection.curve[["lag", "rank"]].to_numpy():
+        candidate = dataclasses.replace(selection.hyperparameters, lag=int(lag), rank=int(rank))
+        assert np.isfinite(dsa.null_distances(hidden, candidate, score="wasserstein", seed=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("trials", "time", "k", "lag"), [(5, 9, 3, 1), (4, 12, 2, 5), (3, 6, 4, 5), (1, 8, 1, 3)]
+)
+def test_moments_are_sums_over_windows_and_transitions(trials, time, k, lag):
+    states = random_walks(trials, time, k)
+    moments = Moments.from_states(states, lag)
+    all_windows, current, cross, successor = (
+        torch.zeros(k * lag, k * lag, dtype=torch.float64) for _ in range(4)
+    )
+    for trial in states:
+        vectors = [torch.cat([trial[t - i] for i in range(lag)]) for t in range(lag - 1, time)]
+        all_windows += sum(torch.outer(h, h) for h in vectors)
+        for now, then in itertools.pairwise(vectors):
+            current += torch.outer(now, now)
+            cross += torch.outer(then, now)
+            successor += torch.outer(then, then)
+    expected = {"all_windows": all_windows, "current": current, "cross": cross, "successor": successor}
+    for name, sums in expected.items():
+        torch.testing.assert_close(getattr(moments, name), sums, rtol=1e-12, atol=1e-12)
+    assert moments.n_transitions == trials * (time - lag)
+
+
+def test_scores_of_candidates_agree_with_least_squares():
+    states = random_walks(8, 30, 6)
+    curve = dsa.select_hyperparameters([states, states], lags=(1, 2, 4), ranks=(3, 5), variance=1.0).curve
+    centered = states - states.mean(dim=(0, 1))
+    components = centered @ torch.linalg.svd(centered.flatten(0, 1), full_matrices=False)[2].mT
+    # All lags predict one set of time steps.
+    embedded = {lag: windows(components, lag)[:, 4 - lag :] for lag in (1, 2, 4)}
+    for lag, rank, error, aic in curve[["lag", "rank", "held_out_error", "aic"]].to_numpy():
+        lag, rank = int(lag), int(rank)
+        train, test = embedded[lag][:6], embedded[lag][6:]
+        _, scales, axes = torch.linalg.svd(train.flatten(0, 1), full_matrices=False)
+        encode = axes[:rank].mT / scales[:rank]
+        now, then = (part.flatten(0, 1) @ encode for part in (train[:, :-1], train[:, 1:]))
+        operator = torch.linalg.lstsq(now, then).solution
+        decode = (scales[:rank, None] * axes[:rank])[:, :6]
+        fractions = []
+        for part in (test, train):
+            target = part[:, 1:, :6]
+            residual = target - part[:, :-1] @ encode @ operator @ decode
+            fractions.append(float(residual.square().sum() / target.square().sum()))
+        assert error == pytest.approx(fractions[0], rel=1e-9)
+        count = 6 * train[:, 1:].flatten(0, 1).shape[0]
+        assert aic == pytest.approx(count * np.log(fractions[1]) + 2 * rank**2, rel=1e-9)
+
+
+def test_components_are_limited_by_the_smallest_network():
+    noise = torch.randn(2, 20, 40, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wide, narrow = noise[0], noise[1, ..., :4]
+    assert dsa.select_hyperparameters([wide, wide], lags=(1,), ranks=(2,)).hyperparameters.n_components == 12
+    assert dsa.select_hyperparameters([wide, narrow], lags=(1,), ranks=(2,)).hyperparameters.n_components == 4

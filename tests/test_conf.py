@@ -1,0 +1,189 @@
+"""The files of conf/: every one of them builds a condition, and experiments are what the paper has."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from degen.condition import Condition, snake_case
+from degen.errors import BadInputError
+from launch.cli import CONF, compose
+from launch.conditions import Experiment, distinct, experiment
+from tests.composed import all_of, files, leaves
+from tests.conftest import build
+
+if TYPE_CHECKING:
+    pass
+
+
+@pytest.mark.parametrize("task", files("task"))
+@pytest.mark.parametrize("parameterization", files("parameterization"))
+@pytest.mark.parametrize("regularizer", files("regularizer"))
+def test_every_task_parameterization_and_regularizer_build_a_condition(task, parameterization, regularizer):
+    condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
+    assert condition.task_name == task
+    assert snake_case(type(condition.model).__name__) == parameterization
+    assert snake_case(type(condition.regularizer).__name__) == {"none": "no_penalty"}.get(
+        regularizer, regularizer
+    )
+    assert (condition.model.width, condition.model.gamma) == (128, 1)
+
+
+def test_the_tables_of_the_specification_are_in_the_files():
+    table = {  # learning rate, schedule, epochs, batch, time constant, threshold, time steps
+        "flip_flop": (0.001, "Constant", 300, 256, 1.0, 0.001, 100),
+        "delayed_discrimination": (0.001, "CosineAnnealingWarmRestarts", 500, 256, 0.1, 0.01, 60),
+        "sine_wave": (0.0005, "Constant", 500, 32, 1.0, 0.05, 100),
+        "path_integration": (0.001, "ReduceLROnPlateau", 1000, 64, 0.1, 0.05, 100),
+    }
+    assert sorted([*table, "lorenz96"]) == files("task")  # not one of the paper's four
+    for task, row in table.items():
+        condition = build(f"task={task}", "parameterization=mup")
+        training = condition.training
+        assert row == (
+            training.optimizer.learning_rate,
+            type(training.schedule).__name__,
+            training.max_epochs,
+            training.batch_size,
+            condition.model.leak_rate,
+            training.threshold,
+            condition.task.n_steps,
+        )
+        assert (training.steps_per_epoch, training.patience, training.fresh_trials) == (128, 3, True)
+    plateau = build("task=path_integration").training.schedule
+    assert (plateau.factor, plateau.patience) == (0.5, 40)
+
+
+@pytest.mark.parametrize("scale", files("scale"))
+@pytest.mark.parametrize("name", files("experiment"))
+def test_every_experiment_builds_conditions_that_differ_in_its_factor(name, scale):
+    for swept in all_of(name, scale):
+        assert len({condition.signature for condition in swept.conditions}) == len(swept.conditions)
+        assert len({str(swept.value(condition)) for condition in swept.conditions}) > 1
+        assert (swept.scale, swept.name in (name, *files("experiment"))) == (scale, True)
+    lines = (Path(CONF) / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert len(lines) <= 25
+
+
+def test_the_paper_has_68_conditions_and_3400_networks_and_shared_ones_are_trained_once():
+    paper = all_of("paper")
+    counts = {one.name: len(one.swept) for one in paper}
+    assert counts == {  # 15 + 15 + 12 + 26 (SPEC, section 5)
+        "task_complexity": 12,
+        "memory_demand": 2,
+        "auxiliary_loss": 1,
+        "feature_learning": 15,
+        "network_size": 12,
+        "low_rank": 13,
+        "sparsity": 13,
+    }
+    assert sum(len(one.swept) * len(one.seeds) for one in paper) == 3400
+    # gamma 1 at 128 units is both of feature_learning and of network_size, for four tasks; the conditions
+    # that other experiments share are all own ones of task_complexity.
+    assert len(distinct(paper)) == 68 - 4
+    own = {condition.signature for condition in paper[0].swept}
+    assert all(condition.signature in own for one in paper for condition in one.shared)
+
+
+def test_an_axis_of_penalties_starts_at_none():
+    (swept,) = all_of("low_rank")
+    assert {swept.value(condition) for condition in swept.shared} == {0.0}
+    assert all(swept.value(condition) > 0 for condition in swept.swept)
+
+
+def test_a_scale_changes_no_condition_of_another():
+    full = {condition.signature for condition in distinct(all_of("paper"))}
+    reduced = distinct(all_of("paper", "reduced"))
+    # Path integration is as in the paper but for its width, and both vary the width.
+    shared = [condition for condition in reduced if condition.signature in full]
+    assert [(one.task_name, one.model.width) for one in shared] == [
+        ("path_integration", 64),
+        ("path_integration", 128),
+    ]
+    for task in files("task"):
+        assert build(f"task={task}").signature == build(f"task={task}", "scale=full").signature
+    # A width that is asked for wins over that of the scale.
+    assert build("task=sine_wave", "scale=reduced", "width=100").model.width == 100
+
+
+def test_overrides_of_an_experiment_reach_every_condition_and_win():
+    swept = experiment("demo", ["width=8", "seeds=[3,4]"])
+    assert [condition.model.width for condition in swept.conditions] == [8] * len(swept.conditions)
+    assert swept.seeds == [3, 4]
+    with pytest.raises(BadInputError, match=r"experiment.grids must be conditions that differ"):
+        experiment("demo", ["task.channels=1"])
+
+
+def test_a_list_of_experiments_is_no_experiment():
+    with pytest.raises(BadInputError, match="experiment must be a single one, not a list of them"):
+        experiment("paper")
+
+
+@pytest.mark.parametrize("group", ["width", "gamma"])
+def test_a_number_with_a_file_is_the_number_of_its_name(group):
+    for name in files(group):
+        assert yaml.safe_load((Path(CONF) / group / f"{name}.yaml").read_text()) == {group: float(name)}
+        assert build(f"{group}={name}").value(group) == float(name)
+
+
+@given(width=st.integers(1, 5000), gamma=st.floats(1e-6, 1e6))
+@settings(max_examples=15, deadline=None)
+def test_width_and_gamma_take_any_number_that_has_no_file(width, gamma):
+    condition = Condition.from_config(compose("train", [f"width={width}", f"gamma={gamma}"]))
+    assert (condition.model.width, condition.model.gamma) == (width, gamma)
+
+
+def test_no_file_of_a_group_is_left_out_of_these_tests():
+    groups = {folder.name for folder in Path(CONF).iterdir() if folder.is_dir()}
+    own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma", "scale"}
+    assert own <= groups
+    # Those of the analysis and of launchers are tested there; tasks include the group training.
+    assert groups - own <= {"metric", "hydra", "scale_overrides", "training"}
+
+
+def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():
+    for task, parameterization in itertools.product(files("task"), files("parameterization")):
+        composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
+        complete = build(f"task={task}", f"parameterization={parameterization}").config
+        for part, node in complete.items():
+            assert set(leaves(node)) == set(leaves(composed[part])), part
+
+
+@pytest.mark.parametrize(
+    ("values", "in_tables", "order"),
+    [
+        ([3, 1.5, 2], [3, 1.5, 2], [1.5, 2, 3]),
+        ([True, False], [True, False], [False, True]),
+        (["small", "large"], ["small", "large"], ["small", "large"]),
+        ([None, 1.5], ["null", "1.5"], [None, 1.5]),
+        ([[2, 1], [1]], ["[2, 1]", "[1]"], [[2, 1], [1]]),
+        ([1, "auto"], ["1", '"auto"'], [1, "auto"]),
+        ([False, 0.5], ["false", "0.5"], [False, 0.5]),
+    ],
+    ids=str,
+)
+def test_values_of_a_factor_are_of_one_kind_in_tables_and_in_order_on_axes(values, in_tables, order):
+    swept = [dataclasses.replace(build(), config={"task": {"factor": value}}) for value in values]
+    of = Experiment("own", ["task.factor"], "", [], swept, [0], "full", False)
+    assert [of.value_in_tables(condition) for condition in swept] == in_tables
+    assert [of.value(condition) for condition in of.along_the_axis(swept)] == order
+
+
+def test_the_long_training_has_the_papers_standard_conditions_without_path_integration():
+    paper = distinct(all_of("paper"))
+    wanted = {
+        condition.signature
+        for condition in paper
+        if "Standard" in condition.value("parameterization._target_")
+        and condition.task_name != "path_integration"
+    }
+    found = [condition.signature for condition in all_of("long_training")[0].conditions]
+    assert len(found) == 33
+    assert set(found) == wanted
