@@ -51,13 +51,13 @@ else
 	$(BIN)/python -m analysis.submit experiment=$(EXPERIMENT) $(PAPER) hydra/launcher=$(LAUNCHER_OF_ANALYSIS) --wait
 endif
 ifeq ($(EXPERIMENT),paper)
-	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
+	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 endif
 	$(BIN)/python -m analysis.paper $(DRAWN)
 
 figures: $(INSTALLED) ## draw the paper's figures from the tables (9 is computed first); make figure-7 draws one
 ifeq ($(APPENDIX),)
-	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
+	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 endif
 	$(BIN)/python -m analysis.paper report=false $(DRAWN)
 
@@ -99,13 +99,13 @@ format: $(INSTALLED) ## rewrite the code in the house style
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence
-	$(BIN)/python -m analysis.convergence experiment=convergence
+	$(BIN)/python -m analysis.diagnostics.convergence experiment=convergence
 
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
-	$(BIN)/python -m analysis.coordinate_check
+	$(BIN)/python -m analysis.diagnostics.coordinate_check
 
 memory-demand: $(INSTALLED) ## how far back each task makes one look: table and Figure 9 (minutes)
-	$(BIN)/python -m analysis.memory_demand results=$(MEMORY_DEMAND)
+	$(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 
 # Resumable: the same command continues. RUNS is where run folders are.
 RUNS ?= runs

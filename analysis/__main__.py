@@ -21,10 +21,10 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.stages import Analysis, run, trained
+from analysis.pipeline import Analysis, run, trained
 from degen.errors import require
 from launch.cli import entrypoint, require_folder, resolved
-from launch.conditions import experiments
+from launch.experiment import experiments
 
 FIELDS = (
     "experiment",

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.axes import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
 from analysis.results import Results
-from analysis.statistics import Bootstrap
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors
+from degen.statistics.bootstrap import Bootstrap
+from degen.statistics.factor_curve import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
 
 LEVELS = ("dynamics", "weights", "behaviour")
 """Those of Table 1, in the order of its columns."""
@@ -162,7 +162,7 @@ def measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Measure]]:
     every further condition.
 
     Args:
-        degeneracies: as `analysis.degeneracy.degeneracy` returns it.
+        degeneracies: as `analysis.steps.degeneracy.degeneracy` returns it.
     """
     levels = dict(degeneracies[["measure", "level"]].drop_duplicates().to_numpy())
     # Matrices of other metrics may lie there, from an earlier analysis on another probe.

@@ -16,7 +16,7 @@ from degen.errors import require, require_choice, require_integer, require_numbe
 from degen.metrics import dsa, pif, representation
 
 States = dict[str, Tensor]
-"""What `analysis.activations` stored of a condition, by the names of `analysis.activations.ARRAYS`."""
+"""Arrays that `analysis.steps.activations` stores per condition, by the names in `ARRAYS` there."""
 
 Chosen = dict[str, int]
 """What all networks of a task share, by name; empty for most metrics."""

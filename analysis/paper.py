@@ -6,19 +6,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from analysis import report
+from analysis.experiment_results import Data
 from analysis.figures import paper as figures
-from analysis.figures.data import Data
-from analysis.pilot import pilot
+from analysis.replication import html_report as report
+from analysis.replication.manipulation_check import pilot
+from analysis.replication.markdown import table_one
+from analysis.replication.table_one import Permutations, verdict
 from analysis.results import Results
-from analysis.statistics import Bootstrap
-from analysis.table import table_one
-from analysis.verdict import Permutations, verdict
 from degen.condition import build
 from degen.errors import require
 from degen.files import write_atomically
+from degen.statistics.bootstrap import Bootstrap
 from launch.cli import entrypoint, require_folder, resolved
-from launch.conditions import experiments
+from launch.experiment import experiments
 
 
 def job(config: DictConfig) -> None:
@@ -64,7 +64,7 @@ def job(config: DictConfig) -> None:
     print(f"table: {place / 'table-1.md'}", flush=True)
     write_atomically(place / "pilot.csv", pilot(data).to_csv(index=False).encode())
     print(f"table: {place / 'pilot.csv'}", flush=True)
-    # Figure 9, where `analysis.memory_demand` has drawn it.
+    # Figure 9, where `analysis.diagnostics.memory_demand` has drawn it.
     paths += sorted(place.glob("memory_demand_of_tasks/figures/*.png"))
     page = report.page(data, table, paths, missing, Path(settings["runs"]), settings)
     write_atomically(place / "report.html", page.encode())

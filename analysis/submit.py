@@ -23,16 +23,16 @@ import torch
 from submitit.core.utils import DelayedSubmission
 
 from analysis.__main__ import check
-from analysis.stages import Analysis, chosen, trained
+from analysis.pipeline import Analysis, chosen, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
 from degen.training.cpu.process_pool import available_cores
-from launch import slurm
 from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
-from launch.conditions import Experiment, experiments
-from launch.freeze import freeze, require_frozen
-from launch.submissions import Piece, Submission, Task, locked, read_submissions, read_tasks
+from launch.experiment import Experiment, experiments
+from launch.slurm import client as slurm
+from launch.slurm.snapshot import freeze, require_frozen
+from launch.slurm.submissions import Piece, Submission, Task, locked, read_submissions, read_tasks
 
 _SECONDS_BETWEEN_LOOKS = 10
 

@@ -27,7 +27,6 @@ from typing import Any
 import torch
 import yaml
 
-from degen.claims import ClaimedError, claimed, is_held_here
 from degen.condition import Condition
 from degen.errors import BadInputError, require
 from degen.files import (
@@ -38,6 +37,7 @@ from degen.files import (
     write_atomically,
     write_tensors,
 )
+from degen.locks import ClaimedError, claimed, is_held_here
 from degen.networks import Network, checkpoint_tensors, ensemble_from, network_tensors
 from degen.training import Ensemble, status
 from degen.versions import VERSION

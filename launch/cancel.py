@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from degen.errors import BadInputError, require
-from launch import slurm
 from launch.cli import Arguments, one_sentence_ends, runs_folder
-from launch.conditions import compose_settings
-from launch.submissions import locked, read_submissions
+from launch.experiment import compose_settings
+from launch.slurm import client as slurm
+from launch.slurm.submissions import locked, read_submissions
 
 
 def cancel(overrides: Sequence[str]) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 from degen.errors import BadInputError
 from degen.files import is_whole, read_metadata
 from degen.storage import RunFolder
-from launch import slurm
 from launch.cli import Arguments, one_sentence_ends, runs_folder
-from launch.conditions import compose_settings, sweep
-from launch.submissions import Submission, Task, read_submissions, read_tasks
+from launch.experiment import compose_settings, sweep
+from launch.slurm import client as slurm
+from launch.slurm.submissions import Submission, Task, read_submissions, read_tasks
 
 STATES = ("unreadable", "damaged", "failed", "running", "preempted", "queued", "missing", "diverged", "done")
 """What a condition can be; of several that hold, the first.

@@ -19,14 +19,14 @@ from degen.errors import BadInputError, UnwritableError, require, require_number
 from degen.files import write_atomically
 from degen.storage import RunFolder
 from degen.tasks.contract import require_valid
-from launch import slurm
 from launch.cli import Arguments, compose_launcher, one_sentence_ends, require_folder
-from launch.conditions import Sweep, sweep
-from launch.freeze import freeze
-from launch.plan import Plan, plan
-from launch.submissions import Submission, locked, read_submissions, read_tasks
+from launch.experiment import Sweep, sweep
+from launch.slurm import client as slurm
+from launch.slurm.plan import Plan, plan
+from launch.slurm.snapshot import freeze
+from launch.slurm.submissions import Submission, locked, read_submissions, read_tasks
+from launch.slurm.worker import TrainTask
 from launch.train import bytes_needed
-from launch.worker import TrainTask
 
 
 def submit(overrides: Sequence[str], dry_run: bool) -> None:

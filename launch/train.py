@@ -30,13 +30,12 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from degen.claims import ClaimedError
 from degen.condition import Condition
 from degen.errors import require, require_number
+from degen.locks import ClaimedError
 from degen.storage import RunFolder
 from degen.tasks.contract import require_valid
 from degen.training import Ensemble, History, train
-from launch import slurm
 from launch.cli import (
     compose,
     entrypoint,
@@ -46,11 +45,12 @@ from launch.cli import (
     require_folder,
     resolved,
 )
-from launch.conditions import conditions, parse_seeds
 from launch.device import prepare_device, prepare_torch, resolve_device
-from launch.interruption import Interrupted, interruptible
+from launch.experiment import conditions, parse_seeds
 from launch.progress import Progress
-from launch.session import Session, changes_since, code_digests
+from launch.signals import Interrupted, interruptible
+from launch.slurm import client as slurm
+from launch.training_record import Session, changes_since, code_digests
 
 
 def job(config: DictConfig) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launch.cli import CONF, compose
-from launch.conditions import Experiment, experiments
+from launch.experiment import Experiment, experiments
 
 if TYPE_CHECKING:
     pass

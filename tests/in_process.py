@@ -19,7 +19,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from launch.conditions import Experiment
+from launch.experiment import Experiment
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGUSR2
 

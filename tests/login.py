@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from launch.slurm import Job
-from launch.submissions import read_submissions, read_tasks
+from launch.slurm.client import Job
+from launch.slurm.submissions import read_submissions, read_tasks
 from tests.cluster import PATIENCE, ROOT, Cluster, why_not
 
 MAX_ARRAY_SIZE = 8

@@ -11,7 +11,7 @@ import pytest
 
 from degen.errors import BadInputError
 from degen.storage import ClaimedError
-from launch.submissions import locked
+from launch.slurm.submissions import locked
 from tests.test_storage import SEEDS, stored
 
 

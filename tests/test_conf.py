@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from degen.condition import Condition, snake_case
 from degen.errors import BadInputError
 from launch.cli import CONF, compose
-from launch.conditions import Experiment, distinct, experiment
+from launch.experiment import Experiment, distinct, experiment
 from tests.composed import all_of, files, leaves
 from tests.conftest import build
 

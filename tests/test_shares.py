@@ -10,10 +10,10 @@ import threading
 import pytest
 import torch
 
-from degen.claims import ClaimedError, claimed
 from degen.errors import BadInputError, UnwritableError
+from degen.locks import ClaimedError, claimed
 from degen.storage import RunFolder
-from launch import worker
+from launch.slurm import worker
 from launch.train import train_condition
 from tests.conftest import TINY, assert_same_networks, build
 from tests.test_storage import stored

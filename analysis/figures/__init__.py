@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from analysis.experiment_results import STATUSES, Data, factor_words, note, task_words
 from analysis.figures import choice, degeneracy, embedding, loss
-from analysis.figures.data import STATUSES, Data, factor_words, note, task_words
 from analysis.results import Results, fingerprint, read_table
 from degen.condition import Condition
 from degen.files import read_tensors, sha256, write_atomically
-from launch.conditions import Experiment
+from launch.experiment import Experiment
 
 
 def draw_all(experiment: Experiment, results: Results) -> list[Path]:

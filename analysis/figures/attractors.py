@@ -10,11 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.data import Data, note
+from analysis.experiment_results import Data, note
 from analysis.figures.panels import empty, grid, log_ticks
-from analysis.figures.style import finish
-from analysis.line_attractors import NEUTRAL, ORDERED
+from analysis.steps.line_attractors import NEUTRAL, ORDERED
 from degen.condition import Condition
+from degen.reporting.style import finish
 
 
 def attractors(one: Data) -> Figure:
@@ -22,7 +22,7 @@ def attractors(one: Data) -> Figure:
 
     Below, of all converged networks in the delay: how fast states move, and how slow points are ordered by
     what is remembered against the second eigenvalue. A line attractor is in the grey area, and straight, long
-    and reached by the states (`analysis.line_attractors.measure`).
+    and reached by the states (`analysis.steps.line_attractors.measure`).
     """
     table = one.trajectories
     conditions = [c for task in one.tasks for c in one.conditions(task)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.figures.style import PANEL, save
+from degen.reporting.style import PANEL, save
 
 _PANELS = (("held_out_error", "held-out error"), ("aic", "AIC"))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.figures.data import factor_words
-from analysis.figures.style import PANEL, save
+from analysis.experiment_results import factor_words
+from degen.reporting.style import PANEL, save
 
 _WORDS = {
     "dsa": "DSA",
@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame, label: str, words: str, folder: Path) -> list[Path
     """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
 
     Args:
-        table: as `analysis.degeneracy.degeneracy` returns it.
+        table: as `analysis.steps.degeneracy.degeneracy` returns it.
         label: the factor in words.
         words: the networks behind it, those left out and why.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import MDS
 
-from analysis.figures.style import PANEL, finish, save
+from degen.reporting.style import PANEL, finish, save
 
 
 def draw(

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.figures.style import PANEL, finish, save
+from degen.reporting.style import PANEL, finish, save
 
 
 def draw(

@@ -7,15 +7,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.figures.data import task_words
-from analysis.figures.style import PANEL, finish, save
+from analysis.experiment_results import task_words
+from degen.reporting.style import PANEL, finish, save
 
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw mean errors with a band of one standard error over initializations, and h*.
 
     Args:
-        table: as `analysis.memory_demand.curves` returns it.
+        table: as `analysis.diagnostics.memory_demand.curves` returns it.
     """
     groups = list(table.groupby(["task", "variant", "condition"], sort=False))
     columns = min(4, len(groups))

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from analysis.figures.data import Data, choices_note, note
+from analysis.experiment_results import Data, choices_note, note
 from analysis.figures.embedding import embed
-from analysis.figures.style import PANEL, finish
+from degen.reporting.style import PANEL, finish
 
 MEASURES = {
     "dsa": "dynamical degeneracy",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from analysis.experiment_results import Data
 from analysis.figures import panels
 from analysis.figures.attractors import attractors
-from analysis.figures.data import Data
-from analysis.figures.style import save
 from degen.errors import require
+from degen.reporting.style import save
 
 LEVELS = ("dsa", "pif", "sigma_ood")
 ACROSS_WIDTHS = ("dsa", "pif_parameters", "sigma_ood")
@@ -106,7 +106,7 @@ FIGURES = [
         partial(panels.levels, ("kernel_alignment", "representation_alignment")),
     ),
 ]
-"""Figs 1 and 2 are schematic; Fig. 9 is `python -m analysis.memory_demand`."""
+"""Figs 1 and 2 are schematic; Fig. 9 is `python -m analysis.diagnostics.memory_demand`."""
 
 NUMBERS = sorted({figure.number for figure in FIGURES})
 

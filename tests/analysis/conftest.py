@@ -12,7 +12,7 @@ import pytest
 from analysis import figures
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
-from launch.conditions import experiment
+from launch.experiment import experiment
 from tests.conftest import Launched
 
 OWN = ("--config-dir", "settings", "experiment=tiny")

@@ -242,7 +242,7 @@ def test_another_condition_of_losses_computes_losses_only(place, analyse):
 def test_what_the_numbers_were_made_with_is_kept_beside_them(place, analyse):
     analyse("probe.seed=1", "bootstrap.level=0.9")
     kept = yaml.safe_load((place / "results" / "tiny" / "settings.yaml").read_text())
-    assert kept["probe"] == {"_target_": "analysis.gather.Trialset", "n_trials": 8, "seed": 1}
+    assert kept["probe"] == {"_target_": "analysis.steps.networks.Trialset", "n_trials": 8, "seed": 1}
     assert kept["metrics"]["dsa"]["score"] == "angular"
     assert set(table(place, "degeneracy")["coverage"]) == {kept["bootstrap"]["level"]} == {0.9}
 

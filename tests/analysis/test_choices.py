@@ -14,7 +14,7 @@ import pytest
 from analysis.measures import measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
-from launch.submissions import locked
+from launch.slurm.submissions import locked
 from tests.analysis.conftest import SMALL, YAML, draw_nothing, store
 from tests.conftest import Launched
 from tests.login import PATIENCE

@@ -1,4 +1,4 @@
-"""`python -m analysis.convergence`: what it says of networks that solved their task, did not, or diverged."""
+"""The convergence table of networks that solved their task, did not, or diverged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from analysis.convergence import convergence, total
+from analysis.diagnostics.convergence import convergence, total
 from degen.storage import RunFolder
 from tests.analysis.conftest import OWN
 from tests.conftest import Launched, refusal
@@ -17,7 +17,7 @@ from tests.conftest import Launched, refusal
 @pytest.fixture
 def converged(place) -> tuple[pd.DataFrame, str]:
     """The table of the tiny experiment and what was printed."""
-    launched = Launched((*OWN, "ood.n_trials=8"), place, module="analysis.convergence")
+    launched = Launched((*OWN, "ood.n_trials=8"), place, module="analysis.diagnostics.convergence")
     assert launched.wait() == 0, launched.stderr
     return pd.read_csv(place / "results" / "tiny" / "convergence.csv"), launched.stdout
 
@@ -64,7 +64,7 @@ def test_where_most_never_got_there_so_does_the_median(place):
     threshold = ("training.threshold=1e-9",)
     assert Launched((*OWN, *threshold, "seeds=3"), place).wait() == 0
     overrides = "overrides=['training.threshold=1e-9','seeds=3']"
-    launched = Launched((*OWN, "ood.n_trials=8", overrides), place, module="analysis.convergence")
+    launched = Launched((*OWN, "ood.n_trials=8", overrides), place, module="analysis.diagnostics.convergence")
     assert launched.wait() == 0, launched.stderr
     found = pd.read_csv(place / "results" / "tiny" / "convergence.csv")
     assert (found["epochs to threshold"] == "never (never)").all()
@@ -72,7 +72,9 @@ def test_where_most_never_got_there_so_does_the_median(place):
 
 def test_seconds_are_of_all_networks_that_the_time_was_spent_on(place):
     def seconds(*arguments: str) -> list[int]:
-        launched = Launched((*OWN, "ood.n_trials=8", *arguments), place, module="analysis.convergence")
+        launched = Launched(
+            (*OWN, "ood.n_trials=8", *arguments), place, module="analysis.diagnostics.convergence"
+        )
         assert launched.wait() == 0, launched.stderr
         return pd.read_csv(place / "results" / "tiny" / "convergence.csv")["seconds per network"].tolist()
 
@@ -82,6 +84,6 @@ def test_seconds_are_of_all_networks_that_the_time_was_spent_on(place):
 
 
 def test_an_override_of_training_is_refused(place):
-    launched = Launched((*OWN, "width=9"), place, module="analysis.convergence")
+    launched = Launched((*OWN, "width=9"), place, module="analysis.diagnostics.convergence")
     assert launched.wait() == 2
     assert "width" in refusal(launched)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.coordinate_check import QUANTITIES, coordinate_check, draw, exponents
+from analysis.diagnostics.coordinate_check import QUANTITIES, coordinate_check, draw, exponents
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.axes import Axis
-from analysis.influence import axes_without, deciding
+from analysis.leave_one_out import axes_without, deciding
 from analysis.measures import MEASURES, Make, Source
 from analysis.results import Results, write_arrays
-from analysis.statistics import Bootstrap
-from analysis.trends import Trend, trend
 from degen.condition import Condition
-from launch.conditions import experiment
+from degen.statistics.bootstrap import Bootstrap
+from degen.statistics.factor_curve import Axis
+from degen.statistics.trend import Trend, trend
+from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 SIGMA, MEAN = (MEASURES["behaviour"][name].axis for name in ("sigma OOD", "mean OOD"))

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from analysis.line_attractors import measure, periods, without_input
+from analysis.steps.line_attractors import measure, periods, without_input
 from degen.models import Parameters
 from tests.conftest import build
 

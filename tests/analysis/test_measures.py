@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from analysis.feature_learning import KernelProbe, _alignments
-from analysis.gather import OODCondition, Trialset, further_ood
 from analysis.metrics import DSA
+from analysis.steps.feature_learning import KernelProbe, _alignments
+from analysis.steps.networks import OODCondition, Trialset, further_ood
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.models import Parameters
@@ -58,7 +58,7 @@ def test_noise_is_a_share_of_each_inputs_spread_and_leaves_targets_alone():
 
 
 def test_conditions_are_named():
-    node = {"_target_": "analysis.gather.OODCondition", "doublings": 1, "input_noise": 0.5}
+    node = {"_target_": "analysis.steps.networks.OODCondition", "doublings": 1, "input_noise": 0.5}
     assert further_ood({"mine": node}) == {"mine": OODCondition(doublings=1, input_noise=0.5)}
     with pytest.raises(BadInputError, match=r"further_ood.mine.doublings is missing"):
         further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})

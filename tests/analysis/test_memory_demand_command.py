@@ -1,4 +1,4 @@
-"""`python -m analysis.memory_demand`: the table and the figure of two tasks, and what is refused."""
+"""The memory-demand command: table and figure of two tasks, and rejected input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = (
 
 
 def test_every_task_history_and_initialization_is_a_row_and_drawn(tmp_path):
-    launched = Launched(SMALL, tmp_path, module="analysis.memory_demand")
+    launched = Launched(SMALL, tmp_path, module="analysis.diagnostics.memory_demand")
     assert launched.wait() == 0, launched.stderr
     table = pd.read_csv(tmp_path / "found" / "memory_demand.csv")
     assert len(table) == 2 * 3 * 2
@@ -38,7 +38,7 @@ def test_every_task_history_and_initialization_is_a_row_and_drawn(tmp_path):
 
 def test_tasks_that_share_a_variant_are_told_apart(tmp_path):
     tasks = 'tasks=[["task=sine_wave","task.n_steps=20"],["task=sine_wave","task.n_steps=30"]]'
-    launched = Launched((*SMALL, tasks), tmp_path, module="analysis.memory_demand")
+    launched = Launched((*SMALL, tasks), tmp_path, module="analysis.diagnostics.memory_demand")
     assert launched.wait() == 0, launched.stderr
     table = pd.read_csv(tmp_path / "found" / "memory_demand.csv")
     assert table.groupby(["task", "variant", "condition"]).size().tolist() == [6, 6]
@@ -62,6 +62,6 @@ def test_tasks_that_share_a_variant_are_told_apart(tmp_path):
     ],
 )
 def test_a_bad_value_is_refused_before_any_work(tmp_path, argument, sentence):
-    launched = Launched((*SMALL, argument), tmp_path, module="analysis.memory_demand")
+    launched = Launched((*SMALL, argument), tmp_path, module="analysis.diagnostics.memory_demand")
     assert refusal(launched).startswith(sentence)
     assert not (tmp_path / "found" / "memory_demand.csv").exists()

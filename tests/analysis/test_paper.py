@@ -10,7 +10,7 @@ import pytest
 
 from analysis.results import Results
 from degen.files import read_metadata
-from launch.conditions import experiment
+from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 from tests.conftest import Launched, refusal
 from tests.in_process import compose_once, rejection, run_in_process

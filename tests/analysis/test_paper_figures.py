@@ -8,11 +8,11 @@ import shutil
 import matplotlib.image
 import numpy as np
 
-from analysis.figures.data import Data, factor_words, note
+from analysis.experiment_results import Data, factor_words, note
 from analysis.figures.panels import embeddings, levels, seeds
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.results import Results
-from launch.conditions import experiment
+from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
 
@@ -93,7 +93,7 @@ def test_small_values_of_a_factor_are_short_and_none_is_a_zero():
 
 
 def test_the_numbers_are_the_papers():
-    # 1 and 2 are schematic; 9 is that of `analysis.memory_demand`.
+    # 1 and 2 are schematic; 9 is that of `analysis.diagnostics.memory_demand`.
     assert [*range(3, 9), *range(10, 30)] == NUMBERS
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analysis.measures import LEVELS
-from analysis.table import interval_of
+from analysis.replication.markdown import interval_of
 from tests.analysis.conftest import EXPERIMENTS
 from tests.login import PATIENCE
 

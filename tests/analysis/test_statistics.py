@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from analysis.degeneracy import _cell
-from analysis.statistics import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
+from analysis.steps.degeneracy import _cell
+from degen.statistics.bootstrap import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 
 NETWORKS, EXPERIMENTS, LEVEL = 20, 200, 0.9
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pytest
 
-from analysis.figures.style import save
+from degen.reporting.style import save
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from analysis.axes import (
+from degen.errors import BadInputError
+from degen.statistics.bootstrap import Bootstrap
+from degen.statistics.factor_curve import (
     Axis,
     deviation_axis,
     distance_axis,
@@ -17,9 +19,7 @@ from analysis.axes import (
     mean_axis,
     ratio_axis,
 )
-from analysis.statistics import Bootstrap
-from analysis.trends import trend
-from degen.errors import BadInputError
+from degen.statistics.trend import trend
 
 BOOTSTRAP = Bootstrap(n_samples=400, level=0.9, seed=0)
 NETWORKS, CONDITIONS, EXPERIMENTS = 15, 3, 250

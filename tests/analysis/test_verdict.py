@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from analysis.measures import LEVELS, MEASURES
+from analysis.replication.table_one import Permutations
+from analysis.replication.table_one import verdict as verdicts
 from analysis.results import Results
-from analysis.statistics import Bootstrap
-from analysis.verdict import Permutations
-from analysis.verdict import verdict as verdicts
-from launch.conditions import experiment
+from degen.statistics.bootstrap import Bootstrap
+from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
 FEW = {"n_permutations": 19, "significance": 0.05}

@@ -12,12 +12,12 @@ import pytest
 from degen.errors import BadInputError
 from degen.storage import RunFolder
 from degen.versions import NUMERICS
-from launch import slurm
-from launch.conditions import sweep
-from launch.freeze import freeze
-from launch.plan import plan
+from launch.experiment import sweep
+from launch.slurm import client as slurm
+from launch.slurm.plan import plan
+from launch.slurm.snapshot import freeze
+from launch.slurm.submissions import Piece, Submission, locked, read_submissions
 from launch.status import as_text, status
-from launch.submissions import Piece, Submission, locked, read_submissions
 from launch.submit import _device
 from tests.conftest import TINY, build, refusal, run_folder
 

@@ -12,7 +12,7 @@ import pytest
 import degen
 from degen.errors import BadInputError
 from launch.cli import CONF
-from launch.submissions import read_submissions, read_tasks
+from launch.slurm.submissions import read_submissions, read_tasks
 from launch.submit import submit
 from tests.cluster import ROOT, Cluster
 from tests.conftest import assert_same_networks
@@ -158,7 +158,7 @@ def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monke
         ]
         # After a while the controller forgets jobs that have ended.
         forgotten = "a name that no job has"
-        monkeypatch.setattr("launch.submissions.Submission.array_name", lambda self, array: forgotten)
+        monkeypatch.setattr("launch.slurm.submissions.Submission.array_name", lambda self, array: forgotten)
         tasks = read_tasks(read_submissions(tmp_path / "runs"))
         assert sorted(task.has_failed for task in tasks) == [False, False, True, True]
         assert "2 to train" in login.run("launch.submit", *sweep, "--dry-run")

@@ -7,7 +7,7 @@ import pytest
 
 from degen.errors import BadInputError
 from launch.cli import CONF, require_config_dir
-from launch.conditions import experiments
+from launch.experiment import experiments
 from tests.in_process import run_in_process
 
 PACKAGE = "# @package _global_\n"
@@ -71,7 +71,7 @@ def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
         require_config_dir(str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("module", ["launch.train", "analysis.__main__", "analysis.convergence"])
+@pytest.mark.parametrize("module", ["launch.train", "analysis.__main__", "analysis.diagnostics.convergence"])
 def test_help_shows_examples(module, tmp_path):
     ended = run_in_process(tmp_path, module, "--help")
     assert (ended.code, ended.stderr) == (0, "")

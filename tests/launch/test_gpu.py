@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from launch.gpu import install_wheels, missing_packages
-from launch.stages import Stages
+from launch.gpu.__main__ import install_wheels, missing_packages
+from launch.gpu.timed_steps import Stages
 from tests.login import PATIENCE, ROOT
 
 TINY = (
@@ -142,7 +142,7 @@ def test_no_stage_starts_when_the_time_is_over(tmp_path):
 
 
 def test_an_experiment_is_done_again_when_it_asks_for_more():
-    from launch.gpu import _key
+    from launch.gpu.__main__ import _key
 
     asked = [_key("demo", list(given)) for given in ((), (), ("seeds=60",), ("width=32",), ("tf32=false",))]
     assert asked[0] == asked[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import degen
-from launch.conditions import parse_seeds
+from launch.experiment import parse_seeds
 from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
 
 

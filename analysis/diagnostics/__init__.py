@@ -1,0 +1,1 @@
+"""Checks of training apart from the analysis of an experiment."""

@@ -1,0 +1,1 @@
+"""Comparison with the paper: Table 1, the report, and manipulation checks."""

@@ -1,0 +1,1 @@
+"""Steps of an analysis, one module each."""

@@ -1,0 +1,1 @@
+"""Drawing primitives that figures and reports share."""

@@ -1,0 +1,1 @@
+"""Statistics of degeneracy: bootstrap intervals, curves along a factor, and trends."""

@@ -1,0 +1,1 @@
+"""Training and analysis on a CUDA machine that is borrowed for a limited time."""

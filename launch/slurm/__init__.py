@@ -1,0 +1,1 @@
+"""Submission of training to SLURM."""
