@@ -85,7 +85,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path, name: str = "") -> None:
+def remove_temporary_files(folder: Path, name: str = "") -> None:
     """Delete the temporary files that interrupted writes left behind.
 
     Args:
@@ -171,7 +171,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return json.loads(header) | {"sha256": digest}
 
 
-def is_whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Return whether a tensor file is as long as its header says. `read_tensors` checks every byte."""
     try:
         with open(path, "rb") as file:

@@ -95,8 +95,8 @@ def load(path: str | os.PathLike[str]) -> Run:
         BadInputError: there is no run folder, or it is damaged, altered or of another condition.
     """
     folder = RunFolder.open(Path(path))
-    networks = [folder.read_network(seed) for seed in folder.finished()]
-    return Run(folder.path, folder.condition, networks, folder.read_manifest())
+    networks = [folder.networks.read(seed) for seed in folder.finished_seeds()]
+    return Run(folder.path, folder.condition, networks, folder.manifest.read())
 
 
 def _stacked(parameters: list[Parameters]) -> Parameters:
