@@ -112,7 +112,7 @@ def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start
     dies = Signal("checkpoint.safetensors", "after the renaming")
     for epochs in (1, 2, 3):
         assert start(*TINY_OFTEN, before=dies).wait() == -signal.SIGKILL
-        saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+        saved = RunFolder.open(run_folder(tmp_path)).checkpoints.read()
         assert [len(history.loss) for history in saved.histories] == [epochs] * 3
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
@@ -219,7 +219,7 @@ def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run)
     warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == -signal.SIGUSR2
     assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
-    saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+    saved = RunFolder.open(run_folder(tmp_path)).checkpoints.read()
     assert len(saved.histories[0].loss) == 1
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
