@@ -146,7 +146,7 @@ def test_a_path_may_be_text(written):
 def test_a_link_to_nothing_and_a_folder_are_rejected_in_one_sentence(written, tmp_path):
     link = tmp_path / "link.safetensors"
     link.symlink_to("../annex/objects/gone")
-    allowed = "must be a file that can be read, got a link to a file that is not there"
+    allowed = "must be a file that can be read, got a link to a missing file"
     with pytest.raises(BadInputError, match=rf"link\.safetensors {allowed}\.$"):
         read_tensors(link)
     with pytest.raises(BadInputError, match=r"must be a file that can be read, got Is a directory\.$"):
