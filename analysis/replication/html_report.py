@@ -142,7 +142,7 @@ def _sessions(conditions: Sequence[Condition], runs: Path) -> Iterator[dict[str,
     for condition in conditions:
         folder = RunFolder.of(runs, condition)
         if folder.path.exists():
-            yield from folder.read_manifest()
+            yield from folder.manifest.read()
 
 
 def _costs(sessions: Sequence[Mapping[str, Any]]) -> str:
