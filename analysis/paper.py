@@ -35,17 +35,17 @@ def replicate_paper(config: DictConfig) -> None:
     bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
     test = build(settings["permutation_test"], PermutationTest, "permutation_test")[1]
     folder = Path(settings["results"])
-    results = load_results(settings)
+    all_results = load_results(settings)
 
-    paths, not_drawn = draw_figures(figures, results, folder / "figures")
+    paths, not_drawn = draw_figures(figures, all_results, folder / "figures")
     for line in [*(f"figure: {path}" for path in paths), *not_drawn]:
         print(line, flush=True)
     if settings["report"]:
         caption = table_caption(bootstrap, test)
-        rows = write_tables(results, folder, bootstrap, test, caption)
+        rows = write_tables(all_results, folder, bootstrap, test, caption)
         # Figure 9, if `analysis.diagnostics.memory_demand` has drawn it.
         paths += sorted(folder.glob("memory_demand_of_tasks/figures/*.png"))
-        page = report(results, rows, caption, paths, not_drawn, Path(settings["runs"]), settings)
+        page = report(all_results, rows, caption, paths, not_drawn, Path(settings["runs"]), settings)
         _write("report", folder / "report.html", page)
 
 
@@ -56,35 +56,38 @@ def load_results(settings: Mapping[str, Any]) -> dict[str, Data]:
         BadInputError: no experiment is analyzed, or results are not of a complete analysis of the experiment.
     """
     folder = Path(settings["results"])
-    listed = [one for name in settings["experiments"] for one in experiments(name, settings["overrides"])]
-    results = {one.name: Data(one, Results(folder / one.name)) for one in listed}
-    analyzed = [experiment for experiment in results.values() if experiment.is_there]
+    all_results = {
+        experiment.name: Data(experiment, Results(folder / experiment.name))
+        for name in settings["experiments"]
+        for experiment in experiments(name, settings["overrides"])
+    }
+    analyzed = [results for results in all_results.values() if results.is_there]
     allowed = "a folder with the results of an experiment (python -m analysis)"
     require(analyzed != [], "results", settings["results"], allowed)
-    for experiment in analyzed:
-        _require_complete(experiment, settings["overrides"])
-    return results
+    for results in analyzed:
+        _require_complete(results, settings["overrides"])
+    return all_results
 
 
-def _require_complete(experiment: Data, overrides: Sequence[str]) -> None:
-    path, analyzed_with = experiment.results.path, experiment.overrides
+def _require_complete(results: Data, overrides: Sequence[str]) -> None:
+    path, analyzed_with = results.results.path, results.overrides
     allowed = f"the overrides of the analysis in {path}, {analyzed_with}; for other overrides analyze again"
     require(analyzed_with in (None, overrides), "overrides", overrides, allowed)
-    again = f"python -m analysis experiment={experiment.experiment.name}"
-    require(experiment.is_of_the_experiment, "results", str(path), f"of the current experiment: run {again}")
-    require(experiment.is_finished, "results", str(path), f"of a complete analysis: run {again}")
+    again = f"python -m analysis experiment={results.experiment.name}"
+    require(results.is_of_the_experiment, "results", str(path), f"of the current experiment: run {again}")
+    require(results.is_finished, "results", str(path), f"of a complete analysis: run {again}")
 
 
 def write_tables(
-    results: Mapping[str, Data], folder: Path, bootstrap: Bootstrap, test: PermutationTest, caption: str
+    all_results: Mapping[str, Data], folder: Path, bootstrap: Bootstrap, test: PermutationTest, caption: str
 ) -> list[OutcomeRow]:
     """Write Table 1 and the manipulation check, and return the rows of Table 1."""
-    analyzed = [one.experiment for one in results.values() if one.is_there]
-    rows = compare_with_paper(analyzed, lambda name: results[name].results, bootstrap, test)
+    analyzed = [results.experiment for results in all_results.values() if results.is_there]
+    rows = compare_with_paper(analyzed, lambda name: all_results[name].results, bootstrap, test)
     scales = sorted({experiment.scale for experiment in analyzed})
     _write("table", folder / "table-1.csv", _csv(outcome_table(rows)))
     _write("table", folder / "table-1.md", table_one(rows, scales, caption))
-    _write("table", folder / "manipulation_check.csv", _csv(manipulation_check(results)))
+    _write("table", folder / "manipulation_check.csv", _csv(manipulation_check(all_results)))
     return rows
 
 

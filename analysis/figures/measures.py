@@ -28,7 +28,7 @@ _MIN_NETWORKS_FOR_DEVIATION = 20
 """With fewer networks, intervals of a standard deviation are too narrow (docs/paper.md, "Statistics")."""
 
 
-def plot_measures(measures: Sequence[str], *results: Data, tasks: Sequence[str] | None = None) -> Figure:
+def plot_measures(measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None) -> Figure:
     """Plot measures (rows) against the factor, one column per task of each experiment.
 
     Bands are bootstrap intervals. Grey lines are what a measure is to be compared with. A marker is hollow
@@ -36,31 +36,33 @@ def plot_measures(measures: Sequence[str], *results: Data, tasks: Sequence[str] 
 
     Args:
         measures: names of measures in the degeneracy table, or `PER_PARAMETER`.
-        results: results of the experiments.
+        all_results: results of each experiment.
         tasks: names of the tasks, None for all.
     """
-    columns = [(one, task) for one in results for task in one.tasks if tasks is None or task in tasks]
+    columns = [
+        (results, task) for results in all_results for task in results.tasks if tasks is None or task in tasks
+    ]
     figure, axes = panel_grid(len(measures), max(1, len(columns)))
-    for column, (experiment, task) in zip(axes.T, columns, strict=False):
-        column[0].set_title(experiment.title(task))
+    for column, (results, task) in zip(axes.T, columns, strict=False):
+        column[0].set_title(results.title(task))
         for axis, measure in zip(column, measures, strict=True):
-            plot_measure(axis, experiment, task, measure)
-        column[-1].set_xlabel(experiment.experiment.label)
+            plot_measure(axis, results, task, measure)
+        column[-1].set_xlabel(results.experiment.label)
     for axis, measure in zip(axes[:, 0], measures, strict=True):
-        axis.set_ylabel(_axis_label(measure, results))
-    return add_caption(figure, *measure_captions(measures, *results, tasks=tasks))
+        axis.set_ylabel(_axis_label(measure, all_results))
+    return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
 
 
 def measure_captions(
-    measures: Sequence[str], *results: Data, tasks: Sequence[str] | None = None
+    measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None
 ) -> list[str]:
     """Return what a figure of measures says below."""
-    captions = [note(*results, tasks=tasks, has_bands=True)]
-    tables = [one.degeneracy for one in results if len(one.degeneracy)]
+    captions = [note(*all_results, tasks=tasks, has_bands=True)]
+    tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     most = max((table["networks"].max() for table in tables), default=_MIN_NETWORKS_FOR_DEVIATION)
     if "sigma_ood" in measures and most < _MIN_NETWORKS_FOR_DEVIATION:
         captions.append("bands of a standard deviation are too narrow with so few networks")
-    return [*captions, choices_note(*results, tasks=tasks)] if "dsa" in measures else captions
+    return [*captions, choices_note(*all_results, tasks=tasks)] if "dsa" in measures else captions
 
 
 def plot_measure(axis: Axes, results: Data, task: str, measure: str) -> None:
@@ -117,11 +119,12 @@ def _rows(results: Data, signatures: list[str], measure: str, *, per_parameter: 
     return rows
 
 
-def _axis_label(measure: str, results: Sequence[Data]) -> str:
+def _axis_label(measure: str, all_results: Sequence[Data]) -> str:
     """Return the level, the measure, the unit of DSA, and the meaning of the grey line."""
     label = measure_label(measure)
     if measure == "dsa":
-        label = ", ".join(dict.fromkeys(one.dsa_words for one in results if one.dsa_words)) or label
+        units = dict.fromkeys(results.dsa_words for results in all_results if results.dsa_words)
+        label = ", ".join(units) or label
     lines = [LEVEL_LABELS.get(measure, ""), label]
     if measure in _BASELINES:
         lines.append(f"grey: {_BASELINES[measure][1]}")

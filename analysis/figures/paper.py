@@ -129,13 +129,13 @@ def select_figures(numbers: object) -> list[PaperFigure]:
 
 
 def draw_figures(
-    figures: Sequence[PaperFigure], results: Mapping[str, Data], folder: Path
+    figures: Sequence[PaperFigure], all_results: Mapping[str, Data], folder: Path
 ) -> tuple[list[Path], list[str]]:
     """Draw figures as PDF and PNG.
 
     Args:
         figures: figures to draw.
-        results: results of each experiment by name, analyzed or not.
+        all_results: results of each experiment by name, analyzed or not.
         folder: folder of the files.
 
     Returns:
@@ -143,13 +143,13 @@ def draw_figures(
     """
     paths, not_drawn = [], []
     for figure in figures:
-        available = [results[name] for name in figure.experiments if name in results]
-        available = [one for one in available if one.is_there and one.tasks]
+        named = [all_results[name] for name in figure.experiments if name in all_results]
+        available = [results for results in named if results.is_there and results.tasks]
         reason = _reason_not_to_draw(figure, available)
         if reason:
             not_drawn.append(f"not drawn: {figure.stem}: {reason}")
             continue
-        lacking = set(figure.experiments) - {one.experiment.name for one in available}
+        lacking = set(figure.experiments) - {results.experiment.name for results in available}
         if lacking:
             not_drawn.append(f"drawn in part: {figure.stem}: no results of {', '.join(sorted(lacking))}")
         paths += save_figure(figure.plot(*available), folder, figure.stem)
@@ -160,6 +160,6 @@ def _reason_not_to_draw(figure: PaperFigure, available: Sequence[Data]) -> str:
     """Return why a figure cannot be drawn, empty if it can."""
     if not available:
         return f"no results of {', '.join(figure.experiments)}"
-    if figure.tasks is None or any(set(figure.tasks) & set(one.tasks) for one in available):
+    if figure.tasks is None or any(set(figure.tasks) & set(results.tasks) for results in available):
         return ""
     return f"no results of {', '.join(figure.tasks)} in {' and '.join(figure.experiments)}"

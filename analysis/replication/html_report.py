@@ -27,7 +27,7 @@ PAPER_COSTS = "68,000 GPU-hours"
 
 
 def report(
-    results: Mapping[str, Data],
+    all_results: Mapping[str, Data],
     rows: Sequence[OutcomeRow],
     caption: str,
     figures: Sequence[Path],
@@ -38,7 +38,7 @@ def report(
     """Write the report as HTML.
 
     Args:
-        results: results of each experiment by name, analyzed or not.
+        all_results: results of each experiment by name, analyzed or not.
         rows: rows of `analysis.replication.table_one.compare_with_paper`.
         caption: explanation of the rows.
         figures: files of figures. PNG files are embedded.
@@ -46,27 +46,27 @@ def report(
         runs: folder of run folders.
         settings: settings of this report.
     """
-    conditions = distinct([experiment.experiment for experiment in results.values()])
+    conditions = distinct([results.experiment for results in all_results.values()])
     sessions = list(_sessions(conditions, runs))
     return render(
         "analysis.replication",
         "report.html.j2",
         filters=_FILTERS,
-        scales=sorted({one.experiment.scale for one in results.values()}),
+        scales=sorted({results.experiment.scale for results in all_results.values()}),
         levels=LEVELS,
         headline=_headline(rows),
         caption=caption,
         outcomes=_format_outcomes(rows),
-        **_network_counts(results),
-        manipulation_check=_format_factors(manipulation_check(results)).round(3),
-        required_networks=_required_networks(results),
+        **_network_counts(all_results),
+        manipulation_check=_format_factors(manipulation_check(all_results)).round(3),
+        required_networks=_required_networks(all_results),
         figures=[(_figure_title(path), path) for path in figures if path.suffix == ".png"],
         not_drawn=not_drawn,
         costs=_costs(sessions),
         paper_costs=PAPER_COSTS,
         versions=Counter(map(_version, sessions)),
-        hyperparameters=_hyperparameters(results),
-        settings=list(_settings(results, conditions, settings)),
+        hyperparameters=_hyperparameters(all_results),
+        settings=list(_settings(all_results, conditions, settings)),
     )
 
 
@@ -106,9 +106,9 @@ def _format_factors(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(factor=table["factor"].map(factor_words)) if len(table) else table
 
 
-def _network_counts(results: Mapping[str, Data]) -> dict[str, Any]:
+def _network_counts(all_results: Mapping[str, Data]) -> dict[str, Any]:
     statuses = list(STATUSES)
-    tables = [experiment.counts.assign(experiment=name) for name, experiment in results.items()]
+    tables = [results.counts.assign(experiment=name) for name, results in all_results.items()]
     table = pd.concat(tables, ignore_index=True)
     # A condition of two experiments may be missing in the tables of one of them.
     unique = table.sort_values("missing").drop_duplicates("condition")[statuses].sum()
@@ -119,9 +119,9 @@ def _network_counts(results: Mapping[str, Data]) -> dict[str, Any]:
     }
 
 
-def _required_networks(results: Mapping[str, Data]) -> pd.DataFrame | None:
+def _required_networks(all_results: Mapping[str, Data]) -> pd.DataFrame | None:
     """Return the networks per condition for intervals of plus or minus 10 %, by measure."""
-    tables = [experiment.degeneracy for experiment in results.values() if experiment.is_there]
+    tables = [results.degeneracy for results in all_results.values() if results.is_there]
     if not tables:
         return None
     table = pd.concat(tables).drop_duplicates(["condition", "measure"])
@@ -159,21 +159,21 @@ def _version(session: Mapping[str, Any]) -> str:
     return f"{packages}, commit {session['git_commit']}"
 
 
-def _hyperparameters(results: Mapping[str, Data]) -> pd.DataFrame:
+def _hyperparameters(all_results: Mapping[str, Data]) -> pd.DataFrame:
     """Return the hyperparameters of each metric and task: one row if all experiments share them."""
-    table = pd.concat([experiment.choices.assign(experiments=name) for name, experiment in results.items()])
+    table = pd.concat([results.choices.assign(experiments=name) for name, results in all_results.items()])
     by_value = table.groupby(["metric", "task", "settings"], sort=False)["experiments"]
     return by_value.agg(", ".join).reset_index()
 
 
 def _settings(
-    results: Mapping[str, Data], conditions: Sequence[Condition], settings: Mapping[str, Any]
+    all_results: Mapping[str, Data], conditions: Sequence[Condition], settings: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield titles and YAML texts."""
     yield "This report", yaml.safe_dump(dict(settings), sort_keys=False)
-    for name, experiment in results.items():
-        if experiment.results.settings.exists():
-            yield f"Analysis of {name}", experiment.results.settings.read_text()
+    for name, results in all_results.items():
+        if results.results.settings.exists():
+            yield f"Analysis of {name}", results.results.settings.read_text()
     for condition in conditions:
         title = f"{condition.task_name}: {condition.name}"
         yield title, yaml.safe_dump(condition.config, sort_keys=False)

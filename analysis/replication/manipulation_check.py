@@ -18,13 +18,13 @@ TARGET_QUANTITIES = {
 """For each experiment the columns of the table of networks that its factor should change."""
 
 
-def manipulation_check(results: Mapping[str, Data]) -> pd.DataFrame:
+def manipulation_check(all_results: Mapping[str, Data]) -> pd.DataFrame:
     """Return one row per condition of the analyzed experiments.
 
     Columns: experiment, task, label, factor, number of networks by status, epochs_to_threshold (median), and
     the means of `TARGET_QUANTITIES` over converged networks.
     """
-    tables = [_table(name, experiment) for name, experiment in results.items() if experiment.is_there]
+    tables = [_table(name, results) for name, results in all_results.items() if results.is_there]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
