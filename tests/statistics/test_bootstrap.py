@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from analysis.steps.degeneracy import _cell
 from degen.statistics import Bootstrap, networks_for_precision
 from degen.statistics.bootstrap import bootstrap_deviation, bootstrap_mean, bootstrap_mean_distance
 
@@ -129,17 +128,3 @@ def test_a_sample_without_networks_of_a_condition_is_nan():
     np.testing.assert_allclose(bootstrap_mean(values, counts), [2, np.nan, 4])
     np.testing.assert_allclose(bootstrap_deviation(values, counts), [math.sqrt(2), np.nan, 0])
     np.testing.assert_allclose(bootstrap_mean_distance(matrix, counts), [1, np.nan, np.nan])
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ([1.0, 2.0], "1.5 [no interval: 2 networks]"),
-        ([1.0, 2.0, np.inf, 3.0], "inf [no interval: not finite]"),
-        ([2.0, 2.0, 2.0], "2 [2, 2]"),
-    ],
-)
-def test_a_table_states_why_a_value_has_no_interval(values, text):
-    with np.errstate(invalid="ignore"):
-        interval = Bootstrap(n_samples=100, level=0.95, seed=0).mean(np.array(values))
-    assert _cell(*interval, networks=len(values)) == text
