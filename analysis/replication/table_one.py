@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,9 +136,6 @@ class _Comparison:
         for task, pool in pools.items():
             if pool:
                 trend = fit_trend(list(pool.values()), self.bootstrap, self.test.n_permutations)
-                direction = trend.direction(self.test.significance)
-                left_out, missing = self._count_networks(task, trend.networks)
-                influential, most_influential = self._influence(trend, pool, without, paper_direction)
                 yield OutcomeRow(
                     factor=self.factor,
                     experiment=self.experiment.name,
@@ -146,30 +144,35 @@ class _Comparison:
                     measure=name,
                     is_paper_measure=is_paper_measure,
                     conditions=sum(len(curve.values) for curve in pool.values()),
-                    networks=trend.networks,
-                    effect=float(np.expm1(trend.effect)),
-                    low=float(np.expm1(trend.low)),
-                    high=float(np.expm1(trend.high)),
-                    p=trend.p,
-                    slope=trend.slope,
-                    spearman=trend.spearman,
-                    left_out=left_out,
-                    missing=missing,
+                    **self._trend_columns(trend, paper_direction),
+                    **self._count_networks(task, trend.networks),
                     baseline_ratio=self._baseline_ratio(measure, list(pool)),
-                    direction=direction,
-                    paper_direction=paper_direction,
-                    outcome=compare_directions(direction, paper_direction),
-                    influential_networks=influential,
-                    most_influential=most_influential,
+                    **self._influence(trend, pool, without, paper_direction),
                 )
 
-    def _count_networks(self, task: str, in_row: int) -> tuple[int, int]:
-        """Count the networks that are left out of a row, and the networks that are not trained yet."""
+    def _trend_columns(self, trend: Trend, paper_direction: str) -> dict[str, Any]:
+        """Return the columns of a trend and its comparison with the paper."""
+        direction = trend.direction(self.test.significance)
+        return {
+            "networks": trend.networks,
+            "effect": float(np.expm1(trend.effect)),
+            "low": float(np.expm1(trend.low)),
+            "high": float(np.expm1(trend.high)),
+            "p": trend.p,
+            "slope": trend.slope,
+            "spearman": trend.spearman,
+            "direction": direction,
+            "paper_direction": paper_direction,
+            "outcome": compare_directions(direction, paper_direction),
+        }
+
+    def _count_networks(self, task: str, n_networks: int) -> dict[str, Any]:
+        """Count the networks that are not behind a row: left out, or not trained yet."""
         conditions = [c for c in self.experiment.conditions if task in (POOLED, c.task_name)]
         signatures = {condition.signature for condition in conditions}
         trained = int(self.networks["condition"].isin(signatures).sum())
-        missing = len(signatures) * len(self.experiment.seeds) - trained
-        return trained - in_row, missing
+        planned = len(signatures) * len(self.experiment.seeds)
+        return {"left_out": trained - n_networks, "missing": planned - trained}
 
     def _baseline_ratio(self, measure: Measure, tasks: Sequence[str]) -> float:
         """Return the smallest ratio of a distance to its split-half baseline, NaN without a baseline."""
@@ -189,15 +192,16 @@ class _Comparison:
         curves: Mapping[str, FactorCurve],
         without: Mapping[str, Mapping[str, FactorCurve | None]] | None,
         paper_direction: str,
-    ) -> tuple[int | None, str]:
+    ) -> dict[str, Any]:
         """Count the influential networks, and describe the trend without the most influential one."""
         if without is None:
-            return None, ""
+            return {"influential_networks": None, "most_influential": ""}
         decisive = decisive_networks(trend, curves, without, self.bootstrap, self.test)
         if not decisive:
-            return 0, ""
+            return {"influential_networks": 0, "most_influential": ""}
         network, rest = next(iter(decisive.items()))
         outcome = compare_directions(rest.direction(self.test.significance), paper_direction)
         effect, low, high = (f"{np.expm1(value):+.0%}" for value in (rest.effect, rest.low, rest.high))
         p = f", p = {rest.p:.2g}" if rest.excludes_zero else ""
-        return len(decisive), f"{network}: {outcome}, {effect} [{low}, {high}]{p}"
+        description = f"{network}: {outcome}, {effect} [{low}, {high}]{p}"
+        return {"influential_networks": len(decisive), "most_influential": description}
