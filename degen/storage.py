@@ -37,7 +37,7 @@ from degen.files import (
     write_atomically,
     write_tensors,
 )
-from degen.locks import ClaimedError, claimed, is_held_here
+from degen.locks import LockedError, hold_lock, is_locked_on_this_host
 from degen.networks import Network, checkpoint_tensors, ensemble_from, network_tensors
 from degen.training import Ensemble, status
 from degen.versions import VERSION
@@ -134,15 +134,15 @@ class RunFolder:
         The lock is the kernel's: it ends when its process does.
 
         Raises:
-            ClaimedError: another process holds it; the message says which.
+            LockedError: another process holds it; the message says which.
         """
         with ExitStack() as held:
             try:
                 if self.seeds is not None:
-                    held.enter_context(claimed(self.path / "claim", shared=True))
-                held.enter_context(claimed(self.own / "claim", shared=False))
-            except ClaimedError as error:
-                raise ClaimedError(f"{self.path} is being trained by {error}") from None
+                    held.enter_context(hold_lock(self.path / "claim", shared=True))
+                held.enter_context(hold_lock(self.own / "claim", shared=False))
+            except LockedError as error:
+                raise LockedError(f"{self.path} is being trained by {error}") from None
             remove_parts(self.own)
             # Others may be writing the files of other seeds.
             for name in [""] if self.seeds is None else [f"{seed:05d}." for seed in self.seeds]:
@@ -160,7 +160,7 @@ class RunFolder:
 
     def is_claimed(self) -> bool:
         """Whether a process of this machine trains here; of others nothing is known."""
-        return any(is_held_here(claim) for claim in self._every("claim"))
+        return any(is_locked_on_this_host(claim) for claim in self._every("claim"))
 
     def _every(self, name: str) -> list[Path]:
         """The files of that name: of the whole folder, and of each share."""

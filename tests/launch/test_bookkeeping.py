@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,21 +12,22 @@ from pathlib import Path
 import pytest
 
 from degen.errors import BadInputError
+from degen.locks import exclusive_lock
 from degen.storage import RunFolder
 from degen.versions import NUMERICS
-from launch.experiment import sweep
+from launch.experiment import compose_sweep
 from launch.slurm import client as slurm
-from launch.slurm.plan import plan
-from launch.slurm.snapshot import freeze
-from launch.slurm.submissions import Piece, Submission, locked, read_submissions
+from launch.slurm.plan import plan_submission
+from launch.slurm.snapshot import snapshot_code
+from launch.slurm.submissions import Shard, Submission, read_submissions
 from launch.status import as_text, status
-from launch.submit import _device
+from launch.submit import device_of_job
 from tests.conftest import TINY, build, refusal, run_folder
 
 
 def submission(runs: Path, experiment: str) -> Submission:
     found = Submission.new(
-        runs, experiment, [[[Piece("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
+        runs, experiment, [[[Shard("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
     )
     found.write()
     return found
@@ -73,10 +76,10 @@ def spoiled(tiny_run, tmp_path) -> Path:
 
 
 def test_the_plan_passes_them_over(spoiled):
-    asked = sweep([*TINY, "seeds=5", f"runs={spoiled}"])
-    found = plan(asked, [], {"array_parallelism": 3}, 100)
-    assert (found.finished, [piece.seeds for piece in found.pieces]) == (3, [[3, 4]])
-    assert found.hours is not None
+    sweep = compose_sweep([*TINY, "seeds=5", f"runs={spoiled}"])
+    plan = plan_submission(sweep, [], {"array_parallelism": 3}, 100)
+    assert (plan.finished, [shard.seeds for shard in plan.shards]) == (3, [[3, 4]])
+    assert plan.hours is not None
 
 
 def test_status_names_them_beside_the_others(spoiled):
@@ -92,8 +95,8 @@ def test_status_names_them_beside_the_others(spoiled):
 def test_a_damaged_manifest_of_another_condition_stops_nothing(spoiled):
     (manifest,) = [path for path in spoiled.glob("flip_flop/*/manifest.json") if path.parent.suffix != ".bak"]
     manifest.write_text("{")
-    other = sweep([*TINY, "gamma=2", "seeds=5", f"runs={spoiled}"])
-    assert plan(other, [], {"array_parallelism": 3}, 100).hours is None
+    other = compose_sweep([*TINY, "gamma=2", "seeds=5", f"runs={spoiled}"])
+    assert plan_submission(other, [], {"array_parallelism": 3}, 100).hours is None
     rows = status([f"runs={spoiled}"])
     assert [row.state for row in rows] == ["unreadable"] * 3
 
@@ -128,8 +131,8 @@ def test_a_network_that_is_cut_off_is_not_done(spoiled):
     ],
 )
 def test_a_job_that_asks_for_a_gpu_trains_on_it(launcher, device):
-    assert _device("auto", launcher) == device
-    assert _device("cpu", launcher) == "cpu"
+    assert device_of_job("auto", launcher) == device
+    assert device_of_job("cpu", launcher) == "cpu"
 
 
 # SLURM that is silent for a while ---------------------------------------------------------------------------
@@ -144,13 +147,13 @@ def test_who_waits_asks_again_and_who_does_not_is_told(tmp_path, monkeypatch):
     )
     (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(slurm, "_SECONDS_BETWEEN_QUESTIONS", 0.1)
-    monkeypatch.setattr(slurm, "_ask", lambda *command: "")
+    monkeypatch.setattr(slurm, "_POLL_INTERVAL_S", 0.1)
+    monkeypatch.setattr(slurm, "_query", lambda *command: "")
     with pytest.raises(BadInputError, match="SLURM must answer, got 'Socket timed out'"):
         slurm.jobs_named(["one"])
     answers.unlink()
     started = time.monotonic()
-    assert slurm.jobs_named(["one"], patience=60.0) == {"one": {0: slurm.Job("7_0", "RUNNING", 2)}}
+    assert slurm.jobs_named(["one"], timeout_s=60.0) == {"one": {0: slurm.Job("7_0", "RUNNING", 2)}}
     assert time.monotonic() - started < 30
 
 
@@ -163,7 +166,7 @@ def test_a_users_modules_are_copied_and_installed_ones_are_not_wherever_they_are
         (tmp_path / place / f"{name}.py").write_text("")
         monkeypatch.syspath_prepend(str(tmp_path / place))
         importlib.import_module(name)
-    freeze(tmp_path / "code")
+    snapshot_code(tmp_path / "code")
     assert (tmp_path / "code" / "laboratory_of_mine.py").exists()
     assert not (tmp_path / "code" / "installed_by_debian.py").exists()
 
@@ -198,14 +201,19 @@ def _cannot_write() -> None:
 def test_a_finished_folder_that_cannot_be_written_to_is_no_obstacle(launch, start, tmp_path):
     launch(*TINY, "seeds=2")
     again = launch(*TINY, "seeds=2", before=_cannot_write)
-    assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are there\n"
+    assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are finished\n"
     assert "can be written to" in refusal(start(*TINY, "seeds=3", before=_cannot_write))
 
 
 def test_the_lock_of_a_folder_can_be_written_to_every_time_for_nfs_locks_nothing_else(tmp_path, monkeypatch):
     modes = []
-    monkeypatch.setattr("fcntl.flock", lambda file, how: modes.append(file.writable()))
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation != fcntl.LOCK_UN:
+            modes.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
     for _ in range(2):
-        with locked(tmp_path):
+        with exclusive_lock(tmp_path):
             pass
-    assert modes == [True, True]
+    assert modes == [os.O_RDWR, os.O_RDWR]

@@ -79,7 +79,7 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
 
     # What is missing is sent again, and only that.
     again = login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
-    assert "2 finished, 0 with a job, 2 to train" in again
+    assert "2 finished, 0 in a job, 2 to train" in again
     login.wait_for_end()
     assert "nothing to submit" in login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
 

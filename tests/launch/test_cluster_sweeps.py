@@ -11,7 +11,7 @@ import pytest
 
 import degen
 from degen.errors import BadInputError
-from launch.cli import CONF
+from launch.config import CONF
 from launch.slurm.submissions import read_submissions, read_tasks
 from launch.submit import submit
 from tests.cluster import ROOT, Cluster
@@ -68,13 +68,13 @@ def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_l
     sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
     assert [len(each) for each in sessions] == [1] * 12
     assert {row["state"] for row in login.rows().values()} == {"done"}
-    assert "24 finished, 0 with a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
+    assert "24 finished, 0 in a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
 
 
 def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     packed = ("task=slow", "gamma=1,2,3", "submit.conditions_per_job=2")
     printed = login.run("launch.submit", *packed, *CPU, "seeds=2")
-    assert "3 conditions, 6 networks; 0 finished, 0 with a job, 6 to train" in printed
+    assert "3 conditions, 6 networks; 0 finished, 0 in a job, 6 to train" in printed
     assert "jobs: 2 in 1 arrays" in printed
     # More seeds while those are under way: only these, in jobs beside the others'.
     split = ("task=slow", "gamma=1,2,3", "seeds=5", "submit.seeds_per_job=2", "submit.conditions_per_job=3")
@@ -87,7 +87,7 @@ def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     assert login.jobs() == {}
     assert_as_trained_here(login, "task=slow", "gamma=1,2,3", "seeds=5")
     plan = login.run("launch.submit", *split, *CPU, "--dry-run", "seeds=6")
-    assert "hours of a device" in plan
+    assert "device hours" in plan
     assert plan.count("seeds 5\n") == 3
 
 
@@ -108,7 +108,7 @@ def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
     others = login.rows("experiment=other", "training.max_epochs=60").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
     again = login.run("launch.submit", *arguments, *CPU)
-    assert "2 conditions, 2 networks; 0 finished, 0 with a job, 2 to train" in again
+    assert "2 conditions, 2 networks; 0 finished, 0 in a job, 2 to train" in again
     login.wait_for_end()
     assert {row["state"] for row in login.rows().values()} == {"done"}
 
@@ -188,7 +188,7 @@ def refusal(login: Login, *arguments: str) -> str:
     ],
 )
 def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words):
-    allowed = "hydra.launcher must be settings that this cluster takes"
+    allowed = "hydra.launcher must be settings that this cluster accepts"
     assert refusal(login, f"hydra.launcher.{settings}") == f"{allowed}, got {got} (SLURM: {words})."
     assert not (login.place / "runs").exists()
 
@@ -209,7 +209,8 @@ def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words)
             "submit.conditions_per_job=x",
             "submit.conditions_per_job must be an integer of at least 1, got 'x'.",
         ),
-        ("device=tpu", "device must be auto, cpu or cuda, got 'tpu'."),
+        ("device=tpu", "device must be auto, cpu, cuda or cuda:<number>, got 'tpu'."),
+        ("device=cuda:1", "device must be one of auto, cpu, cuda, got 'cuda:1'."),
         (
             "runs=/proc/runs",
             "runs must be a folder that can be written to, got /proc/runs (No such file or directory).",
@@ -233,7 +234,7 @@ def test_a_site_has_a_launcher_of_its_own(login):
     assert (
         "each: partition=high, account=lab, gres=gpu:1, cpus_per_task=4, mem_gb=16, timeout_min=240" in plan
     )
-    allowed = "hydra.launcher must be settings that this cluster takes"
+    allowed = "hydra.launcher must be settings that this cluster accepts"
     refused = login.refusal("launch.train", "-m", *sweep, LAB_ACCOUNT="nobody")
     assert refused.startswith(f"{allowed}, got partition=high, account=nobody, gres=gpu:1 (SLURM: ")
 

@@ -6,7 +6,8 @@ import hydra
 import pytest
 
 from degen.errors import BadInputError
-from launch.cli import CONF, require_config_dir
+from launch.cli import require_config_dir
+from launch.config import CONF
 from launch.experiment import experiments
 from tests.in_process import run_in_process
 

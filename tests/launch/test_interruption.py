@@ -132,7 +132,7 @@ def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
         codes.append(launched.wait())
         assert launched.stderr == ""
         if codes[-1] > 0:
-            assert launched.stdout.endswith(": interrupted and stored; the same command goes on\n")
+            assert launched.stdout.endswith(": interrupted and saved; run the same command again to resume\n")
     assert codes.count(SHELL[number]) >= 2
     assert set(codes) <= {SHELL[number], 0}
     launch(*LONG)
@@ -149,7 +149,8 @@ def test_a_full_disk_ends_training_with_one_sentence_and_the_same_command_goes_o
     assert launched.wait() == 1
     assert launched.stderr == (
         f"error: {run_folder(tmp_path).relative_to(tmp_path)}/checkpoint.safetensors "
-        "cannot be written (File too large): what was stored before is whole, and the same command goes on.\n"
+        "cannot be written (File too large): files written earlier are intact; "
+        "run the same command again to resume.\n"
     )
     assert left_overs(run_folder(tmp_path)) == []
     launch(*TINY_OFTEN)
@@ -164,7 +165,7 @@ def test_a_signal_inside_a_write_waits_for_its_end(tmp_path, start, launch, tiny
     interrupted = start(*TINY_OFTEN, before=Signal(file, "half written", nth, number))
     assert interrupted.wait() == SHELL[number]
     assert interrupted.stderr == ""
-    assert interrupted.stdout.endswith("interrupted and stored; the same command goes on\n")
+    assert interrupted.stdout.endswith("interrupted and saved; run the same command again to resume\n")
     assert list(run_folder(tmp_path).rglob("*.part")) == []
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
@@ -174,7 +175,7 @@ def test_a_second_ctrl_c_inside_a_write_acts_at_once(tmp_path, start, launch, ti
     twice = Signal("checkpoint.safetensors", "half written", number=signal.SIGINT, times=2)
     interrupted = start(*TINY_OFTEN, before=twice)
     assert interrupted.wait() == 130
-    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert interrupted.stderr == "interrupted; run the same command again to resume\n"
     assert left_overs(run_folder(tmp_path)) == []
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
@@ -187,7 +188,7 @@ def _ctrl_c_when_seeds_are_read() -> None:
 def test_ctrl_c_before_training_is_one_sentence_and_makes_nothing(tmp_path, start):
     interrupted = start(*TINY_OFTEN, before=_ctrl_c_when_seeds_are_read)
     assert interrupted.wait() == 130
-    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert interrupted.stderr == "interrupted; run the same command again to resume\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,7 +219,7 @@ def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeu
 def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == -signal.SIGUSR2
-    assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
+    assert warned.stdout.endswith("interrupted and saved; run the same command again to resume\n")
     saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
     assert len(saved.histories[0].loss) == 1
     launch(*TINY_OFTEN)
@@ -239,6 +240,6 @@ class NotRequeued(Signal):
 def test_a_job_that_cannot_be_requeued_says_so_and_fails(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=NotRequeued("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == 128 + signal.SIGUSR2
-    assert "this job is not requeued, submit again ([Errno 2]" in warned.stdout
+    assert "this job could not be requeued; submit it again ([Errno 2]" in warned.stdout
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from degen.errors import BadInputError
-from launch.cli import grid, quote_numbers, require_folder
+from launch.config import expand_sweep, quote_numbers
+from launch.settings import require_folder
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_numbers_of_groups_are_quoted(override, quoted):
 
 def test_a_range_of_widths_is_a_sweep():
     expected = [["width='8'", "gamma='1'"], ["width='16'", "gamma='1'"]]
-    assert grid(["width=range(8,17,8)", "gamma=1"]) == expected
+    assert expand_sweep(["width=range(8,17,8)", "gamma=1"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_what_was_measured_with_an_own_task_is_measured_anew_where_its_source_ha
     assert "gather: 6 networks, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
-    assert "all 3 networks are there" in again.stdout
+    assert "all 3 networks are finished" in again.stdout
     assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
 
 

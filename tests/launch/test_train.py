@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import degen
-from launch.experiment import parse_seeds
+from launch.settings import parse_seeds
 from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
 
 
@@ -39,7 +39,7 @@ def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_termin
     assert first.endswith("s  2 unconverged\n")
     assert not {"\r", "\033"} & set(first)
     before = stamps(folder)
-    assert run() == f"{place}: all 2 networks are there\n"
+    assert run() == f"{place}: all 2 networks are finished\n"
     assert stamps(folder) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 
@@ -70,7 +70,7 @@ def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, l
     assert degen.load(folder).seeds == [0, 1, 2, 3, 4]
     assert before.items() <= stamps(folder).items()
     assert [session["seeds"] for session in degen.load(folder).sessions] == [[1, 4], [0, 2, 3]]
-    assert "all 2 networks are there" in launch(*TINY, "seeds=[2,4]").stdout
+    assert "all 2 networks are finished" in launch(*TINY, "seeds=[2,4]").stdout
 
 
 def test_networks_trained_in_several_goes_are_those_trained_in_one(tmp_path, launch, tiny_run):
@@ -95,8 +95,8 @@ def test_a_sweep_trains_every_value_once(tmp_path, launch):
         for channels in (1, 2)
     }
     assert trained == expected
-    assert launch(*sweep).stdout.count("all 1 networks are there") == 4
-    assert "all 1 networks are there" in launch(*TINY, "gamma=2", "task.channels=1", "seeds=1").stdout
+    assert launch(*sweep).stdout.count("all 1 networks are finished") == 4
+    assert "all 1 networks are finished" in launch(*TINY, "gamma=2", "task.channels=1", "seeds=1").stdout
 
 
 def test_an_experiment_trains_all_its_conditions_and_overrides_reach_each(tmp_path, launch):
@@ -113,7 +113,7 @@ def test_conditions_shared_by_a_sweep_and_an_experiment_are_trained_once(launch)
     launch(*TINY, "task.channels=2", "seeds=1")
     printed = launch("experiment=demo", *TINY, "seeds=1").stdout
     assert printed.count("training 1 networks") == 2
-    assert printed.count("all 1 networks are there") == 1
+    assert printed.count("all 1 networks are finished") == 1
 
 
 @pytest.mark.parametrize("runs", ["elsewhere", "deep/er/elsewhere"])

@@ -16,7 +16,7 @@ def test_the_second_says_who_works_and_leaves_with_success(tmp_path, start, laun
     condition = build(*LONG)
     assert second.stdout == (
         f"runs/flip_flop/{condition.name} is being trained by process {first.process.pid} "
-        f"on {socket.gethostname()}: nothing is done here\n"
+        f"on {socket.gethostname()}: skipped\n"
     )
     assert second.stderr == ""
     assert first.wait() == 0
@@ -49,6 +49,6 @@ def test_an_experiment_passes_over_the_condition_that_another_process_trains(sta
     first.wait_for("training")
     lines = launch("experiment=demo", *LONG, "seeds=1").stdout.splitlines()
     assert lines[0].startswith("[1/3] ")
-    assert lines[0].endswith("nothing is done here")
+    assert lines[0].endswith(": skipped")
     trained = [line for line in lines if line.endswith(": training 1 networks")]
     assert [line[:5] for line in trained] == ["[2/3]", "[3/3]"]

@@ -1,4 +1,4 @@
-"""Run folders are written to by one process at a time."""
+"""Locks: one process at a time writes to a run folder."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import os
 import pytest
 
 from degen.errors import BadInputError
-from degen.storage import ClaimedError
-from launch.slurm.submissions import locked
+from degen.locks import LockedError, exclusive_lock
 from tests.test_storage import SEEDS, stored
 
 
 def test_a_folder_is_claimed_once_and_free_again_after(folder):
     with folder.claim():
-        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.claim():
+        with pytest.raises(LockedError, match=f"trained by process {os.getpid()} on "), folder.claim():
             pass
         assert (folder.path / "condition.yaml").exists()
     with folder.claim():
@@ -34,14 +33,14 @@ def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, mon
         folder.claim(),
     ):
         assert (folder.path / "condition.yaml").exists()
-    with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
+    with pytest.warns(UserWarning, match="cannot be locked"), exclusive_lock(folder.path):
         pass
 
 
 def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
     (folder.path / "claim").mkdir()
     with (
-        pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
+        pytest.raises(BadInputError, match="runs must be a folder whose lock files can be written to"),
         folder.claim(),
     ):
         pass
