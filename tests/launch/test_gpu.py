@@ -59,7 +59,7 @@ def test_a_session_trains_and_analyzes_although_its_tests_fail(tmp_path):
     assert (export / "summary.txt").read_text().split() == ["done", "train-demo", "done", "analyze-demo"]
 
 
-def test_an_interrupted_session_ends_its_step_and_writes_the_summary(tmp_path):
+def test_an_interrupted_session_ends_its_step_with_a_summary(tmp_path):
     process = start_session(tmp_path)
     assert process.stdout is not None
     assert any(line.startswith("== tests") for line in process.stdout)

@@ -1,7 +1,6 @@
-"""A killed process loses at most the work since its last checkpoint; the same command then goes on.
+"""Interrupted training: at most the work since the last checkpoint is lost, and the same command resumes.
 
-Every test ends with the comparison that matters: the networks are, bit for bit, those of a run
-that nobody interrupted.
+Every test ends with the same comparison: the networks are bit for bit those of a run without interruption.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from tests.conftest import LONG, TINY, assert_same_networks, run_folder
 
 TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
 SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
-"""Exit codes: the shell's where the process ends itself, the kernel's where the signal ends it."""
+"""Exit codes: the shell's if the process ends itself, the kernel's if the signal ends it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +98,14 @@ def left_overs(folder: Path) -> list[Path]:
         ("00001.safetensors", 1),
     ],
 )
-def test_a_process_killed_inside_any_write_is_as_if_it_never_was(
-    tmp_path, start, launch, tiny_run, file, nth, moment
-):
+def test_a_kill_inside_any_write_changes_no_network(tmp_path, start, launch, tiny_run, file, nth, moment):
     assert start(*TINY_OFTEN, before=Signal(file, moment, nth)).wait() == -signal.SIGKILL
     launch(*TINY_OFTEN)
     assert left_overs(run_folder(tmp_path)) == []
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start, launch, tiny_run):
+def test_each_process_resumes_from_the_last_checkpoint(tmp_path, start, launch, tiny_run):
     dies = Signal("checkpoint.safetensors", "after the renaming")
     for epochs in (1, 2, 3):
         assert start(*TINY_OFTEN, before=dies).wait() == -signal.SIGKILL
@@ -119,9 +116,7 @@ def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
-    tmp_path, start, launch, long_run, number
-):
+def test_interruptions_at_random_moments_change_no_network(tmp_path, start, launch, long_run, number):
     moments, codes = random.Random(int(number)), []
     while len(codes) < 5 and 0 not in codes:
         launched = start(*LONG)
@@ -140,9 +135,7 @@ def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
     assert_same_networks(run_folder(tmp_path), long_run)
 
 
-def test_a_full_disk_ends_training_with_one_sentence_and_the_same_command_goes_on(
-    tmp_path, start, launch, tiny_run
-):
+def test_training_resumes_after_a_full_disk(tmp_path, start, launch, tiny_run):
     # Room for a network, not for the checkpoint of three.
     network = next((tiny_run / "networks").glob("*")).stat().st_size
     launched = start(*TINY_OFTEN, before=LongestFile(network))
@@ -185,7 +178,7 @@ def _ctrl_c_when_seeds_are_read() -> None:
     launch.train.parse_seeds = lambda seeds: signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_before_training_is_one_sentence_and_makes_nothing(tmp_path, start):
+def test_ctrl_c_before_training_writes_nothing(tmp_path, start):
     interrupted = start(*TINY_OFTEN, before=_ctrl_c_when_seeds_are_read)
     assert interrupted.wait() == 130
     assert interrupted.stderr == "interrupted; run the same command again to resume\n"
@@ -203,7 +196,7 @@ def _in_a_job() -> None:
     os.environ["SLURM_JOB_ID"] = "1"
 
 
-def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(tmp_path, start, long_run):
+def test_in_a_slurm_job_sigterm_saves_and_training_continues(tmp_path, start, long_run):
     never = [argument for argument in LONG if not argument.startswith("checkpoint")]
     launched = start(*never, "checkpoint_seconds=1000", before=_in_a_job)
     launched.wait_for("epoch")
@@ -216,7 +209,7 @@ def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeu
     assert_same_networks(run_folder(tmp_path), long_run)
 
 
-def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run):
+def test_usr2_is_raised_again_once_everything_is_saved(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == -signal.SIGUSR2
     assert warned.stdout.endswith("interrupted and saved; run the same command again to resume\n")
@@ -227,7 +220,7 @@ def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run)
 
 
 def _asks_in_vain(number: int, frame: object) -> None:
-    """As submitit's handler, where a container has no scontrol."""
+    """Fail as submitit's handler does in a container without scontrol."""
     subprocess.check_call(["no-scontrol-in-this-image", "requeue", "1"])
 
 
@@ -237,7 +230,7 @@ class NotRequeued(Signal):
         super().__call__()
 
 
-def test_a_job_that_cannot_be_requeued_says_so_and_fails(tmp_path, start, launch, tiny_run):
+def test_a_job_that_cannot_be_requeued_fails_with_a_message(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=NotRequeued("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == 128 + signal.SIGUSR2
     assert "this job could not be requeued; submit it again ([Errno 2]" in warned.stdout

@@ -1,4 +1,4 @@
-"""Processes on the same condition: one works, the others say so and leave."""
+"""Processes on the same condition: one trains, the others exit with a message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import degen
 from tests.conftest import LONG, assert_same_networks, build, run_folder
 
 
-def test_the_second_says_who_works_and_leaves_with_success(tmp_path, start, launch, long_run):
+def test_a_second_process_names_the_first_and_exits(tmp_path, start, launch, long_run):
     first = start(*LONG)
     first.wait_for("training")
     second = launch(*LONG)
@@ -23,7 +23,7 @@ def test_the_second_says_who_works_and_leaves_with_success(tmp_path, start, laun
     assert_same_networks(run_folder(tmp_path), long_run)
 
 
-def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, start, launch, long_run):
+def test_the_lock_of_a_dead_process_is_free(tmp_path, start, launch, long_run):
     first = start(*LONG)
     first.wait_for("epoch")
     first.kill(signal.SIGKILL)
@@ -35,7 +35,7 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, start, launch, long
     assert_same_networks(run_folder(tmp_path), long_run)
 
 
-def test_of_processes_started_at_once_one_trains(tmp_path, start, long_run):
+def test_one_of_several_processes_trains(tmp_path, start, long_run):
     launched = [start(*LONG) for _ in range(4)]
     assert [process.wait() for process in launched] == [0] * 4
     assert [process.stderr for process in launched] == [""] * 4
@@ -44,7 +44,7 @@ def test_of_processes_started_at_once_one_trains(tmp_path, start, long_run):
     assert_same_networks(run_folder(tmp_path), long_run)
 
 
-def test_an_experiment_passes_over_the_condition_that_another_process_trains(start, launch):
+def test_an_experiment_skips_a_locked_condition(start, launch):
     first = start(*LONG, "task.channels=1")
     first.wait_for("training")
     lines = launch("experiment=demo", *LONG, "seeds=1").stdout.splitlines()
