@@ -93,14 +93,14 @@ def exclusive_lock(folder: Path, field: str = "runs") -> Iterator[None]:
     file = folder / ".submissions" / "lock"
     # Every user may lock the file, so that colleagues can share a folder.
     lock = filelock.FileLock(file, mode=0o666, fallback_to_soft=False)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             try:
-                held.enter_context(lock.acquire(timeout=0))
+                stack.enter_context(lock.acquire(timeout=0))
             except filelock.Timeout:
                 logger.info("waiting: another process is working in %s", folder)
-                held.enter_context(lock.acquire())
+                stack.enter_context(lock.acquire())
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 message = f"{field} must be a folder that can be written to, got {folder} ({error.strerror})."

@@ -27,14 +27,14 @@ def cancel(overrides: Sequence[str]) -> None:
     runs = runs_folder(compose_first([text for text in overrides if text.startswith(("runs=", "hydra."))]))
     slurm.require_slurm()
 
-    def name(submission: Submission) -> str:
-        return submission.experiment if field == "experiment" else submission.path.name
-
-    submissions = read_submissions(runs)
-    names = sorted({name(submission) for submission in submissions})
-    require(value in names, field, value, f"one of {', '.join(names) or 'none: nothing was submitted'}")
+    submissions: dict[str, list[Submission]] = {}
+    for submission in read_submissions(runs):
+        name = submission.experiment if field == "experiment" else submission.path.name
+        submissions.setdefault(name, []).append(submission)
+    names = ", ".join(sorted(submissions)) or "none: nothing was submitted"
+    require(value in submissions, field, value, f"one of {names}")
     with exclusive_lock(runs):
-        for submission in [each for each in submissions if name(each) == value]:
+        for submission in submissions[value]:
             tasks = submission.tasks(slurm.jobs_named(submission.array_names))
             jobs = [task.job for task in tasks if task.job is not None and task.is_active]
             slurm.cancel(jobs)

@@ -46,10 +46,10 @@ class Experiment:
 
     def sorted_by_factor(self, conditions: Sequence[Condition]) -> list[Condition]:
         """Sort conditions by the factor if all its values are numbers, or else as in the file."""
-        if all(isinstance(self.value(each), int | float) for each in self.conditions):
+        if all(isinstance(self.value(condition), int | float) for condition in self.conditions):
             return sorted(conditions, key=self.value)
-        order = [each.signature for each in self.conditions]
-        return sorted(conditions, key=lambda each: order.index(each.signature))
+        order = [condition.signature for condition in self.conditions]
+        return sorted(conditions, key=lambda condition: order.index(condition.signature))
 
     def table_value(self, condition: Condition) -> Any:
         """Return the factor's value for a column of a table.
@@ -83,7 +83,7 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
     """
     settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
     _require_valid_file(name, settings)
-    return [experiment(each, overrides) for each in settings.get("experiments", [name])]
+    return [experiment(listed, overrides) for listed in settings.get("experiments", [name])]
 
 
 def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:

@@ -214,14 +214,14 @@ def _executor(launcher: dict[str, Any], folder: Path, python: str | None = None)
 
 
 def _rejection(launcher: dict[str, Any], message: str) -> str:
-    chosen = [
+    settings = [
         f"{field}={launcher[field]}"
         for field in ("partition", "account", "qos", "constraint", "gres")
         if launcher.get(field) is not None
     ]
     return (
         "hydra.launcher must be settings that this cluster accepts, "
-        f"got {', '.join(chosen) or 'its defaults'} (SLURM: {_short(message)})."
+        f"got {', '.join(settings) or 'its defaults'} (SLURM: {_short(message)})."
     )
 
 

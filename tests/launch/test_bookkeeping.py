@@ -15,12 +15,13 @@ from degen.errors import BadInputError
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
 from degen.versions import NUMERICS
+from launch.condition_status import status
 from launch.experiment import compose_sweep
 from launch.slurm import client as slurm
 from launch.slurm.plan import plan_submission
 from launch.slurm.snapshot import snapshot_code
 from launch.slurm.submissions import Shard, Submission, read_submissions
-from launch.status import as_text, status
+from launch.status import as_text
 from launch.submit import device_of_job
 from tests.conftest import TINY, build, refusal, run_folder
 
