@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degen.errors import BadInputError
-from degen.files import is_whole, read_metadata
+from degen.files import is_complete, read_metadata
 from degen.storage import RunFolder
 from launch.experiment import compose_first, compose_sweep
 from launch.settings import runs_folder
@@ -106,28 +106,28 @@ def _all_conditions(runs: Path, submissions: list[Submission], tasks: list[Array
     for path in sorted(runs.glob("*/*/condition.yaml")):
         try:
             folder = RunFolder.open(path.parent)
-            trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
+            trained = [seed for session in folder.manifest.read() for seed in session["seeds"]]
         except BadInputError as error:
             name = f"{path.parent.parent.name}/{path.parent.name}"
             rows.append(Row(condition=name, state="unreadable", error=str(error)))
             continue
-        seeds = sorted({*submitted.get(folder.condition.signature, ()), *folder.finished(), *trained})
+        seeds = sorted({*submitted.get(folder.condition.signature, ()), *folder.finished_seeds(), *trained})
         rows.append(_row(folder, seeds, tasks))
     return rows
 
 
 def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask]) -> Row:
-    finished = set(folder.finished())
+    finished = set(folder.finished_seeds())
     missing = set(seeds) - finished
     statuses = {seed: _network_status(folder, seed) for seed in seeds if seed in finished}
-    damaged = [folder.network_file(seed) for seed, word in statuses.items() if word == "damaged"]
+    damaged = [folder.paths.network(seed) for seed, word in statuses.items() if word == "damaged"]
     counts = Counter(statuses.values())
     latest = _latest_tasks(folder.condition.signature, missing, tasks)
     active = [task for task in latest if task.is_active]
     failed = [task for task in latest if task.has_failed]
     # Jobs first: the process of a job is on another host, where its lock cannot be checked.
     is_running = any(task.job is not None and task.job.state != "PENDING" for task in active)
-    is_training = is_running or (bool(missing) and folder.is_claimed())
+    is_training = is_running or (bool(missing) and folder.is_locked())
     return Row(
         condition=f"{folder.condition.task_name}/{folder.condition.name}",
         state=_state(counts, missing, active, failed, is_training),
@@ -165,8 +165,8 @@ def _state(
 
 
 def _network_status(folder: RunFolder, seed: int) -> str:
-    file = folder.network_file(seed)
-    return read_metadata(file).get("status", "damaged") if is_whole(file) else "damaged"
+    file = folder.paths.network(seed)
+    return read_metadata(file).get("status", "damaged") if is_complete(file) else "damaged"
 
 
 def _latest_tasks(signature: str, missing: set[int], tasks: list[ArrayTask]) -> list[ArrayTask]:
@@ -181,7 +181,7 @@ def _latest_tasks(signature: str, missing: set[int], tasks: list[ArrayTask]) -> 
 
 def _training_progress(folder: RunFolder, missing: set[int], is_training: bool) -> dict[str, Any]:
     """Return fields of a row from the latest session of each shard."""
-    latest = {tuple(session["seeds"]): session for session in folder.read_manifest() if "epochs" in session}
+    latest = {tuple(session["seeds"]): session for session in folder.manifest.read() if "epochs" in session}
     sessions = [session for seeds, session in latest.items() if session["training"] and missing & set(seeds)]
     max_epochs = folder.condition.training.max_epochs
     rates = [session["epochs"] / session["seconds"] for session in sessions if session["epochs"]]

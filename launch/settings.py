@@ -63,7 +63,7 @@ def check_run_folders(conditions: Iterable[Condition], runs: Path) -> list[RunFo
         require_valid(condition.task, condition.dtype)
     folders = [RunFolder.of(runs, condition) for condition in conditions]
     for folder in folders:
-        folder.check()
+        folder.validate()
     return folders
 
 

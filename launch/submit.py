@@ -76,9 +76,9 @@ def _submit(
     requested, runs = plan.sweep.requested, settings.runs.resolve()
     for shard in plan.shards:
         condition, _ = requested[shard.signature]
-        folder = RunFolder.of(runs, condition).share(shard.seeds)
+        folder = RunFolder.of(runs, condition).shard(shard.seeds)
         folder.create(bytes_needed=bytes_needed(condition, len(shard.seeds)))
-        folder.describe()
+        folder.store_condition()
     names = {
         signature: f"{condition.task_name}/{condition.name}"
         for signature, (condition, _) in requested.items()

@@ -51,7 +51,7 @@ def run_training(config: DictConfig) -> None:
     prepare_device(device, settings.tf32)
     for folder in folders:
         # A finished folder may belong to a colleague and be read-only.
-        if set(seeds) - set(folder.finished()):
+        if set(seeds) - set(folder.finished_seeds()):
             folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         progress_prefix = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
@@ -101,11 +101,11 @@ def train_condition(
     """
     title = f"{progress_prefix}{folder.path}"
     _warn_of_changes(folder, title)
-    if not set(seeds) - set(folder.finished()):
+    if not set(seeds) - set(folder.finished_seeds()):
         logger.info("%s: all %d networks are finished", title, len(seeds))
         return
     try:
-        with folder.claim():
+        with folder.lock():
             ensemble, inactive = _resume_or_create(folder, seeds, device)
             if len(ensemble):
                 _train(folder, ensemble, Checkpointer(folder, ensemble, inactive, checkpoint_seconds), title)
@@ -122,7 +122,7 @@ def train_condition(
 
 def _warn_of_changes(folder: RunFolder, title: str) -> None:
     """Warn if networks in a folder were trained with other code than the code in use."""
-    changes = changes_since(folder.read_manifest(), code_digests(folder.condition))
+    changes = changes_since(folder.manifest.read(), code_digests(folder.condition))
     if changes:
         subject = " and ".join(changes)
         logger.warning(
@@ -135,8 +135,8 @@ def _resume_or_create(
 ) -> tuple[Ensemble, Ensemble | None]:
     """Return the networks to train, and the inactive networks of the checkpoint, which are not requested."""
     condition = folder.condition
-    missing = [seed for seed in seeds if seed not in set(folder.finished())]
-    saved = folder.read_checkpoint()
+    missing = [seed for seed in seeds if seed not in set(folder.finished_seeds())]
+    saved = folder.checkpoints.read()
     resumed = [] if saved is None else [i for i, seed in enumerate(saved.seeds) if seed in set(missing)]
     started = set() if saved is None else {saved.seeds[i] for i in resumed}
     fresh = [seed for seed in missing if seed not in started]
@@ -175,7 +175,7 @@ class Checkpointer:
             done: the networks that ended in this epoch.
         """
         for member in range(len(done)):
-            self.folder.write_network(done, member)
+            self.folder.networks.write(done, member)
         self.latest = running.select(range(len(running)))
         self.record.count_epoch()
         if len(done) or time.monotonic() - self.saved_at >= self.interval_s:
@@ -184,7 +184,7 @@ class Checkpointer:
     def save(self) -> None:
         """Write a checkpoint of the latest epoch."""
         latest = self.latest
-        self.folder.write_checkpoint(
+        self.folder.checkpoints.write(
             latest if self.inactive is None else latest.to("cpu").join(self.inactive)
         )
         self.record.store(latest)

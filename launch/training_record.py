@@ -26,7 +26,7 @@ class TrainingRecord:
     def __init__(self, folder: RunFolder, ensemble: Ensemble):
         device = ensemble.like.device
         self.folder = folder
-        self.earlier = folder.own_sessions()
+        self.earlier = folder.manifest.read_shard()
         self.clock = time.monotonic()
         self.record: dict[str, Any] = {
             "started": _now(),
@@ -58,7 +58,7 @@ class TrainingRecord:
         self.record["training"] = len(running)
         self.record["epoch"] = min((len(history) for history in running.histories), default=None)
         self.record["stored"] = _now()
-        self.folder.write_manifest([*self.earlier, self.record])
+        self.folder.manifest.write_shard([*self.earlier, self.record])
 
 
 def slurm_job() -> str | None:

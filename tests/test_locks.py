@@ -15,11 +15,11 @@ from tests.test_storage import SEEDS, stored
 
 
 def test_a_run_folder_is_locked_once_and_free_afterwards(folder):
-    with folder.claim():
-        with pytest.raises(LockedError, match=f"trained by process {os.getpid()} on "), folder.claim():
+    with folder.lock():
+        with pytest.raises(LockedError, match=f"trained by process {os.getpid()} on "), folder.lock():
             pass
         assert (folder.path / "condition.yaml").exists()
-    with folder.claim():
+    with folder.lock():
         pass
 
 
@@ -30,7 +30,7 @@ def test_a_filesystem_without_locks_causes_a_warning(folder, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
     with (
         pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\): nothing keeps"),
-        folder.claim(),
+        folder.lock(),
     ):
         assert (folder.path / "condition.yaml").exists()
     with pytest.warns(UserWarning, match="cannot be locked"), exclusive_lock(folder.path):
@@ -41,7 +41,7 @@ def test_a_lock_file_that_cannot_be_opened_is_rejected(folder):
     (folder.path / "claim").mkdir()
     with (
         pytest.raises(BadInputError, match="runs must be a folder whose lock files can be written to"),
-        folder.claim(),
+        folder.lock(),
     ):
         pass
 
@@ -51,7 +51,7 @@ def test_locking_removes_only_temporary_files(folder):
     before = sorted(path for path in folder.path.rglob("*"))
     for place in (folder.path, folder.path / "networks"):
         (place / ".checkpoint.safetensors.0123.part").write_text("half")
-    with folder.claim():
+    with folder.lock():
         pass
     assert sorted(path for path in folder.path.rglob("*")) == before
 
@@ -60,7 +60,7 @@ def test_without_the_lock_no_file_is_written(folder):
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         folder.create(0)
-    folder.check()
+    folder.validate()
     assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
 
 

@@ -119,7 +119,7 @@ def gather(
         BadInputError: no condition has a finished network (then nothing is made).
     """
     folders = [RunFolder.of(runs, condition) for condition in experiment.conditions]
-    seeds = [sorted(set(folder.finished()) & set(experiment.seeds)) for folder in folders]
+    seeds = [sorted(set(folder.finished_seeds()) & set(experiment.seeds)) for folder in folders]
     require(
         any(seeds),
         "experiment",

@@ -104,7 +104,7 @@ def plan_submission(
     seconds_per_network = _seconds_per_network(runs, sweep.conditions)
     shards, finished, active, hours = [], 0, 0, 0.0
     for condition, seeds in sweep.requested.values():
-        stored = set(seeds) & set(RunFolder.of(runs, condition).finished())
+        stored = set(seeds) & set(RunFolder.of(runs, condition).finished_seeds())
         busy = set(seeds) & in_job.get(condition.signature, set()) - stored
         missing = sorted(set(seeds) - stored - busy)
         finished, active = finished + len(stored), active + len(busy)
@@ -152,10 +152,10 @@ def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[st
         for path in sorted((runs / task).glob("*/condition.yaml")):
             try:
                 folder = RunFolder.open(path.parent)
-                spent = sum(session["seconds"] for session in folder.read_manifest())
+                spent = sum(session["seconds"] for session in folder.manifest.read())
             except BadInputError:
                 continue  # a copy, a damaged folder or one of an older version; not part of the sweep
-            finished = len(folder.finished())
+            finished = len(folder.finished_seeds())
             if finished:
                 seconds.setdefault(_cost_key(folder.condition), []).append(spent / finished)
     return {key: statistics.median(values) for key, values in seconds.items()}

@@ -71,7 +71,7 @@ def _train(shard: dict[str, Any], settings: TrainSettings) -> None:
             f"the condition of this job must have signature {shard['signature']}, "
             f"but in this code it has {condition.signature}"
         )
-    folder = RunFolder.of(settings.runs, condition).share(shard["seeds"])
+    folder = RunFolder.of(settings.runs, condition).shard(shard["seeds"])
     folder.create(bytes_needed=0)
     device = resolve_device(settings.device)
     prepare_device(device, settings.tf32)
