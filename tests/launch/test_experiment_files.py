@@ -1,4 +1,4 @@
-"""Files of experiments that a user may write, and what is said of them."""
+"""Experiment files and folders of configurations that a user writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hydra
 import pytest
 
 from degen.errors import BadInputError
-from launch.cli import CONF, require_config_dir
+from launch.cli import require_config_dir
+from launch.config import CONF
 from launch.experiment import experiments
 from tests.in_process import run_in_process
 
@@ -58,7 +59,7 @@ def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content,
         experiments("mine", [search_path])
 
 
-def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
+def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("")
     require_config_dir(str(tmp_path))
@@ -79,7 +80,7 @@ def test_help_shows_examples(module, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["launch.train", "analysis.__main__"])
-def test_without_arguments_a_command_explains_itself(module, tmp_path):
+def test_a_command_without_arguments_prints_its_help(module, tmp_path):
     ended = run_in_process(tmp_path, module)
     assert (ended.code, ended.stderr) == (2, "")
     assert "Examples:" in ended.stdout
