@@ -65,7 +65,7 @@ def test_rank_counts_only_windows_that_have_a_next_one():
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e10])
-def test_kernel_alignment_does_not_depend_on_the_scale_of_outputs(scale):
+def test_kernel_alignment_ignores_the_scale_of_outputs(scale):
     generator = torch.Generator().manual_seed(0)
     before, after = ({"w": torch.randn(2, 3, 3, generator=generator)} for _ in range(2))
 

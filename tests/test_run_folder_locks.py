@@ -1,4 +1,4 @@
-"""Run folders are written to by one process at a time."""
+"""Locks of run folders: one process writes at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launch.slurm.submissions import locked
 from tests.test_storage import SEEDS, stored
 
 
-def test_a_folder_is_claimed_once_and_free_again_after(folder):
+def test_a_folder_is_locked_once_and_released(folder):
     with folder.lock():
         with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.lock():
             pass
@@ -24,7 +24,7 @@ def test_a_folder_is_claimed_once_and_free_again_after(folder):
         pass
 
 
-def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, monkeypatch):
+def test_without_file_locks_a_warning_is_given(folder, monkeypatch):
     def refuse(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -38,7 +38,7 @@ def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, mon
         pass
 
 
-def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
+def test_a_lock_that_cannot_be_opened_is_rejected(folder):
     (folder.path / "claim").mkdir()
     with (
         pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
@@ -47,7 +47,7 @@ def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
         pass
 
 
-def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
+def test_locking_removes_only_temporary_files(folder):
     stored(folder, SEEDS, epochs=1)
     before = sorted(path for path in folder.path.rglob("*"))
     for place in (folder.path, folder.path / "networks"):
@@ -57,7 +57,7 @@ def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
     assert sorted(path for path in folder.path.rglob("*")) == before
 
 
-def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
+def test_create_and_validate_write_no_file(folder):
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         folder.create(0)
@@ -65,6 +65,6 @@ def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
     assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
 
 
-def test_manifests_are_json_that_tells_the_condition(tiny_run):
+def test_manifests_are_json_with_the_signature(tiny_run):
     manifest = json.loads((tiny_run / "manifest.json").read_text())
     assert tiny_run.name.endswith(manifest["signature"])
