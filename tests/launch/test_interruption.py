@@ -16,8 +16,9 @@ import pytest
 
 import launch.train
 from degen.storage import RunFolder
+from degen.storage.checkpoints import Checkpoints
 from degen.training import Ensemble
-from launch.session import Session
+from launch.training_record import Session
 from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
 from tests.launch.hooks import AtCall, LongestFile, Signal
 
@@ -156,19 +157,19 @@ def test_an_interrupted_experiment_starts_no_further_condition(tmp_path, start):
 def _warned_in_the_first_epoch() -> None:
     """Be a job of SLURM that SIGTERM reaches once, and note every checkpoint in a file."""
     os.environ["SLURM_JOB_ID"] = "1"
-    count, write = Session.count_epoch, RunFolder.write_checkpoint
+    count, write = Session.count_epoch, Checkpoints.write
 
     def count_and_warn(session: Session) -> None:
         count(session)
         if session.record["epochs"] == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def write_and_note(folder: RunFolder, ensemble: Ensemble) -> None:
-        write(folder, ensemble)
+    def write_and_note(checkpoints: Checkpoints, ensemble: Ensemble) -> None:
+        write(checkpoints, ensemble)
         with open("checkpoints", "a") as file:
             file.write(f"{[len(history.loss) for history in ensemble.histories]}\n")
 
-    Session.count_epoch, RunFolder.write_checkpoint = count_and_warn, write_and_note
+    Session.count_epoch, Checkpoints.write = count_and_warn, write_and_note
 
 
 def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(
