@@ -25,7 +25,7 @@ from degen.training.ensemble import Ensemble
 from degen.training.gradients import LossesAndGradients, loss_and_gradients
 from degen.training.regularizers import NoPenalty, Regularizer
 
-# Smaller blocks would let a network use more cores, but slow down every ensemble (docs/training.md).
+# Smaller blocks would let a network use more cores, but slow down every ensemble (docs/notes/training.md).
 TRIALS_PER_BLOCK = 128
 
 
