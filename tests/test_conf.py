@@ -75,7 +75,7 @@ def test_conditions_of_every_experiment_differ_in_its_factor(name, scale):
 def test_the_paper_has_68_conditions_trained_once_each():
     paper = all_of("paper")
     counts = {one.name: len(one.swept) for one in paper}
-    assert counts == {  # 15 + 15 + 12 + 26 (SPEC, section 5)
+    assert counts == {  # 15 + 15 + 12 + 26 (docs/specification.md, section 5)
         "task_complexity": 12,
         "memory_demand": 2,
         "auxiliary_loss": 1,

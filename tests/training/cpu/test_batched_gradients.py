@@ -1,4 +1,4 @@
-"""Members computed together: faster, and the same to the last bit (DESIGN, contract 2)."""
+"""Gradients of several networks in one pass (`docs/design.md`, contract 2)."""
 
 from __future__ import annotations
 
