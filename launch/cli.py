@@ -22,7 +22,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString, Transformer, ValueType
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -84,7 +84,7 @@ def quote_numbers(overrides: list[str]) -> list[str]:
 
 
 def _quote_numbers(override: str) -> str:
-    parsed = OverridesParser.create().parse_override(override)
+    (parsed,) = OverridesParser.create().parse_overrides([override])
     if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
         return override
     values: list[Any] = list(parsed.sweep_iterator()) if parsed.is_sweep_override() else [parsed.value()]
@@ -163,6 +163,12 @@ def _sentence(error: Exception) -> str:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = error.options or sorted(file.stem for file in Path(CONF, group).glob("*.yaml"))
         return f"{group} must be one of {', '.join(options)}, got {option!r}."
+    if isinstance(error, OverrideParseException):
+        allowed = "name=value, with text that holds = or spaces in quotes, such as 'overrides=[\"seeds=8\"]'"
+        return f"an override must be {allowed}, got {error.override!r}."
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is not None and "'\\t'" in str(error):
+        return f"{mark.name} must be indented with spaces, got a tab in line {mark.line + 1}."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]
