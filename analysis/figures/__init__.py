@@ -59,7 +59,7 @@ class _Sources:
     def conditions(self) -> list[Condition]:
         """Trained conditions by task, in the order of the factor."""
         trained = set(self.history["condition"])
-        ordered = self.experiment.along_the_axis(self.experiment.conditions)
+        ordered = self.experiment.sorted_by_factor(self.experiment.conditions)
         return sorted((c for c in ordered if c.signature in trained), key=lambda each: each.task_name)
 
     @cached_property

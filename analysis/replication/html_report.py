@@ -20,7 +20,7 @@ from degen.condition import Condition
 from degen.reporting.formatting import format_direction
 from degen.reporting.html import render
 from degen.storage import RunFolder
-from launch.experiment import distinct
+from launch.experiment import unique_conditions
 
 PAPER_COSTS = "68,000 GPU-hours"
 """Appendix N of the paper."""
@@ -46,7 +46,7 @@ def report(
         runs: folder of run folders.
         settings: settings of this report.
     """
-    conditions = distinct([results.experiment for results in all_results.values()])
+    conditions = unique_conditions([results.experiment for results in all_results.values()])
     sessions = list(_sessions(conditions, runs))
     return render(
         "analysis.replication",

@@ -62,7 +62,7 @@ def conditions_by_task(
     """Return for each task the conditions with enough converged networks, in the order of the factor."""
     converged = networks[networks["status"] == "converged"].sort_values("seed")
     by_task = {}
-    ordered = sorted(experiment.along_the_axis(experiment.conditions), key=lambda each: each.task_name)
+    ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
         sources = [Source(c, converged[converged["condition"] == c.signature], results) for c in conditions]
         enough = [source for source in sources if len(source.seeds) >= MIN_NETWORKS]
