@@ -91,6 +91,7 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
         text=True,
     )
     assert process.stdout is not None
+    started = time.monotonic()
     try:
         with open(export / f"{step.name}.log", "w") as log:
             for line in process.stdout:
@@ -101,17 +102,17 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
     finally:
         process.terminate()  # after Ctrl-C: the step is in a process group of its own
         process.wait()
-    return "done" if code == 0 else "out of time" if code in (124, 128 + signal.SIGKILL) else "failed"
+    return "done" if code == 0 else "failed" if time.monotonic() - started < seconds else "out of time"
 
 
 def export_results(runs: Path, results: Path, export: Path) -> None:
     """Copy results and the records of training. Activations, weights and other large files are left out."""
-    records = [file for name in ("manifest.json", "condition.yaml") for file in runs.rglob(name)]
+    records = [*runs.rglob("manifest.json"), *runs.rglob("condition.yaml")]
     tables = [file for file in results.rglob("*") if file.is_file() and "activations" not in file.parts]
-    for folder, files in ((runs, records), (results, tables)):
+    for name, folder, files in (("runs", runs, records), ("results", results, tables)):
         for file in files:
             if file.stat().st_size <= _LARGEST_EXPORTED_FILE:
-                target = export / folder.name / file.relative_to(folder)
+                target = export / name / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
 
