@@ -16,7 +16,7 @@ import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -143,6 +143,12 @@ def format_error(error: Exception) -> str:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = error.options or sorted(file.stem for file in Path(CONF, group).glob("*.yaml"))
         return f"{group} must be one of {', '.join(options)}, got {option!r}."
+    if isinstance(error, OverrideParseException):
+        allowed = "name=value, with text that holds = or spaces in quotes, such as 'overrides=[\"seeds=8\"]'"
+        return f"an override must be {allowed}, got {error.override!r}."
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is not None and "'\\t'" in str(error):
+        return f"{mark.name} must be indented with spaces, got a tab in line {mark.line + 1}."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
         given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]

@@ -79,7 +79,7 @@ def quote_numbers(overrides: list[str]) -> list[str]:
 
 
 def _quote_numbers(override: str) -> str:
-    parsed = OverridesParser.create().parse_override(override)
+    (parsed,) = OverridesParser.create().parse_overrides([override])
     if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
         return override
     values: list[Any] = list(parsed.sweep_iterator()) if parsed.is_sweep_override() else [parsed.value()]

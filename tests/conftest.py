@@ -1,4 +1,4 @@
-"""What the tests share: conditions composed as a user would, and entry points in processes of their own."""
+"""Shared fixtures: conditions composed as by a user, and commands in separate processes."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import hydra
 import pytest
 
@@ -9,7 +11,7 @@ from degen.errors import BadInputError
 from launch.cli import require_config_dir
 from launch.config import CONF
 from launch.experiment import experiments
-from tests.in_process import run_in_process
+from tests.in_process import rejection, run_in_process
 
 PACKAGE = "# @package _global_\n"
 GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
@@ -57,6 +59,33 @@ def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content,
         pytest.raises(BadInputError, match=f"^{sentence}"),
     ):
         experiments("mine", [search_path])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "experiment:\n\tfactor: gamma\n",
+            r".*/experiment/mine.yaml must be indented with spaces, got a tab in line 3\.$",
+        ),
+        (
+            "experiment: {factor: gamma, label: g, grids: [[gamma 1]]}\n",
+            r"an override must be name=value, .*, got 'gamma 1'\.$",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, content, sentence):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(PACKAGE + content)
+    found = rejection(tmp_path, "launch.train", "--config-dir", "conf", "experiment=mine")
+    assert re.match(sentence, found)
+
+
+@pytest.mark.parametrize("override", ["overrides=[seeds=8]", "overrides", "gamma=["])
+def test_an_override_that_cannot_be_read_is_rejected_with_an_example(tmp_path, override):
+    found = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
+    assert found.startswith("an override must be name=value, with text that holds = or spaces in quotes")
+    assert found.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")
 
 
 def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):

@@ -1,4 +1,4 @@
-"""Shares of a run folder: processes beside each other, each with seeds of its own."""
+"""Shards of a run folder: several processes train different seeds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path) -> RunFolder:
     return made(RunFolder.of(tmp_path / "runs", build(*TINY)))
 
 
-def test_shares_are_claimed_beside_each_other_and_neither_twice_nor_beside_the_whole(folder):
+def test_shards_are_locked_together_but_not_with_the_whole(folder):
     first, second = made(folder.shard([0, 1])), made(folder.shard([2]))
     with first.lock(), second.lock():
         for claimed in (folder, first, second):
@@ -45,7 +45,7 @@ def test_shares_are_claimed_beside_each_other_and_neither_twice_nor_beside_the_w
     assert not folder.is_locked()
 
 
-def test_a_process_alone_goes_on_where_shares_stopped(folder, tiny_run):
+def test_the_whole_folder_resumes_from_shards(folder, tiny_run):
     stored(made(folder.shard([0, 1])), [0, 1], epochs=2)
     stored(made(folder.shard([2])), [2], epochs=3)
     assert [len(history.loss) for history in folder.checkpoints.read().histories] == [2, 2, 3]
@@ -55,7 +55,7 @@ def test_a_process_alone_goes_on_where_shares_stopped(folder, tiny_run):
     assert_same_networks(folder.path, tiny_run)
 
 
-def test_shares_go_on_where_a_process_alone_or_shares_cut_otherwise_stopped(folder, tiny_run):
+def test_shards_resume_from_the_whole_folder_or_other_shards(folder, tiny_run):
     stored(folder, [0, 1, 2], epochs=1)
     stored(made(folder.shard([1, 2])), [1, 2], epochs=3)
     for seeds, epochs in (([0, 1], [1, 3]), ([2], [3])):
@@ -68,7 +68,7 @@ def test_shares_go_on_where_a_process_alone_or_shares_cut_otherwise_stopped(fold
     assert_same_networks(folder.path, tiny_run)
 
 
-def test_a_share_leaves_what_others_write(folder):
+def test_a_shard_keeps_temporary_files_of_others(folder):
     networks = folder.path / "networks"
     (networks / ".00000.safetensors.x.part").touch()
     (networks / ".00005.safetensors.x.part").touch()
@@ -76,7 +76,7 @@ def test_a_share_leaves_what_others_write(folder):
         assert [path.name for path in networks.iterdir()] == [".00005.safetensors.x.part"]
 
 
-def test_a_filesystem_without_atomic_renames_is_refused(tmp_path, monkeypatch):
+def test_a_filesystem_without_atomic_renames_is_rejected(tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text(f"root / ext4 rw 0 0\nbucket {tmp_path} fuse.s3fs rw 0 0\n")
     monkeypatch.setattr("degen.files.MOUNTS", mounts)
@@ -87,7 +87,7 @@ def test_a_filesystem_without_atomic_renames_is_refused(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["mounts"]
 
 
-def test_a_job_waits_for_a_claim_and_fails_where_it_stays(folder, tiny_run, monkeypatch, caplog):
+def test_a_job_waits_for_a_lock_and_then_fails(folder, tiny_run, monkeypatch, caplog):
     """A requeued job may find the lock of its former process, which a file server has not missed yet."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which the job hides, and is restored
     monkeypatch.setattr(worker, "_POLL_INTERVAL_S", 0.05)
@@ -109,7 +109,7 @@ def test_a_job_waits_for_a_claim_and_fails_where_it_stays(folder, tiny_run, monk
     assert_same_networks(folder.path, tiny_run)
 
 
-def test_a_claim_on_a_full_disk_is_refused_as_one(tmp_path):
+def test_a_lock_on_a_full_disk_raises_unwritable_error(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
