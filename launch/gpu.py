@@ -82,6 +82,7 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
     environment.pop("SLURM_JOB_ID", None)  # with it, training would take SIGTERM for a warning
     # timeout(1) signals the step and everything that the step has started.
     limit = ["timeout", "--signal=TERM", f"--kill-after={_SECONDS_TO_SAVE}", f"{seconds:.1f}"]
+    started = time.monotonic()
     process = subprocess.Popen(
         [*limit, sys.executable, *step.arguments],
         cwd=PROJECT_ROOT,
@@ -91,7 +92,6 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
         text=True,
     )
     assert process.stdout is not None
-    started = time.monotonic()
     try:
         with open(export / f"{step.name}.log", "w") as log:
             for line in process.stdout:
