@@ -24,7 +24,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from launch.gpu.timed_steps import Stages
 from launch.paths import CONF, PROJECT_ROOT
@@ -92,12 +92,12 @@ def require_packages() -> None:
         )
 
 
-def describe_machine(export: Path, environment: dict[str, str]) -> dict:
+def describe_machine(export: Path, environment: dict[str, str]) -> dict[str, Any]:
     """Card, torch, Python: printed, stored and returned."""
     described = subprocess.run(
         [sys.executable, "-c", _DESCRIBE], env=environment, capture_output=True, text=True, check=True
     )
-    machine: dict = json.loads(described.stdout)
+    machine: dict[str, Any] = json.loads(described.stdout)
     machine["cores"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     export.mkdir(parents=True, exist_ok=True)
     (export / "machine.json").write_text(json.dumps(machine, indent=2) + "\n")

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from launch.paths import PROJECT_ROOT
 
@@ -30,7 +31,9 @@ class Stages:
         self.export, self.environment = export, environment
         self.end = time.monotonic() + 60 * minutes
         self.record = export / "stages.json"
-        self.states: dict[str, dict] = json.loads(self.record.read_text()) if self.record.exists() else {}
+        self.states: dict[str, dict[str, Any]] = (
+            json.loads(self.record.read_text()) if self.record.exists() else {}
+        )
         self.planned: dict[str, None] = {}
 
     def done_before(self, name: str, key: str) -> bool:
