@@ -23,8 +23,10 @@ from omegaconf import DictConfig
 
 from analysis.pipeline import Analysis, run, trained
 from degen.errors import require
-from launch.cli import entrypoint, require_folder, resolved
+from launch.cli import entrypoint
+from launch.config import resolved
 from launch.experiment import experiments
+from launch.settings import require_folder
 
 FIELDS = (
     "experiment",

@@ -111,14 +111,14 @@ class Data:
             row: dict[str, Any] = {status: int((found == status).sum()) for status in STATUSES[:-1]}
             row["missing"] = len(self.experiment.seeds) - len(found)
             known = {"condition": condition.signature, "label": condition.label, "task": condition.task_name}
-            rows.append(known | {"factor": self.experiment.value_in_tables(condition)} | row)
+            rows.append(known | {"factor": self.experiment.table_value(condition)} | row)
         return pd.DataFrame(rows)
 
     def conditions(self, task: str) -> list[Condition]:
         """Those of a task that are in the degeneracy table, lowest factor first."""
         there = set(self.degeneracy["condition"])
         kept = [c for c in self.experiment.conditions if c.task_name == task and c.signature in there]
-        return self.experiment.along_the_axis(kept)
+        return self.experiment.sorted_by_factor(kept)
 
     @cached_property
     def tasks(self) -> list[str]:

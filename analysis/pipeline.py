@@ -23,11 +23,11 @@ from analysis.steps.trajectories import trajectories
 from degen.condition import build
 from degen.errors import BadInputError, require, require_choice
 from degen.files import write_atomically
+from degen.locks import exclusive_lock
 from degen.networks import WEIGHTS_AT
 from degen.statistics.bootstrap import Bootstrap
 from degen.storage import RunFolder
 from launch.experiment import Experiment
-from launch.slurm.submissions import locked
 
 REPORTED = (
     *("overrides", "weights_at", "probe", "ood", "further_ood"),
@@ -159,7 +159,7 @@ def run(every: Sequence[Analysis]) -> None:
                 print(f"left out: {analysis.experiment.name}, {error}", flush=True)
     if prepared:
         # Another analysis that would choose in the same folder waits, and then takes this choice.
-        with locked(every[0].results.path.parent, "results"):
+        with exclusive_lock(every[0].results.path.parent, "results"):
             refused += chosen([(analysis, kept) for analysis, kept, _ in prepared], every)
     for analysis, kept, table in prepared:
         try:

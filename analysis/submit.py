@@ -27,12 +27,14 @@ from analysis.pipeline import Analysis, chosen, trained
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
+from degen.locks import exclusive_lock
 from degen.training.cpu.process_pool import available_cores
-from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
+from launch.cli import Arguments, configure_logging, exit_on_user_error
+from launch.config import compose, compose_launcher
 from launch.experiment import Experiment, experiments
 from launch.slurm import client as slurm
-from launch.slurm.snapshot import freeze, require_frozen
-from launch.slurm.submissions import Piece, Submission, Task, locked, read_submissions, read_tasks
+from launch.slurm.snapshot import require_snapshot, snapshot_code
+from launch.slurm.submissions import ArrayTask, Shard, Submission, read_submissions, read_tasks
 
 _SECONDS_BETWEEN_LOOKS = 10
 
@@ -50,7 +52,8 @@ class AnalysisTask:
         self.part = part
 
     def __call__(self) -> None:
-        require_frozen(self.file.parent / "code")
+        require_snapshot(self.file.parent / "code")
+        configure_logging()
         torch.set_flush_denormal(True)
         torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
         stored = json.loads(self.file.read_text())
@@ -61,7 +64,7 @@ class AnalysisTask:
             analysis.prepare()
         elif self.part == "choose":
             # The jobs of other experiments want the same: the first makes it, the others find it made.
-            with locked(analysis.results.path.parent, "results"):
+            with exclusive_lock(analysis.results.path.parent, "results"):
                 kept = [(one, one.prepared()) for one in every.values()]
                 # Its own copy only: others may be under way.
                 chosen([(one, there) for one, there in kept if there is not None], [analysis])
@@ -105,7 +108,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
     with contextlib.ExitStack() as locks:
         for analysis in sorted(analyses, key=lambda one: one.experiment.name):  # no two wait for each other
             analysis.results.create()
-            locks.enter_context(locked(analysis.results.path, "results"))
+            locks.enter_context(exclusive_lock(analysis.results.path, "results"))
         locks.callback(_give_up, chains)
         for analysis in analyses:
             if any(task.is_active for task in _tasks([analysis])):
@@ -121,21 +124,21 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[Analysis]:
 
 def wait(analyses: Sequence[Analysis]) -> list[str]:
     """Return when no job of theirs runs or waits any more: of each that failed, where and the last words."""
-    while any(task.is_active for task in _tasks(analyses, slurm.PATIENCE)):
+    while any(task.is_active for task in _tasks(analyses, slurm.SLURM_TIMEOUT_S)):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     failed = []
     for analysis in analyses:
-        words = [task.last_words for task in _tasks([analysis], slurm.PATIENCE) if task.has_failed]
+        words = [task.error_tail for task in _tasks([analysis], slurm.SLURM_TIMEOUT_S) if task.has_failed]
         if words:
             where = read_submissions(analysis.results.path)[-1].path
             failed.append(f"{analysis.experiment.name} failed ({where}):\n{words[0]}")
     return failed
 
 
-def _tasks(analyses: Sequence[Analysis], patience: float = 0.0) -> list[Task]:
+def _tasks(analyses: Sequence[Analysis], timeout_s: float = 0.0) -> list[ArrayTask]:
     """The jobs of their latest submissions."""
     latest = [read_submissions(analysis.results.path)[-1:] for analysis in analyses]
-    return read_tasks([submission for each in latest for submission in each], patience)
+    return read_tasks([submission for each in latest for submission in each], timeout_s)
 
 
 class _Chain:
@@ -161,11 +164,11 @@ class _Chain:
         self.launcher = launcher | {"additional_parameters": options}
         self.python = settings["submit"]["python"]
         self.numbers: list[str] = []
-        nothing: list[list[list[Piece]]] = [[[] for _ in names] for names in self.parts]  # is trained
+        nothing: list[list[list[Shard]]] = [[[] for _ in names] for names in self.parts]  # is trained
         self.submission = Submission.new(analysis.results.path, name, nothing, {})
         self.file = self.submission.path / "analysis.json"
         try:
-            freeze(self.submission.code)
+            snapshot_code(self.submission.code)
             fields = [_fields(one.experiment) for one in every]
             content = {"settings": settings, "name": name, "experiments": fields}
             write_atomically(self.file, json.dumps(content, indent=1).encode())
@@ -217,12 +220,12 @@ def _give_up(chains: Sequence[_Chain]) -> None:
 def _fields(experiment: Experiment) -> dict[str, Any]:
     """An experiment as JSON holds it."""
     fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
-    return fields | {part: [one.config for one in fields[part]] for part in ("shared", "swept")}
+    return fields | {part: [one.config for one in fields[part]] for part in ("baseline", "swept")}
 
 
 def _experiment(fields: dict[str, Any]) -> Experiment:
     """The experiment of such fields."""
-    built = {part: [Condition.from_config(one) for one in fields[part]] for part in ("shared", "swept")}
+    built = {part: [Condition.from_config(one) for one in fields[part]] for part in ("baseline", "swept")}
     return Experiment(**fields | built)
 
 
@@ -232,7 +235,7 @@ def main() -> None:
     arguments.parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     until = "return when its jobs have ended, with code 1 if one failed"
     arguments.parser.add_argument("--wait", action="store_true", help=until)
-    with one_sentence_ends(), arguments.parsed() as (given, overrides):
+    with exit_on_user_error(), arguments.parsed() as (given, overrides):
         analyses = submit(overrides, given.dry_run)
         failed = wait(analyses) if given.wait else []
         if failed:

@@ -22,7 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.storage import RunFolder
 from degen.tasks import Task
-from launch.cli import compose
+from launch.config import compose
 from tests.login import PATIENCE, ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
 
 TINY = (

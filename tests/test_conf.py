@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from degen.condition import Condition, snake_case
 from degen.errors import BadInputError
-from launch.cli import CONF, compose
-from launch.experiment import Experiment, distinct, experiment
+from launch.config import CONF, compose
+from launch.experiment import Experiment, experiment, unique_conditions
 from tests.composed import all_of, files, leaves
 from tests.conftest import build
 
@@ -87,20 +87,20 @@ def test_the_paper_has_68_conditions_trained_once_each():
     assert sum(len(one.swept) * len(one.seeds) for one in paper) == 3400
     # gamma 1 at 128 units is both of feature_learning and of network_size, for four tasks; the conditions
     # that other experiments share are all own ones of task_complexity.
-    assert len(distinct(paper)) == 68 - 4
+    assert len(unique_conditions(paper)) == 68 - 4
     own = {condition.signature for condition in paper[0].swept}
-    assert all(condition.signature in own for one in paper for condition in one.shared)
+    assert all(condition.signature in own for one in paper for condition in one.baseline)
 
 
 def test_penalty_sweeps_start_without_penalty():
     (swept,) = all_of("low_rank")
-    assert {swept.value(condition) for condition in swept.shared} == {0.0}
+    assert {swept.value(condition) for condition in swept.baseline} == {0.0}
     assert all(swept.value(condition) > 0 for condition in swept.swept)
 
 
 def test_the_reduced_scale_changes_only_its_conditions():
-    full = {condition.signature for condition in distinct(all_of("paper"))}
-    reduced = distinct(all_of("paper", "reduced"))
+    full = {condition.signature for condition in unique_conditions(all_of("paper"))}
+    reduced = unique_conditions(all_of("paper", "reduced"))
     # Path integration is as in the paper but for its width, and both vary the width.
     shared = [condition for condition in reduced if condition.signature in full]
     assert [(one.task_name, one.model.width) for one in shared] == [
@@ -172,12 +172,12 @@ def test_files_set_every_argument_and_constructors_no_default():
 def test_factor_values_have_one_type_and_are_sorted(values, in_tables, order):
     swept = [dataclasses.replace(build(), config={"task": {"factor": value}}) for value in values]
     of = Experiment("own", ["task.factor"], "", [], swept, [0], "full", False)
-    assert [of.value_in_tables(condition) for condition in swept] == in_tables
-    assert [of.value(condition) for condition in of.along_the_axis(swept)] == order
+    assert [of.table_value(condition) for condition in swept] == in_tables
+    assert [of.value(condition) for condition in of.sorted_by_factor(swept)] == order
 
 
 def test_long_training_has_the_papers_33_standard_conditions():
-    paper = distinct(all_of("paper"))
+    paper = unique_conditions(all_of("paper"))
     wanted = {
         condition.signature
         for condition in paper

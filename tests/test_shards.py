@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import resource
 import signal
 import threading
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from degen.errors import BadInputError, UnwritableError
-from degen.locks import ClaimedError, claimed
+from degen.locks import LockedError, hold_lock
 from degen.storage import RunFolder
+from launch.settings import TrainSettings
 from launch.slurm import worker
 from launch.train import train_condition
 from tests.conftest import TINY, assert_same_networks, build
@@ -35,10 +37,10 @@ def test_shards_are_locked_together_but_not_with_the_whole(folder):
     first, second = made(folder.shard([0, 1])), made(folder.shard([2]))
     with first.lock(), second.lock():
         for claimed in (folder, first, second):
-            with pytest.raises(ClaimedError, match="is being trained by process"), claimed.lock():
+            with pytest.raises(LockedError, match="is being trained by process"), claimed.lock():
                 pass
         assert folder.is_locked()
-    with folder.lock(), pytest.raises(ClaimedError, match="is being trained by process"), first.lock():
+    with folder.lock(), pytest.raises(LockedError, match="is being trained by process"), first.lock():
         pass
     assert not folder.is_locked()
 
@@ -57,11 +59,11 @@ def test_shards_resume_from_the_whole_folder_or_other_shards(folder, tiny_run):
     stored(folder, [0, 1, 2], epochs=1)
     stored(made(folder.shard([1, 2])), [1, 2], epochs=3)
     for seeds, epochs in (([0, 1], [1, 3]), ([2], [3])):
-        share = made(folder.shard(seeds))
-        saved = share.checkpoints.read()
+        shard = made(folder.shard(seeds))
+        saved = shard.checkpoints.read()
         behind = dict(zip(saved.seeds, (len(history.loss) for history in saved.histories), strict=True))
         assert [behind[seed] for seed in seeds] == epochs
-        train_condition(share, seeds, CPU, checkpoint_seconds=0)
+        train_condition(shard, seeds, CPU, checkpoint_seconds=0)
     assert not list(folder.path.rglob("checkpoint*"))
     assert_same_networks(folder.path, tiny_run)
 
@@ -85,23 +87,25 @@ def test_a_filesystem_without_atomic_renames_is_rejected(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["mounts"]
 
 
-def test_a_job_waits_for_a_lock_and_then_fails(folder, tiny_run, monkeypatch, capsys):
+def test_a_job_waits_for_a_lock_and_then_fails(folder, tiny_run, monkeypatch, caplog):
     """A requeued job may find the lock of its former process, which a file server has not missed yet."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which the job hides, and is restored
-    monkeypatch.setattr(worker, "_SECONDS_BETWEEN_TRIES", 0.05)
+    monkeypatch.setattr(worker, "_POLL_INTERVAL_S", 0.05)
+    caplog.set_level(logging.INFO)
     condition, seeds = folder.condition, [0, 1, 2]
-    piece = {"condition": condition.config, "signature": condition.signature, "seeds": seeds}
-    task = {"runs": str(folder.path.parent.parent), "device": "cpu", "tf32": False, "checkpoint_seconds": 0}
+    shard = {"condition": condition.config, "signature": condition.signature, "seeds": seeds}
+    runs = folder.path.parent.parent
+    settings = TrainSettings(runs=runs, device="cpu", tf32=False, checkpoint_seconds=0)
     with contextlib.ExitStack() as other:
         other.enter_context(made(folder.shard(seeds)).lock())
-        monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 0.1)
-        with pytest.raises(ClaimedError, match="is being trained by process"):
-            worker._train(piece, task)
+        monkeypatch.setattr(worker, "_LOCK_TIMEOUT_S", 0.1)
+        with pytest.raises(LockedError, match="is being trained by process"):
+            worker._train(shard, settings)
         assert folder.finished_seeds() == []
-        monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 60.0)
+        monkeypatch.setattr(worker, "_LOCK_TIMEOUT_S", 60.0)
         threading.Timer(0.2, other.close).start()
-        worker._train(piece, task)
-    assert "waiting for it" in capsys.readouterr().out
+        worker._train(shard, settings)
+    assert "waiting for its lock" in caplog.text
     assert_same_networks(folder.path, tiny_run)
 
 
@@ -110,7 +114,7 @@ def test_a_lock_on_a_full_disk_raises_unwritable_error(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
-        with pytest.raises(UnwritableError), claimed(tmp_path / "claim", shared=False):
+        with pytest.raises(UnwritableError), hold_lock(tmp_path / "claim", shared=False):
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

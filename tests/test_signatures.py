@@ -15,7 +15,7 @@ from degen.fields import neutral
 from degen.storage import RunFolder
 from degen.tasks import FlipFlop
 from degen.training import NoPenalty, Regularizer
-from launch.cli import compose
+from launch.config import compose
 from tests.composed import BASE, changed, files, leaves
 from tests.conftest import build
 

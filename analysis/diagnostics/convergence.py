@@ -25,7 +25,8 @@ from degen.errors import require_choice
 from degen.files import write_atomically
 from degen.networks import WEIGHTS_AT
 from degen.storage import RunFolder
-from launch.cli import entrypoint, resolved
+from launch.cli import entrypoint
+from launch.config import resolved
 from launch.experiment import experiment
 
 RATIOS = (1.05, 1.5)

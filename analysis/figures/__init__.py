@@ -22,7 +22,7 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     assert table is not None  # written by the stages before
     assert history is not None
     trained = set(history["condition"])
-    along = [c for c in experiment.along_the_axis(experiment.conditions) if c.signature in trained]
+    along = [c for c in experiment.sorted_by_factor(experiment.conditions) if c.signature in trained]
     conditions = sorted(along, key=lambda each: each.task_name)
     titles = {c.signature: _title(experiment, c) for c in conditions}
     thresholds = {condition.signature: condition.training.threshold for condition in conditions}

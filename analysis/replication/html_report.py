@@ -19,7 +19,7 @@ from analysis.replication.manipulation_check import pilot
 from analysis.replication.markdown import READING, floor_of, interval_of, p_of
 from analysis.replication.table_one import WORDS
 from degen.storage import RunFolder
-from launch.experiment import distinct
+from launch.experiment import unique_conditions
 
 PAPER_GPU_HOURS = 68_000
 """App. N of the paper."""
@@ -203,7 +203,7 @@ def _costs(data: dict[str, Data], runs: Path) -> str:
     """Time of all training sessions by device, and the versions that ran them."""
     hours: Counter[str] = Counter()
     versions: Counter[str] = Counter()
-    for condition in distinct([one.experiment for one in data.values()]):
+    for condition in unique_conditions([one.experiment for one in data.values()]):
         folder = RunFolder.of(runs, condition)
         for session in folder.manifest.read() if folder.path.exists() else []:
             hours[session["device"]] += session["seconds"] / 3600
@@ -240,7 +240,7 @@ def _settings(data: dict[str, Data], settings: dict[str, Any]) -> str:
         if one.results.settings.exists():
             text = html.escape(one.results.settings.read_text())
             parts.append(_details(f"Analysis of {name}", f"<pre>{text}</pre>"))
-    for condition in distinct([one.experiment for one in data.values()]):
+    for condition in unique_conditions([one.experiment for one in data.values()]):
         text = html.escape(yaml.safe_dump(condition.config, sort_keys=False))
         parts.append(_details(html.escape(f"{condition.task_name}: {condition.name}"), f"<pre>{text}</pre>"))
     return "".join(parts)

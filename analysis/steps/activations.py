@@ -49,7 +49,7 @@ def with_pairs(experiment: Experiment, table: pd.DataFrame) -> Experiment:
     def kept(conditions: list[Condition]) -> list[Condition]:
         return [condition for condition in conditions if counts[condition.signature] >= 2]
 
-    return dataclasses.replace(experiment, shared=kept(experiment.shared), swept=kept(experiment.swept))
+    return dataclasses.replace(experiment, baseline=kept(experiment.baseline), swept=kept(experiment.swept))
 
 
 def activations_from(table: pd.DataFrame, condition: Condition, probe: Trialset) -> str:

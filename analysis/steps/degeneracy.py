@@ -50,7 +50,7 @@ def degeneracy(
             "task": condition.task_name,
             "condition": condition.signature,
             "label": condition.label,
-            "factor": experiment.value_in_tables(condition),
+            "factor": experiment.table_value(condition),
         }
         for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
             measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}

@@ -61,7 +61,7 @@ def line_attractors(
     digests = table.set_index(["condition", "seed"])["network"]
     keys = [(signature, seed) for signature, each in seeds.items() for seed in each]
     constants = TOLERANCE, NEUTRAL, STRAIGHT, ORDERED, REACHED
-    factors = [experiment.value_in_tables(condition) for condition in chosen]
+    factors = [experiment.table_value(condition) for condition in chosen]
     made_from = fingerprint([digests[key] for key in keys], factors, *constants)
     stored = read_table(results.line_attractors, made_from)
     if stored is not None:
@@ -71,7 +71,7 @@ def line_attractors(
     rows = []
     for condition in chosen:
         known = {"condition": condition.signature, "label": condition.label}
-        known["factor"] = experiment.value_in_tables(condition)
+        known["factor"] = experiment.table_value(condition)
         for network in load_run(runs, condition, weights_at).networks:
             if network.seed not in seeds[condition.signature]:
                 continue

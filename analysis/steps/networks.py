@@ -26,7 +26,7 @@ from degen.tasks import Task, Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
 from launch.experiment import Experiment
-from launch.training_record import changes_since, code_digests
+from launch.provenance import changes_since, code_digests
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def gather(
             for i, row in zip(missing, new, strict=True):
                 found[i] = row | {"made_from": marks[i]}
             computed += len(missing)
-        factor = experiment.value_in_tables(condition)
+        factor = experiment.table_value(condition)
         rows += [
             row | {"factor": factor, "network": name}
             for row, name in zip(found, named, strict=True)

@@ -1,4 +1,4 @@
-"""Locks of run folders: one process writes at a time."""
+"""Locks: one process at a time writes to a run folder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import os
 import pytest
 
 from degen.errors import BadInputError
-from degen.locks import ClaimedError
-from launch.slurm.submissions import locked
+from degen.locks import LockedError, exclusive_lock
 from tests.test_storage import SEEDS, stored
 
 
-def test_a_folder_is_locked_once_and_released(folder):
+def test_a_run_folder_is_locked_once_and_free_afterwards(folder):
     with folder.lock():
-        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.lock():
+        with pytest.raises(LockedError, match=f"trained by process {os.getpid()} on "), folder.lock():
             pass
         assert (folder.path / "condition.yaml").exists()
     with folder.lock():
         pass
 
 
-def test_without_file_locks_a_warning_is_given(folder, monkeypatch):
+def test_a_filesystem_without_locks_causes_a_warning(folder, monkeypatch):
     def refuse(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -34,14 +33,14 @@ def test_without_file_locks_a_warning_is_given(folder, monkeypatch):
         folder.lock(),
     ):
         assert (folder.path / "condition.yaml").exists()
-    with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
+    with pytest.warns(UserWarning, match="cannot be locked"), exclusive_lock(folder.path):
         pass
 
 
-def test_a_lock_that_cannot_be_opened_is_rejected(folder):
+def test_a_lock_file_that_cannot_be_opened_is_rejected(folder):
     (folder.path / "claim").mkdir()
     with (
-        pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
+        pytest.raises(BadInputError, match="runs must be a folder whose lock files can be written to"),
         folder.lock(),
     ):
         pass
@@ -57,7 +56,7 @@ def test_locking_removes_only_temporary_files(folder):
     assert sorted(path for path in folder.path.rglob("*")) == before
 
 
-def test_create_and_validate_write_no_file(folder):
+def test_without_the_lock_no_file_is_written(folder):
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         folder.create(0)
@@ -65,6 +64,6 @@ def test_create_and_validate_write_no_file(folder):
     assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
 
 
-def test_manifests_are_json_with_the_signature(tiny_run):
+def test_a_manifest_contains_the_signature(tiny_run):
     manifest = json.loads((tiny_run / "manifest.json").read_text())
     assert tiny_run.name.endswith(manifest["signature"])
