@@ -122,6 +122,6 @@ def interval_of(row: dict[Any, Any]) -> str:
 
 
 def p_of(row: dict[Any, Any]) -> str:
-    """p of a verdict, with an arrow where it speaks for the other direction than the effect's."""
+    """Format p of a verdict, with an arrow where it speaks for the other direction than the effect's."""
     is_opposed = row["slope"] * row["effect"] < 0
     return f"{row['p']:.2g}" + (" (\u2191)" if row["slope"] > 0 else " (\u2193)") * is_opposed
