@@ -82,6 +82,7 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
     environment.pop("SLURM_JOB_ID", None)  # with it, training would take SIGTERM for a warning
     # timeout(1) signals the step and everything that the step has started.
     limit = ["timeout", "--signal=TERM", f"--kill-after={_SECONDS_TO_SAVE}", f"{seconds:.1f}"]
+    started = time.monotonic()
     process = subprocess.Popen(
         [*limit, sys.executable, *step.arguments],
         cwd=PROJECT_ROOT,
@@ -101,17 +102,17 @@ def run_step(step: Step, seconds: float, export: Path) -> str:
     finally:
         process.terminate()  # after Ctrl-C: the step is in a process group of its own
         process.wait()
-    return "done" if code == 0 else "out of time" if code in (124, 128 + signal.SIGKILL) else "failed"
+    return "done" if code == 0 else "failed" if time.monotonic() - started < seconds else "out of time"
 
 
 def export_results(runs: Path, results: Path, export: Path) -> None:
     """Copy results and the records of training. Activations, weights and other large files are left out."""
-    records = [file for name in ("manifest.json", "condition.yaml") for file in runs.rglob(name)]
+    records = [*runs.rglob("manifest.json"), *runs.rglob("condition.yaml")]
     tables = [file for file in results.rglob("*") if file.is_file() and "activations" not in file.parts]
-    for folder, files in ((runs, records), (results, tables)):
+    for name, folder, files in (("runs", runs, records), ("results", results, tables)):
         for file in files:
             if file.stat().st_size <= _LARGEST_EXPORTED_FILE:
-                target = export / folder.name / file.relative_to(folder)
+                target = export / name / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
 

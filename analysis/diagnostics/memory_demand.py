@@ -1,4 +1,4 @@
-"""Memory demand: how far back must one look to predict a task's next target? (App. C, Fig. 9)
+"""Memory demand: how far back must one look to predict a task's next target? (App. C, Fig. 9).
 
 `'tasks=[["task=sine_wave","task.channels=2"]]'` asks it of other tasks or variants. Networks play no part.
 """

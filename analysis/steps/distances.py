@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import torch
 
@@ -18,7 +19,7 @@ from launch.experiment import Experiment
 def matrices(
     experiment: Experiment,
     results: Results,
-    metrics: dict[str, tuple[dict, Metric]],
+    metrics: dict[str, tuple[dict[str, Any], Metric]],
     only: str | None = None,
 ) -> None:
     """Store the distance matrices of every condition for each metric, by the settings of `choices`.
@@ -33,7 +34,9 @@ def matrices(
         print(f"matrices: {name} of {len(wanted)} conditions, {computed} of them new", flush=True)
 
 
-def _compute(results: Results, name: str, config: dict, metric: Metric, condition: Condition) -> bool:
+def _compute(
+    results: Results, name: str, config: dict[str, Any], metric: Metric, condition: Condition
+) -> bool:
     """Compute and store one metric of one condition; False where that is there already, here or beside."""
     source = results.activations(condition.signature)
     target = results.matrix(name, condition.signature)

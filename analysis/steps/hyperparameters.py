@@ -29,7 +29,7 @@ Place = tuple[Experiment, Results]
 
 def choose(
     places: Sequence[Place],
-    metrics: dict[str, tuple[dict, Metric]],
+    metrics: dict[str, tuple[dict[str, Any], Metric]],
     probe: Trialset,
     takers: Sequence[Results],
 ) -> list[BadInputError]:
@@ -128,7 +128,7 @@ def _identities(files: dict[str, Path]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _still_there(before: dict[str, dict], results: Results) -> dict[str, set[int]]:
+def _still_there(before: dict[str, dict[str, Any]], results: Results) -> dict[str, set[int]]:
     """The seeds of those networks that some experiment's table still has (activations may be deleted)."""
     tables = [read_table(path) for path in results.beside(results.networks)]
     tables.append(read_table(results.networks))

@@ -104,23 +104,23 @@ class PathIntegration(Task):
         inputs = self._heading_inputs(angles, speed)
         inputs = inputs + self.input_noise_std * stream.normal(*inputs.shape[-3:])
         position = _units_last(position)
-        where = origin.unsqueeze(-2).expand(position.shape)
+        start = origin.unsqueeze(-2).expand(position.shape)
         if self.start == "displacement":
-            return Trials(inputs, position - where)
+            return Trials(inputs, position - start)
         if self.start == "hidden_state":
             return Trials(inputs, position, start=origin)
         if self.start == "pulse":
-            where = where * (torch.arange(self.n_steps, device=stream.device) == 0).unsqueeze(-1)
-        return Trials(torch.cat((inputs, where), dim=-1), position)
+            start = start * (torch.arange(self.n_steps, device=stream.device) == 0).unsqueeze(-1)
+        return Trials(torch.cat((inputs, start), dim=-1), position)
 
     def _speeds(self, n_trials: int, stream: Stream) -> Tensor:
         """Draw the speed at each step, 0 while standing: (..., trials, time)."""
         switch = stream.uniform(n_trials, self.n_steps)
-        increments = _steps(self.speed_std * stream.normal(n_trials, self.n_steps))
+        increments = _unbind_time(self.speed_std * stream.normal(n_trials, self.n_steps))
         pace = stream.uniform(n_trials, high=self.max_speed)
         going = stream.uniform(n_trials) < self.mean_go / (self.mean_go + self.mean_stop)
-        keeps_going = _steps(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
-        starts = _steps(switch < torch.full((), 1 / self.mean_stop, device=stream.device))
+        keeps_going = _unbind_time(switch >= torch.full((), 1 / self.mean_go, device=stream.device))
+        starts = _unbind_time(switch < torch.full((), 1 / self.mean_stop, device=stream.device))
         paces, goings = [], []
         for t in range(self.n_steps):
             paces.append(pace)
@@ -135,16 +135,16 @@ class PathIntegration(Task):
         turns = self.heading_std * stream.normal(n_trials, self.n_steps, self.dimensions - 1)
         angle = stream.uniform(n_trials, self.dimensions - 1, low=-math.pi, high=math.pi)
         angle[..., 1:] /= 2  # the elevation, between -pi/2 and pi/2
-        angle, here = _units_first(angle), _units_first(origin)
-        turn, pace = _steps(_units_first(turns)), _steps(speed)
+        angle, current = _units_first(angle), _units_first(origin)
+        turn, pace = _unbind_time(_units_first(turns)), _unbind_time(speed)
         angles, positions = [], []
         for t in range(self.n_steps):
-            ahead = here + pace[t] * self._direction(angle)
-            angle = self._mirrored(angle, ahead.abs_() > self.box_size / 2)
-            here = here + pace[t] * self._direction(angle)
+            proposed = current + pace[t] * self._direction(angle)
+            angle = self._reflect(angle, proposed.abs_() > self.box_size / 2)
+            current = current + pace[t] * self._direction(angle)
             angles.append(angle)
-            positions.append(here)
-            angle = self._within(angle + turn[t])
+            positions.append(current)
+            angle = self._wrap(angle + turn[t])
         return torch.stack(angles, dim=-1), torch.stack(positions, dim=-1)
 
     def _direction(self, angle: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class PathIntegration(Task):
         level, elevation = angle[1].cos(), angle[1]
         return torch.stack((level * azimuth.cos(), level * azimuth.sin(), elevation.sin()))
 
-    def _mirrored(self, angle: Tensor, hit: Tensor) -> Tensor:
+    def _reflect(self, angle: Tensor, hit: Tensor) -> Tensor:
         """Return the angles after reflection at the walls for which `hit` (dimensions, ...) is True."""
         azimuth = torch.where(hit[1], -angle[0], angle[0])
         # pi - azimuth, kept within [-pi, pi]
@@ -165,7 +165,7 @@ class PathIntegration(Task):
             return azimuth.unsqueeze(0)
         return torch.stack((azimuth, torch.where(hit[2], -angle[1], angle[1])))
 
-    def _within(self, angle: Tensor) -> Tensor:
+    def _wrap(self, angle: Tensor) -> Tensor:
         """Return the angles within their ranges: wrap the azimuth, clamp the elevation at the poles."""
         azimuth = torch.remainder(angle[:1] + math.pi, 2 * math.pi).sub_(math.pi)
         if self.dimensions == 2:
@@ -197,6 +197,6 @@ def _units_last(array: Tensor) -> Tensor:
     return array.movedim(0, -1).contiguous()
 
 
-def _steps(array: Tensor) -> tuple[Tensor, ...]:
+def _unbind_time(array: Tensor) -> tuple[Tensor, ...]:
     """Return each time step (...) of (..., time), contiguous in memory."""
     return array.movedim(-1, 0).contiguous().unbind(0)

@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """The table of docs/training.md."""
+    """Format the table of `docs/notes/training.md`."""
     head = ["| | | ms a step | ms a step and network | times base | MB |", "|---|---|---|---|---|---|"]
     rows = (
         f"| {row.axis} | {row.value} | {row.milliseconds:.3g} | {row.per_network:.3g} "
