@@ -13,8 +13,8 @@ from analysis.results import Results
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors
-from degen.statistics.bootstrap import Bootstrap
-from degen.statistics.factor_curve import Array, Axis, deviation_axis, distance_axis, mean_axis, ratio_axis
+from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
+from degen.statistics.bootstrap import Array
 
 LEVELS = ("dynamics", "weights", "behaviour")
 """Those of Table 1, in the order of its columns."""
@@ -72,7 +72,7 @@ class Source:
         return (self.networks["seed"] != self.left_out).to_numpy(bool)
 
 
-Make = Callable[[Sequence[Source], Bootstrap], Axis]
+Make = Callable[[Sequence[Source], Bootstrap], FactorCurve]
 """From a task's conditions, lowest first, to the axis of a measure."""
 
 
@@ -96,9 +96,9 @@ def _drawn(sources: Sequence[Source], bootstrap: Bootstrap) -> tuple[list[list[i
 
 
 def _distances(metric: str, scale: Callable[[Source, Array], Array] = lambda source, matrix: matrix) -> Make:
-    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> FactorCurve:
         matrices = [scale(source, source.matrix(metric)) for source in sources]
-        return distance_axis(matrices, *_drawn(sources, bootstrap))
+        return distance_curve(matrices, *_drawn(sources, bootstrap))
 
     return axis
 
@@ -112,29 +112,29 @@ def _relative(source: Source, matrix: Array) -> Array:
     return matrix / np.sqrt(squares[:, None] + squares[None, :])
 
 
-def _over_initial(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+def _over_initial(sources: Sequence[Source], bootstrap: Bootstrap) -> FactorCurve:
     """Times the distance of initial weights: 1 is what training left as far apart as it was."""
     trained, initial = (_distances(metric)(sources, bootstrap) for metric in ("pif", "pif_initial"))
-    return ratio_axis(trained, initial)
+    return ratio_curve(trained, initial)
 
 
 def _deviation(column: str) -> Make:
-    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-        return deviation_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> FactorCurve:
+        return deviation_curve([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
     return axis
 
 
 def _mean(column: str) -> Make:
-    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
-        return mean_axis([source.column(column) for source in sources], *_drawn(sources, bootstrap))
+    def axis(sources: Sequence[Source], bootstrap: Bootstrap) -> FactorCurve:
+        return mean_curve([source.column(column) for source in sources], *_drawn(sources, bootstrap))
 
     return axis
 
 
-def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> Axis:
+def _coefficient(sources: Sequence[Source], bootstrap: Bootstrap) -> FactorCurve:
     deviation, mean = (kind("ood_loss")(sources, bootstrap) for kind in (_deviation, _mean))
-    return ratio_axis(deviation, mean)
+    return ratio_curve(deviation, mean)
 
 
 MEASURES: dict[str, dict[str, Measure]] = {

@@ -1,81 +1,110 @@
-"""python -m analysis.paper: Table 1, the numbered figures and the report, from all experiments' results."""
+"""Table 1, the numbered figures and the report: python -m analysis.paper."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from analysis.experiment_results import Data
-from analysis.figures import paper as figures
-from analysis.replication import html_report as report
-from analysis.replication.manipulation_check import pilot
+from analysis.figures.paper import draw_figures, select_figures
+from analysis.replication.cells import table_caption
+from analysis.replication.html_report import report
+from analysis.replication.manipulation_check import manipulation_check
 from analysis.replication.markdown import table_one
-from analysis.replication.table_one import Permutations, verdict
+from analysis.replication.outcomes import OutcomeRow, outcome_table
+from analysis.replication.table_one import compare_with_paper
 from analysis.results import Results
 from degen.condition import build
 from degen.errors import require
 from degen.files import write_atomically
-from degen.statistics.bootstrap import Bootstrap
+from degen.statistics import Bootstrap, PermutationTest
 from launch.cli import entrypoint
 from launch.config import resolved
 from launch.experiment import experiments
 from launch.settings import require_folder
 
 
-def job(config: DictConfig) -> None:
-    """What Hydra calls."""
+def replicate_paper(config: DictConfig) -> None:
+    """Draw the figures, and write the tables and the report."""
     settings = resolved(config)
     require_folder("runs", settings["runs"])
     require_folder("results", settings["results"])
-    drawn = figures.chosen(settings["figures"])
+    figures = select_figures(settings["figures"])
     bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
-    permutations = build(settings["permutations"], Permutations, "permutations")[1]
-    place = Path(settings["results"])
-    chosen = [one for name in settings["experiments"] for one in experiments(name, settings["overrides"])]
-    data = {one.name: Data(one, Results(place / one.name)) for one in chosen}
-    there = [one for one in data.values() if one.is_there]
-    require(
-        there != [],
-        "results",
-        settings["results"],
-        "a folder with the results of an experiment (python -m analysis)",
-    )
-    for one in there:
-        allowed = f"those that {one.results.path} was made with, {one.overrides}, or that analysed again"
-        require(one.overrides in (None, settings["overrides"]), "overrides", settings["overrides"], allowed)
-        allowed = "of the experiment as it is now: python -m analysis again"
-        require(one.is_of_the_experiment, "results", str(one.results.path), allowed)
-        allowed = "of an analysis that went to its end: python -m analysis again"
-        require(one.is_finished, "results", str(one.results.path), allowed)
+    test = build(settings["permutation_test"], PermutationTest, "permutation_test")[1]
+    folder = Path(settings["results"])
+    all_results = load_results(settings)
 
-    paths, missing = figures.draw(drawn, data, place / "figures")
-    for path in paths:
-        print(f"figure: {path}", flush=True)
-    for line in missing:
+    paths, not_drawn = draw_figures(figures, all_results, folder / "figures")
+    for line in [*(f"figure: {path}" for path in paths), *not_drawn]:
         print(line, flush=True)
-    if not settings["report"]:
-        return
-    table = verdict(
-        [one.experiment for one in there], lambda name: data[name].results, bootstrap, permutations
-    )
-    write_atomically(place / "verdict.csv", table.to_csv(index=False).encode())
-    print(f"table: {place / 'verdict.csv'}", flush=True)
-    scales = sorted({one.experiment.scale for one in there})
-    write_atomically(place / "table-1.md", table_one(table, scales).encode())
-    print(f"table: {place / 'table-1.md'}", flush=True)
-    write_atomically(place / "pilot.csv", pilot(data).to_csv(index=False).encode())
-    print(f"table: {place / 'pilot.csv'}", flush=True)
-    # Figure 9, where `analysis.diagnostics.memory_demand` has drawn it.
-    paths += sorted(place.glob("memory_demand_of_tasks/figures/*.png"))
-    page = report.page(data, table, paths, missing, Path(settings["runs"]), settings)
-    write_atomically(place / "report.html", page.encode())
-    print(f"report: {place / 'report.html'}", flush=True)
+    if settings["report"]:
+        caption = table_caption(bootstrap, test)
+        rows = write_tables(all_results, folder, bootstrap, test, caption)
+        # Figure 9, if `analysis.diagnostics.memory_demand` has drawn it.
+        paths += sorted(folder.glob("memory_demand_of_tasks/figures/*.png"))
+        page = report(all_results, rows, caption, paths, not_drawn, Path(settings["runs"]), settings)
+        _write("report", folder / "report.html", page)
+
+
+def load_results(settings: Mapping[str, Any]) -> dict[str, Data]:
+    """Return the results of each experiment by name, analyzed or not.
+
+    Raises:
+        BadInputError: no experiment is analyzed, or results are not of a complete analysis of the experiment.
+    """
+    folder = Path(settings["results"])
+    all_results = {
+        experiment.name: Data(experiment, Results(folder / experiment.name))
+        for name in settings["experiments"]
+        for experiment in experiments(name, settings["overrides"])
+    }
+    analyzed = [results for results in all_results.values() if results.is_there]
+    allowed = "a folder with the results of an experiment (python -m analysis)"
+    require(analyzed != [], "results", settings["results"], allowed)
+    for results in analyzed:
+        _require_complete(results, settings["overrides"])
+    return all_results
+
+
+def _require_complete(results: Data, overrides: Sequence[str]) -> None:
+    path, analyzed_with = results.results.path, results.overrides
+    allowed = f"the overrides of the analysis in {path}, {analyzed_with}; for other overrides analyze again"
+    require(analyzed_with in (None, overrides), "overrides", overrides, allowed)
+    again = f"python -m analysis experiment={results.experiment.name}"
+    require(results.is_of_the_experiment, "results", str(path), f"of the current experiment: run {again}")
+    require(results.is_finished, "results", str(path), f"of a complete analysis: run {again}")
+
+
+def write_tables(
+    all_results: Mapping[str, Data], folder: Path, bootstrap: Bootstrap, test: PermutationTest, caption: str
+) -> list[OutcomeRow]:
+    """Write Table 1 and the manipulation check, and return the rows of Table 1."""
+    analyzed = [results.experiment for results in all_results.values() if results.is_there]
+    rows = compare_with_paper(analyzed, lambda name: all_results[name].results, bootstrap, test)
+    scales = sorted({experiment.scale for experiment in analyzed})
+    _write("table", folder / "table-1.csv", _csv(outcome_table(rows)))
+    _write("table", folder / "table-1.md", table_one(rows, scales, caption))
+    _write("table", folder / "manipulation_check.csv", _csv(manipulation_check(all_results)))
+    return rows
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False)
+
+
+def _write(kind: str, path: Path, text: str) -> None:
+    write_atomically(path, text.encode())
+    print(f"{kind}: {path}", flush=True)
 
 
 def main() -> None:
-    """The command line."""
-    entrypoint("paper", job)()
+    """Run the command."""
+    entrypoint("paper", replicate_paper)()
 
 
 if __name__ == "__main__":

@@ -71,6 +71,12 @@ def test_the_installed_command_trains_and_analyzes(degen, installed, tmp_path):
     assert analyzed.stderr.startswith("error: experiment must be one with finished networks below runs")
 
 
+def test_the_wheel_contains_the_templates_of_the_report(installed):
+    sources = [path for name in ("degen", "analysis") for path in (PROJECT_ROOT / name).rglob("*.j2")]
+    assert len(sources) == 3
+    assert all((installed / path.relative_to(PROJECT_ROOT)).is_file() for path in sources)
+
+
 @pytest.mark.parametrize("command", MODULES)
 def test_every_command_has_help(degen, command):
     shown = degen(command, "--help")

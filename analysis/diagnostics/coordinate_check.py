@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from degen.condition import Condition
-from degen.reporting.style import PANEL, save
+from degen.reporting.style import PANEL_SIZE, save_figure
 from degen.streams import Stream
 from degen.training import Ensemble, train
 from launch.cli import entrypoint
@@ -104,7 +104,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw changes against width, a line a step, a panel a parameterization and quantity."""
-    size = (PANEL[0] * len(PARAMETERIZATIONS), PANEL[1] * len(QUANTITIES))
+    size = (PANEL_SIZE[0] * len(PARAMETERIZATIONS), PANEL_SIZE[1] * len(QUANTITIES))
     figure, axes = plt.subplots(
         len(QUANTITIES), len(PARAMETERIZATIONS), figsize=size, sharex=True, sharey="row", layout="constrained"
     )
@@ -118,7 +118,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
             axis.set(title=parameterization if row == 0 else "", xlabel="width" if row else "")
             axis.set_ylabel("" if column else f"change of {quantity}")
     figure.suptitle(f"after 1 (dark) to {_STEPS} (light) Adam steps, {len(_SEEDS)} networks", fontsize=7)
-    return save(figure, folder, "coordinate-check")
+    return save_figure(figure, folder, "coordinate-check")
 
 
 def job(config: DictConfig) -> None:

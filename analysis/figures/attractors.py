@@ -1,4 +1,4 @@
-"""Fig. 4C: trajectories with slow and fixed points, and whether those lie on a line, in numbers."""
+"""Line attractors (Fig. 4C): trajectories with slow and fixed points, and their line measures."""
 
 from __future__ import annotations
 
@@ -11,50 +11,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import Data, note
-from analysis.figures.panels import empty, grid, log_ticks
 from analysis.steps.line_attractors import NEUTRAL, ORDERED
 from degen.condition import Condition
-from degen.reporting.style import finish
+from degen.reporting.panels import hide, jitter, mark_empty, panel_grid, use_log_ticks
+from degen.reporting.style import add_caption
 
 
-def attractors(one: Data) -> Figure:
-    """Trials, slow and fixed points of one network of each condition (above); lines in numbers (below).
+def plot_attractors(results: Data) -> Figure:
+    """Plot trials, slow and fixed points of one network per condition (above), and line measures (below).
 
-    Below, of all converged networks in the delay: how fast states move, and how slow points are ordered by
-    what is remembered against the second eigenvalue. A line attractor is in the grey area, and straight, long
-    and reached by the states (`analysis.steps.line_attractors.measure`).
+    The line measures are of all converged networks in the delay: the speed of their states, and the order of
+    their slow points against the second eigenvalue. Line attractors lie in the grey area, and their line is
+    straight, long and reached by the states (`analysis.steps.line_attractors`).
     """
-    table = one.trajectories
-    conditions = [c for task in one.tasks for c in one.conditions(task)]
-    lines = one.line_attractors
-    figure, axes = grid(1 if lines.empty else 2, max(2, len(conditions)))
+    conditions = [condition for task in results.tasks for condition in results.conditions(task)]
+    lines = results.line_attractors
+    n_columns = max(2, len(conditions))
+    figure, axes = panel_grid(1 if lines.empty else 2, n_columns)
     for axis, condition in zip(axes[0], conditions, strict=False):
-        rows = table[table["condition"] == condition.signature]
-        if rows.empty:
-            empty(axis, "not measured")
-            continue
-        _phase_plane(axis, rows)
-        seed = rows["seed"].iloc[0]
-        has_line = _is_line(lines, condition, seed)
-        axis.set_title(f"{one.tick(condition)} {one.experiment.label}\nseed {seed}{has_line}")
+        _plot_trajectories(axis, results, condition)
+    hide(axes[0, len(conditions) :])
     axes[0, 0].set_ylabel("PC 2")
-    for axis in axes[:, len(conditions) :].flat if lines.empty else axes[0, len(conditions) :]:
-        axis.set_visible(False)
+    captions = [
+        "above: the first seed with a line of slow points, if any; trials by the sign of their target"
+    ]
     if not lines.empty:
-        _line_measures(axes[1], one, lines[lines["period"] == "delay"], conditions)
-    first = "above: the first seed with a line of slow points, if any; trials by the sign of their target"
-    cut = f"line attractor: a line, its second eigenvalue below {NEUTRAL}; f1: the first stimulus"
-    return finish(figure, note(one), first, *([] if lines.empty else [cut]))
+        in_delay = lines[lines["period"] == "delay"]
+        _plot_speeds(axes[1, 0], results, in_delay, conditions)
+        _plot_lines(axes[1, 1], results, in_delay, conditions)
+        hide(axes[1, 2:])
+        captions.append(
+            f"line attractor: a line with a second eigenvalue below {NEUTRAL}; f1: the first stimulus"
+        )
+    return add_caption(figure, note(results), *captions)
 
 
-def _is_line(lines: pd.DataFrame, condition: Condition, seed: int) -> str:
+def _plot_trajectories(axis: Axes, results: Data, condition: Condition) -> None:
+    table = results.trajectories
+    rows = table[table["condition"] == condition.signature]
+    if rows.empty:
+        mark_empty(axis, "not measured")
+        return
+    _plot_phase_plane(axis, rows)
+    seed = rows["seed"].iloc[0]
+    line = _line_label(results.line_attractors, condition, seed)
+    axis.set_title(f"{results.tick(condition)} {results.experiment.label}\nseed {seed}{line}")
+
+
+def _line_label(lines: pd.DataFrame, condition: Condition, seed: int) -> str:
     if lines.empty:
         return ""
-    held = lines[(lines["condition"] == condition.signature) & (lines["period"] == "delay")]
-    return ", a line" if held.set_index("seed")["is_line"].get(seed, False) else ", no line"
+    in_delay = lines[(lines["condition"] == condition.signature) & (lines["period"] == "delay")]
+    return ", a line" if in_delay.set_index("seed")["is_line"].get(seed, False) else ", no line"
 
 
-def _phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
+def _plot_phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
     colors = sns.color_palette("colorblind")[2], sns.color_palette("colorblind")[4]
     for _, path in rows[rows["trial"].between(0, 29)].groupby("trial"):
         color = colors[0] if path["value"].iloc[0] > 0 else colors[1]
@@ -66,32 +77,32 @@ def _phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_xlabel(f"PC 1\n{len(slow)} slow (dots), {len(fixed)} fixed points\n(diamonds, filled if stable)")
 
 
-def _line_measures(
-    axes: Sequence[Axes], one: Data, lines: pd.DataFrame, conditions: Sequence[Condition]
-) -> None:
-    speeds, places = axes[0], axes[1]
-    found = []
-    for place, (condition, color) in enumerate(
+def _plot_speeds(axis: Axes, results: Data, lines: pd.DataFrame, conditions: Sequence[Condition]) -> None:
+    for position, (condition, color) in enumerate(
         zip(conditions, sns.color_palette("colorblind"), strict=False)
     ):
+        speeds = lines.loc[lines["condition"] == condition.signature, "speed"]
+        positions = jitter(position, len(speeds), 0.12)
+        axis.scatter(positions, speeds, color=color, s=12, alpha=0.8, linewidth=0)
+    axis.set_xticks(range(len(conditions)), [results.tick(condition) for condition in conditions])
+    axis.set_xlim(-0.5, len(conditions) - 0.5)
+    use_log_ticks(axis)
+    axis.set_xlabel(results.experiment.label)
+    axis.set_ylabel("speed in the delay\n(median, per step)")
+
+
+def _plot_lines(axis: Axes, results: Data, lines: pd.DataFrame, conditions: Sequence[Condition]) -> None:
+    counts = []
+    for condition, color in zip(conditions, sns.color_palette("colorblind"), strict=False):
         rows = lines[lines["condition"] == condition.signature]
-        spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(rows))
-        speeds.scatter(place + spread, rows["speed"], color=color, s=12, alpha=0.8, linewidth=0)
-        places.scatter(rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0)
-        counts = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
-        found.append(f"{one.tick(condition)}: {counts} of {len(rows)}")
-    speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions])
-    speeds.set_xlim(-0.5, len(conditions) - 0.5)
-    log_ticks(speeds)
-    speeds.set_xlabel(one.experiment.label)
-    speeds.set_ylabel("speed in the delay\n(median, a step)")
-    places.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
-    places.axhline(NEUTRAL, color="0.5", linestyle=":", linewidth=0.7)
-    bottom, right = places.get_ylim()[0], max(1.0, places.get_xlim()[1])
-    places.fill_between([ORDERED, right], bottom, NEUTRAL, color="0.9", zorder=0, linewidth=0)
-    places.set(ylim=(bottom, None), xlim=(None, right))
-    places.set_xlabel("rank correlation\nof place and f1")
-    places.set_ylabel("second eigenvalue\n(modulus, median)")
-    places.set_title("\n".join(found), fontsize=6)
-    for axis in axes[2:]:
-        axis.set_visible(False)
+        axis.scatter(rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0)
+        numbers = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
+        counts.append(f"{results.tick(condition)}: {numbers} of {len(rows)}")
+    axis.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
+    axis.axhline(NEUTRAL, color="0.5", linestyle=":", linewidth=0.7)
+    bottom, right = axis.get_ylim()[0], max(1.0, axis.get_xlim()[1])
+    axis.fill_between([ORDERED, right], bottom, NEUTRAL, color="0.9", zorder=0, linewidth=0)
+    axis.set(ylim=(bottom, None), xlim=(None, right))
+    axis.set_xlabel("rank correlation\nof position and f1")
+    axis.set_ylabel("second eigenvalue\n(modulus, median)")
+    axis.set_title("\n".join(counts), fontsize=6)

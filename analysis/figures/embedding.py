@@ -1,57 +1,89 @@
-"""Networks in the plane by multidimensional scaling of their distances (as Fig. 3A of the paper)."""
+"""Multidimensional scaling of the distances between networks (as Fig. 3A of the paper)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.manifold import MDS
 
-from degen.reporting.style import PANEL, finish, save
+from analysis.experiment_results import Data, choices_note, note
+from degen.condition import Condition
+from degen.reporting.embedding import embed_distances
+from degen.reporting.panels import hide, mark_empty, panel_grid, wrapped_panels
+from degen.reporting.style import BLUE, PANEL_SIZE, add_caption, save_figure
+
+Array = NDArray[np.float64]
 
 
 def draw(
-    distances: dict[str, NDArray[np.float64]], titles: dict[str, str], metric: str, words: str, folder: Path
+    distances: dict[str, Array], titles: dict[str, str], metric: str, caption: str, folder: Path
 ) -> list[Path]:
-    """Draw each condition's networks, all panels to one scale: tighter means less degenerate.
+    """Draw the networks of each condition, all panels to one scale: tighter means less degenerate.
 
     Args:
-        distances: signature to matrix (networks, networks).
-        titles: signature to what stands above the panel.
-        metric: its name.
-        words: the networks behind it, those left out and why.
+        distances: matrix (networks, networks) by signature.
+        titles: title of each panel by signature.
+        metric: name of the metric.
+        caption: text below the figure.
+        folder: folder of the files.
     """
-    columns = min(4, len(distances))
-    rows = -(-len(distances) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(PANEL[0] * columns, PANEL[0] * rows), squeeze=False, layout="constrained"
-    )
-    points = {signature: embed(matrix) for signature, matrix in distances.items()}
-    reach = 1.1 * max(np.abs(place).max() for place in points.values()) or 1.0
-    for axis, (signature, place) in zip(axes.flat, points.items(), strict=False):
-        axis.scatter(*place.T, s=12, alpha=0.8, linewidth=0)
-        axis.set(title=titles[signature], xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axis.set(xlabel=f"{len(place)} networks")
-    for axis in axes.flat[len(points) :]:
-        axis.set_visible(False)
+    figure, axes = wrapped_panels(len(distances), height=PANEL_SIZE[0])
+    points = {signature: embed_distances(matrix) for signature, matrix in distances.items()}
+    reach = 1.1 * max(np.abs(positions).max() for positions in points.values()) or 1.0
+    for axis, (signature, positions) in zip(axes, points.items(), strict=True):
+        axis.scatter(positions[:, 0], positions[:, 1], s=12, alpha=0.8, linewidth=0)
+        axis.set(title=titles[signature], xlabel=f"{len(positions)} networks")
+        _set_reach(axis, reach)
     figure.suptitle(f"multidimensional scaling of {metric.upper()} distances")
-    return save(finish(figure, words), folder, f"embedding-{metric}")
+    return save_figure(add_caption(figure, caption), folder, f"embedding-{metric}")
 
 
-def embed(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return centered positions in the plane (networks, 2).
+def plot_embeddings(results: Data) -> Figure:
+    """Plot the networks of each condition (columns) and task (rows), one scale per task."""
+    tasks = results.tasks
+    figure, axes = panel_grid(len(tasks), max(len(results.conditions(task)) for task in tasks))
+    for row, task in zip(axes, tasks, strict=True):
+        _plot_task(row, results, task)
+    for axis in axes[-1]:
+        axis.set_xlabel("MDS 1")
+    figure.suptitle(
+        f"{results.dsa_words or 'DSA'} by multidimensional scaling, one scale per row; "
+        f"{results.experiment.label} from left to right"
+    )
+    limits = "equal distances cannot be drawn in a plane, so compare the means"
+    baseline = "split-half: distance of a network from itself on other trials"
+    return add_caption(figure, note(results), limits, baseline, choices_note(results))
 
-    Distances of a heuristic solver may violate the triangle inequality slightly, and classical scaling then
-    has negative eigenvalues. They are set to zero here.
-    """
-    centering = np.eye(len(distances)) - 1 / len(distances)
-    values, vectors = np.linalg.eigh(-0.5 * centering @ distances**2 @ centering)
-    start = np.zeros((len(distances), 2))
-    largest = min(2, len(values))
-    start[:, :largest] = (vectors * np.sqrt(values.clip(min=0)))[:, ::-1][:, :largest]
-    if not distances.any():
-        return start  # the stress of equal networks is 0 / 0
-    scaling = MDS(n_components=2, metric="precomputed", init="random", n_init=1, random_state=0)
-    return scaling.fit_transform(distances, init=start)
+
+def _plot_task(axes: NDArray[np.object_], results: Data, task: str) -> None:
+    conditions = results.conditions(task)
+    matrices = [results.matrix("dsa", condition) for condition in conditions]
+    points = [None if matrix is None else embed_distances(matrix) for matrix in matrices]
+    reach = 1.15 * max(
+        (np.abs(positions).max() for positions in points if positions is not None), default=1.0
+    )
+    axes[0].set_ylabel(f"{results.title(task)}\nMDS 2")
+    for axis, condition, matrix, positions in zip(axes, conditions, matrices, points, strict=False):
+        if matrix is None or positions is None:
+            mark_empty(axis, "not measured")
+            continue
+        axis.scatter(positions[:, 0], positions[:, 1], s=10, alpha=0.8, linewidth=0, color=BLUE)
+        _set_reach(axis, reach)
+        axis.set_title(_embedding_title(results, condition, matrix))
+        axis.locator_params(nbins=3)
+    hide(axes[len(conditions) :])
+
+
+def _embedding_title(results: Data, condition: Condition, matrix: Array) -> str:
+    mean = matrix.sum() / (len(matrix) * (len(matrix) - 1))
+    table = results.degeneracy
+    baseline = table[(table["measure"] == "dsa_null") & (table["condition"] == condition.signature)]["value"]
+    split_half = f", split-half {baseline.iloc[0]:.2f}" if len(baseline) else ""
+    return f"{results.tick(condition)} (n = {len(matrix)})\nmean {mean:.2f}{split_half}"
+
+
+def _set_reach(axis: Axes, reach: float) -> None:
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")

@@ -1,152 +1,165 @@
-"""The figures of the paper by number: what each shows, of which experiments, and how it is drawn."""
+"""Numbered figures of the paper: what each shows, of which experiments, and how it is drawn."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import Data
-from analysis.figures import panels
-from analysis.figures.attractors import attractors
+from analysis.figures.attractors import plot_attractors
+from analysis.figures.behavior import plot_behavior
+from analysis.figures.embedding import plot_embeddings
+from analysis.figures.measures import PER_PARAMETER, plot_measures
+from analysis.figures.networks import plot_networks
 from degen.errors import require
-from degen.reporting.style import save
+from degen.reporting.style import save_figure
 
-LEVELS = ("dsa", "pif", "sigma_ood")
-ACROSS_WIDTHS = ("dsa", "pif_parameters", "sigma_ood")
-LEARNING = ("weight_change", "kernel_alignment")
-STRUCTURE = ("participation", "sparsity")
+LEVEL_MEASURES = ("dsa", "pif", "sigma_ood")
+LEVEL_MEASURES_BY_WIDTH = ("dsa", PER_PARAMETER, "sigma_ood")
+LEARNING_MEASURES = ("weight_change", "kernel_alignment")
+STRUCTURE_MEASURES = ("participation", "sparsity")
+_MAIN_TASK = ("delayed_discrimination",)
 _OTHER_TASKS = ("flip_flop", "sine_wave", "path_integration")
+_EXPERIMENTS = ("task_complexity", "feature_learning", "network_size", "low_rank", "sparsity")
 
 
 @dataclasses.dataclass(frozen=True)
-class Numbered:
-    """A figure, or a part of one.
+class PaperFigure:
+    """A figure of the paper, or a part of it.
 
     Attributes:
-        number: of the paper.
-        name: what it shows, in the file name.
-        experiments: whose tables it is drawn from.
-        draw: takes the data of those experiments.
+        number: number in the paper.
+        name: what the figure shows, for the file name.
+        experiments: names of the experiments that it shows.
+        plot: returns the figure, given the results of these experiments.
+        tasks: names of the tasks that it shows, None for all.
     """
 
     number: int
     name: str
     experiments: tuple[str, ...]
-    draw: Callable[..., Figure]
+    plot: Callable[..., Figure]
+    tasks: tuple[str, ...] | None = None
 
     @property
     def stem(self) -> str:
+        """File name without its ending."""
         return f"figure-{self.number:02d}-{self.name}"
 
 
-def _of_tasks(number: int, name: str, experiment: str, columns: Sequence[str]) -> list[Numbered]:
-    tasks = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
-    words = [task.replace("_", "-") for task in tasks]
-    return [
-        Numbered(number + i, f"{name}-{words[i]}", (experiment,), partial(panels.seeds, columns, task=task))
-        for i, task in enumerate(tasks)
-    ]
+def _measures(
+    number: int,
+    name: str,
+    experiments: str | tuple[str, ...],
+    measures: Sequence[str],
+    tasks: tuple[str, ...] | None = None,
+) -> PaperFigure:
+    names = (experiments,) if isinstance(experiments, str) else experiments
+    return PaperFigure(number, name, names, partial(plot_measures, measures, tasks=tasks), tasks)
 
+
+def _by_task(number: int, name: str, experiment: str, measures: Sequence[str]) -> Iterator[PaperFigure]:
+    """Yield one figure per task, numbered from `number`."""
+    tasks = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
+    for i, task in enumerate(tasks):
+        plot = partial(plot_networks, measures, task=task)
+        stem = f"{name}-{task.replace('_', '-')}"
+        yield PaperFigure(number + i, stem, (experiment,), plot, (task,))
+
+
+_BY_EXPERIMENT = [(name, name.replace("_", "-")) for name in _EXPERIMENTS]
+_MEMORY = ("memory_demand", "auxiliary_loss")
+_STRENGTH = "representation_alignment"
 
 FIGURES = [
-    Numbered(3, "task-complexity-embedding", ("task_complexity",), panels.embeddings),
-    Numbered(3, "task-complexity", ("task_complexity",), partial(panels.levels, LEVELS)),
-    Numbered(
-        4,
-        "memory-demand-and-auxiliary-loss",
-        ("memory_demand", "auxiliary_loss"),
-        partial(panels.levels, LEVELS),
-    ),
-    Numbered(4, "auxiliary-loss-attractors", ("auxiliary_loss",), attractors),
-    Numbered(5, "task-complexity-feature-learning", ("task_complexity",), partial(panels.levels, LEARNING)),
-    Numbered(6, "feature-learning", ("feature_learning",), partial(panels.levels, LEVELS)),
-    Numbered(7, "network-size", ("network_size",), partial(panels.levels, ACROSS_WIDTHS)),
-    Numbered(
-        8,
-        "regularization",
-        ("low_rank", "sparsity"),
-        partial(panels.levels, LEVELS, tasks=("delayed_discrimination",)),
-    ),
-    Numbered(8, "low-rank-structure", ("low_rank",), partial(panels.levels, STRUCTURE)),
-    Numbered(8, "sparsity-structure", ("sparsity",), partial(panels.levels, STRUCTURE)),
+    PaperFigure(3, "task-complexity-embedding", ("task_complexity",), plot_embeddings),
+    _measures(3, "task-complexity", "task_complexity", LEVEL_MEASURES),
+    _measures(4, "memory-demand-and-auxiliary-loss", _MEMORY, LEVEL_MEASURES),
+    PaperFigure(4, "auxiliary-loss-attractors", ("auxiliary_loss",), plot_attractors),
+    _measures(5, "task-complexity-feature-learning", "task_complexity", LEARNING_MEASURES),
+    _measures(6, "feature-learning", "feature_learning", LEVEL_MEASURES),
+    _measures(7, "network-size", "network_size", LEVEL_MEASURES_BY_WIDTH),
+    _measures(8, "regularization", ("low_rank", "sparsity"), LEVEL_MEASURES, _MAIN_TASK),
+    _measures(8, "low-rank-structure", "low_rank", STRUCTURE_MEASURES),
+    _measures(8, "sparsity-structure", "sparsity", STRUCTURE_MEASURES),
+    *(_measures(10, f"representation-{stem}", name, ("svcca",)) for name, stem in _BY_EXPERIMENT),
     *(
-        Numbered(10, f"representation-{name.replace('_', '-')}", (name,), partial(panels.levels, ("svcca",)))
-        for name in ("task_complexity", "feature_learning", "network_size", "low_rank", "sparsity")
+        PaperFigure(11 + i, f"behaviour-{stem}", (name,), plot_behavior)
+        for i, (name, stem) in enumerate(_BY_EXPERIMENT)
     ),
-    *(
-        Numbered(11 + i, f"behaviour-{name.replace('_', '-')}", (name,), panels.behaviour)
-        for i, name in enumerate(
-            ("task_complexity", "feature_learning", "network_size", "low_rank", "sparsity")
-        )
-    ),
-    *_of_tasks(16, "feature-learning", "feature_learning", LEARNING),
-    *_of_tasks(20, "kernel-alignment-by-width", "network_size", ("kernel_alignment",)),
-    Numbered(24, "low-rank-other-tasks", ("low_rank",), partial(panels.levels, LEVELS, tasks=_OTHER_TASKS)),
-    Numbered(25, "sparsity-other-tasks", ("sparsity",), partial(panels.levels, LEVELS, tasks=_OTHER_TASKS)),
-    Numbered(
-        26, "standard-feature-learning", ("standard_feature_learning",), partial(panels.levels, LEVELS[:2])
-    ),
-    Numbered(
+    *_by_task(16, "feature-learning", "feature_learning", LEARNING_MEASURES),
+    *_by_task(20, "kernel-alignment-by-width", "network_size", ("kernel_alignment",)),
+    _measures(24, "low-rank-other-tasks", "low_rank", LEVEL_MEASURES, _OTHER_TASKS),
+    _measures(25, "sparsity-other-tasks", "sparsity", LEVEL_MEASURES, _OTHER_TASKS),
+    _measures(26, "standard-feature-learning", "standard_feature_learning", LEVEL_MEASURES[:2]),
+    _measures(
         27,
         "standard-feature-learning-strength",
-        ("standard_feature_learning",),
-        partial(panels.levels, (*LEARNING, "representation_alignment")),
+        "standard_feature_learning",
+        (*LEARNING_MEASURES, _STRENGTH),
     ),
-    Numbered(
-        28, "standard-network-size", ("standard_network_size",), partial(panels.levels, ACROSS_WIDTHS[:2])
-    ),
-    Numbered(
-        29,
-        "standard-network-size-strength",
-        ("standard_network_size",),
-        partial(panels.levels, ("kernel_alignment", "representation_alignment")),
-    ),
+    _measures(28, "standard-network-size", "standard_network_size", LEVEL_MEASURES_BY_WIDTH[:2]),
+    _measures(29, "standard-network-size-strength", "standard_network_size", ("kernel_alignment", _STRENGTH)),
 ]
-"""Figs 1 and 2 are schematic; Fig. 9 is `python -m analysis.diagnostics.memory_demand`."""
+"""Figs. 1 and 2 are schematic. `python -m analysis.diagnostics.memory_demand` draws Fig. 9."""
 
 NUMBERS = sorted({figure.number for figure in FIGURES})
 
 
-def chosen(numbers: object) -> list[Numbered]:
-    """The figures of those numbers, or of all.
+def select_figures(numbers: object) -> list[PaperFigure]:
+    """Return the figures with these numbers.
+
+    Args:
+        numbers: a list of numbers, or "all".
 
     Raises:
-        BadInputError: there is none of a number.
+        BadInputError: a number has no figure.
     """
     if numbers == "all":
         return FIGURES
     allowed = f"all or a list of numbers among {', '.join(map(str, NUMBERS))}"
-    listed = isinstance(numbers, list) and numbers != [] and set(numbers) <= set(NUMBERS)
-    require(listed, "figures", numbers, allowed)
+    is_valid = isinstance(numbers, list) and numbers != [] and set(numbers) <= set(NUMBERS)
+    require(is_valid, "figures", numbers, allowed)
     assert isinstance(numbers, list)
     return [figure for figure in FIGURES if figure.number in numbers]
 
 
-def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tuple[list[Path], list[str]]:
-    """Draw them as PDF and PNG; also say which are not drawn, or in part, and why.
+def draw_figures(
+    figures: Sequence[PaperFigure], all_results: Mapping[str, Data], folder: Path
+) -> tuple[list[Path], list[str]]:
+    """Draw figures as PDF and PNG.
 
     Args:
-        data: of each experiment by name.
+        figures: figures to draw.
+        all_results: results of each experiment by name, analyzed or not.
+        folder: folder of the files.
+
+    Returns:
+        Paths of the files, and one line per figure that is missing or incomplete, with the reason.
     """
-    paths, missing = [], []
+    paths, not_drawn = [], []
     for figure in figures:
-        there = [data[name] for name in figure.experiments if name in data and data[name].is_there]
-        there = [one for one in there if one.tasks]
-        if not there:
-            missing.append(f"not drawn: {figure.stem}: no results of {', '.join(figure.experiments)}")
+        named = [all_results[name] for name in figure.experiments if name in all_results]
+        available = [results for results in named if results.is_there and results.tasks]
+        reason = _reason_not_to_draw(figure, available)
+        if reason:
+            not_drawn.append(f"not drawn: {figure.stem}: {reason}")
             continue
-        keywords = getattr(figure.draw, "keywords", {})
-        tasks = keywords.get("tasks", [keywords["task"]] if "task" in keywords else None)
-        if tasks is not None and not any(set(tasks) & set(one.tasks) for one in there):
-            named = " and ".join(figure.experiments)
-            missing.append(f"not drawn: {figure.stem}: no results of {', '.join(tasks)} in {named}")
-            continue
-        lacking = set(figure.experiments) - {one.experiment.name for one in there}
+        lacking = set(figure.experiments) - {results.experiment.name for results in available}
         if lacking:
-            missing.append(f"drawn in part: {figure.stem}: no results of {', '.join(sorted(lacking))}")
-        paths += save(figure.draw(*there), folder, figure.stem)
-    return paths, missing
+            not_drawn.append(f"drawn in part: {figure.stem}: no results of {', '.join(sorted(lacking))}")
+        paths += save_figure(figure.plot(*available), folder, figure.stem)
+    return paths, not_drawn
+
+
+def _reason_not_to_draw(figure: PaperFigure, available: Sequence[Data]) -> str:
+    """Return why a figure cannot be drawn, empty if it can."""
+    if not available:
+        return f"no results of {', '.join(figure.experiments)}"
+    if figure.tasks is None or any(set(figure.tasks) & set(results.tasks) for results in available):
+        return ""
+    return f"no results of {', '.join(figure.tasks)} in {' and '.join(figure.experiments)}"

@@ -1,38 +1,39 @@
-"""Does every condition converge, and does each factor move what it is meant to? The grids stand on this."""
+"""Manipulation check: convergence of every condition, and the quantities that each factor should change."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from analysis.experiment_results import STATUSES, Data
 
-MEANT_TO_MOVE = {
+TARGET_QUANTITIES = {
     "feature_learning": ("weight_change", "kernel_alignment"),
     "network_size": ("kernel_alignment",),
     "low_rank": ("participation",),
     "sparsity": ("sparsity",),
     "task_complexity": ("weight_change", "kernel_alignment"),
 }
-"""For each experiment the means over networks to look at."""
+"""For each experiment the columns of the table of networks that its factor should change."""
 
 
-def pilot(data: dict[str, Data]) -> pd.DataFrame:
-    """One row a condition of the experiments that have been analysed.
+def manipulation_check(all_results: Mapping[str, Data]) -> pd.DataFrame:
+    """Return one row per condition of the analyzed experiments.
 
-    Columns: experiment, task, factor, networks by status and missing, epochs_to_threshold (median) and
-    the means over converged networks of what the factor is meant to move.
+    Columns: experiment, task, label, factor, number of networks by status, epochs_to_threshold (median), and
+    the means of `TARGET_QUANTITIES` over converged networks.
     """
-    tables = [_of(name, one) for name, one in data.items() if one.is_there]
+    tables = [_table(name, results) for name, results in all_results.items() if results.is_there]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _of(name: str, one: Data) -> pd.DataFrame:
-    columns = MEANT_TO_MOVE.get(name, ())
-    good = one.networks.groupby("condition")
-    table = one.counts.assign(experiment=name)
-    table["epochs_to_threshold"] = table["condition"].map(good["epochs_to_threshold"].median())
-    for column in columns:
-        if column in one.networks:
-            table[column] = table["condition"].map(good[column].mean())
-    kept = [column for column in columns if column in table]
-    return table[["experiment", "task", "label", "factor", *STATUSES, "epochs_to_threshold", *kept]]
+def _table(name: str, results: Data) -> pd.DataFrame:
+    quantities = [column for column in TARGET_QUANTITIES.get(name, ()) if column in results.networks]
+    by_condition = results.networks.groupby("condition")
+    table = results.counts.assign(experiment=name)
+    table["epochs_to_threshold"] = table["condition"].map(by_condition["epochs_to_threshold"].median())
+    for column in quantities:
+        table[column] = table["condition"].map(by_condition[column].mean())
+    columns = ["experiment", "task", "label", "factor", *STATUSES, "epochs_to_threshold", *quantities]
+    return table[columns]

@@ -1,127 +1,94 @@
-"""Table 1 of the paper, recomputed, as a page of Markdown: to be read, pasted and linked to."""
+"""Table 1 of the paper, recomputed, as a Markdown page."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from collections.abc import Callable, Iterable, Sequence
 
 from analysis.measures import LEVELS
-from analysis.replication.table_one import WORDS
+from analysis.replication.cells import baseline_warning, missing_networks, row_effect, row_p
+from analysis.replication.outcomes import POOLED, OutcomeRow
+from degen.reporting.formatting import format_direction
 
-READING = (
-    "The arrow is the direction along the factor, where one is shown; the number is the relative "
-    "change of degeneracy over the whole axis with its bootstrap interval (over seeds, in each task), p "
-    "is that of a permutation test of each seed's networks between conditions. Agrees and disagrees need "
-    "a p below the level of significance and an interval without zero, both of one direction; anything "
-    "else is undecided, which is not evidence of no effect. Tasks count alike in the effect, and by how "
-    "certain they are in p: an arrow behind p says that it speaks for the other direction. No correction "
-    "for the number of tests is made. A verdict hangs on one network where it changes when that network "
-    "alone is left out; the one that moves the effect farthest is named. The floor of a distance is that of "
-    "a network from itself on other trials: near it there is nothing to compare. Networks are those behind a "
-    "line; left out are those that did not converge by the criterion of training, and the others of "
-    "conditions with fewer than three that did and of tasks with fewer than two conditions left."
-)
+NOT_MEASURED = "not measured"
 
 
-def table_one(verdict: pd.DataFrame, scales: Sequence[str]) -> str:
-    """The page: all tasks together, each task, every measure, and what hangs on one network.
+def table_one(rows: Sequence[OutcomeRow], scales: Sequence[str], caption: str) -> str:
+    """Write the page: all tasks together, each task, all measures, and influential networks.
 
     Args:
-        verdict: as `analysis.replication.table_one.verdict` returns it.
-        scales: of its experiments.
+        rows: rows of `analysis.replication.table_one.compare_with_paper`.
+        scales: scales of the experiments.
+        caption: explanation of the tables.
     """
-    rows = verdict[verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)] if len(verdict) else verdict
-    if rows.empty:
-        return "# Table 1, recomputed\n\nNo experiment has enough networks for a verdict.\n"
-    pooled = rows["task"] == "pooled"
-    hanging = [
-        f"- {row['experiment']}, {row['task']}, {row['level']}: {WORDS[row['agreement']]}, by "
-        f"{_count(row['deciding'])}; without {row['decided_by']}"
-        for row in rows.to_dict("records")
-        if row["decided_by"]
-    ]
+    shown = [row for row in rows if row.is_in_table_one]
+    if not shown:
+        return "# Table 1, recomputed\n\nNo experiment has enough networks for a comparison.\n"
+    pooled = [row for row in shown if row.task == POOLED]
+    by_task = [row for row in shown if row.task != POOLED]
     parts = [
         "# Table 1, recomputed",
-        f"Scale: {', '.join(scales)}. {READING}",
+        f"Scale: {', '.join(scales)}. {caption}",
         "## All tasks together",
-        _grid(rows[pooled], ["factor", "experiment"]),
+        _grid(pooled, ("factor", "experiment"), lambda row: (row.factor, row.experiment)),
         "## Each task",
-        _grid(rows[~pooled], ["experiment", "task"]),
+        _grid(by_task, ("experiment", "task"), lambda row: (row.experiment, row.task)),
         "## All tasks together, by every measure",
-        _by_measure(verdict[verdict["task"] == "pooled"]),
-        "## Verdicts that hang on one network",
-        "\n".join(hanging) or "None.",
+        _by_measure([row for row in rows if row.task == POOLED]),
+        "## Outcomes that depend on one network",
+        "\n".join(_influence(row) for row in shown if row.most_influential) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _count(deciding: int) -> str:
-    return f"any of {deciding} networks" if deciding > 1 else "one network"
+def _influence(row: OutcomeRow) -> str:
+    n = row.influential_networks or 0
+    networks = f"any of {n} networks" if n > 1 else "one network"
+    name = f"{row.experiment}, {row.task}, {row.level}"
+    return f"- {name}: {row.outcome}, depends on {networks}; without {row.most_influential}"
 
 
-def _grid(rows: pd.DataFrame, by: list[str]) -> str:
-    """A line for each value of `by`, a column for each level."""
-    heads = [*by, *LEVELS, "conditions", "networks (left out)"]
-    lines: list[list[object]] = [[*heads], ["---"] * len(heads)]
-    for names, group in rows.groupby(by, sort=False):
-        cells = {row["level"]: _cell(row) for row in group.to_dict("records")}
-        first = group.iloc[0]
-        missing = f", {first['missing']} not trained" if first["missing"] else ""
-        lines.append(
-            [
-                *names,
-                *(cells.get(level, "not measured") for level in LEVELS),
-                first["conditions"],
-                f"{first['networks']} ({first['left_out']}{missing})",
-            ]
-        )
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+def _grid(
+    rows: Sequence[OutcomeRow], heads: tuple[str, str], key: Callable[[OutcomeRow], tuple[str, str]]
+) -> str:
+    """Write one row per key and one column per level."""
+    lines = [[*heads, *LEVELS, "conditions", "networks (left out)"]]
+    for names in dict.fromkeys(map(key, rows)):
+        group = {row.level: row for row in rows if key(row) == names}
+        first = next(iter(group.values()))
+        cells = [_cell(group[level]) if level in group else NOT_MEASURED for level in LEVELS]
+        networks = f"{first.networks} ({first.left_out}{missing_networks(first)})"
+        lines.append([*names, *cells, str(first.conditions), networks])
+    return _markdown_table(lines)
 
 
-def _by_measure(rows: pd.DataFrame) -> str:
-    """A line for each measure of each level, a column for each experiment."""
-    experiments = list(rows["experiment"].unique())
-    lines = [["level", "measure", *experiments], ["---"] * (len(experiments) + 2)]
-    for (level, measure), group in rows.groupby(["level", "measure"], sort=False):
-        cells = {row["experiment"]: _short(row) for row in group.to_dict("records")}
-        lines.append([level, measure, *(cells.get(name, "not measured") for name in experiments)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _by_measure(rows: Sequence[OutcomeRow]) -> str:
+    """Write one row per measure and one column per experiment."""
+    experiments = list(dict.fromkeys(row.experiment for row in rows))
+    cells = {(row.level, row.measure, row.experiment): _short_cell(row) for row in rows}
+    lines = [["level", "measure", *experiments]]
+    for level, measure in dict.fromkeys((row.level, row.measure) for row in rows):
+        by_experiment = [cells.get((level, measure, name), NOT_MEASURED) for name in experiments]
+        lines.append([level, measure, *by_experiment])
+    return _markdown_table(lines)
 
 
-def _short(row: dict[Any, Any]) -> str:
-    """Direction, effect and agreement; in bold where the paper's arrow stands on this measure."""
-    arrow = "" if row["direction"] == "-" else f"{row['direction']} "
-    word = f", {WORDS[row['agreement']]}" if row["agreement"] else ""
-    found = f"{arrow}{interval_of(row)}{word}{floor_of(row)}"
-    return f"**{found}**" if row["is_paper_measure"] and row["level"] in LEVELS else found
+def _markdown_table(lines: Sequence[Iterable[str]]) -> str:
+    head, *body = lines
+    separator = ["---" for _ in head]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, separator, *body))
 
 
-def _cell(row: dict[Any, Any]) -> str:
-    word = WORDS[row["agreement"]]
-    arrow = "" if row["direction"] == "-" else f"{row['direction']} "
-    found = f"{arrow}{interval_of(row)}, p {p_of(row)}; paper {row['paper']}: **{word}**"
-    return found + floor_of(row)
+def _signed_effect(row: OutcomeRow) -> str:
+    return f"{format_direction(row.direction)} {row_effect(row)}".strip()
 
 
-def floor_of(row: dict[Any, Any]) -> str:
-    """A warning where a distance of a verdict is less than twice its floor."""
-    return f", down to {row['over_floor']:.1f} times its floor" if row["over_floor"] < 2 else ""
+def _cell(row: OutcomeRow) -> str:
+    effect = f"{_signed_effect(row)}, p {row_p(row)}"
+    return f"{effect}; paper {row.paper_direction}: **{row.outcome}**{baseline_warning(row)}"
 
 
-def interval_of(row: dict[Any, Any]) -> str:
-    """Effect and interval of a verdict; what rounds to 0 % has a digit more, which tells its side."""
-    if not math.isfinite(row["effect"]):
-        return "not finite"
-    effect, low, high = (
-        f"{row[name]:+.{0 if abs(row[name]) >= 0.005 else 1}%}" for name in ("effect", "low", "high")
-    )
-    return f"{effect} [{low}, {high}]"
-
-
-def p_of(row: dict[Any, Any]) -> str:
-    """Format p of a verdict, with an arrow where it speaks for the other direction than the effect's."""
-    is_opposed = row["slope"] * row["effect"] < 0
-    return f"{row['p']:.2g}" + (" (\u2191)" if row["slope"] > 0 else " (\u2193)") * is_opposed
+def _short_cell(row: OutcomeRow) -> str:
+    """Format direction, effect and outcome, in bold for the measures of Table 1."""
+    outcome = f", {row.outcome}" if row.outcome else ""
+    text = f"{_signed_effect(row)}{outcome}{baseline_warning(row)}"
+    return f"**{text}**" if row.is_in_table_one else text

@@ -1,210 +1,207 @@
-"""Table 1 of the paper, recomputed: does each factor move degeneracy at each level as the paper says?"""
+"""Comparison with Table 1 of the paper: the trend of every measure along every factor."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.leave_one_out import axes_without, deciding
-from analysis.measures import LEVELS, Measure, Source, measures, paper_measure
+from analysis.measures import LEVELS, Make, Measure, Source, measures, paper_measure
+from analysis.replication.outcomes import FACTORS, POOLED, OutcomeRow, compare_directions
 from analysis.results import Results, read_table
-from degen.errors import require_integer, require_number
-from degen.statistics.bootstrap import FEWEST, Bootstrap
-from degen.statistics.factor_curve import Axis
-from degen.statistics.trend import Trend, trend
+from degen.statistics import (
+    Bootstrap,
+    FactorCurve,
+    PermutationTest,
+    Trend,
+    decisive_networks,
+    fit_trend,
+    leave_one_out_curves,
+)
+from degen.statistics.bootstrap import MIN_NETWORKS
 from launch.experiment import Experiment
 
-FACTORS = {
-    "task complexity": (("task_complexity", "memory_demand", "auxiliary_loss"), "\u2193\u2191\u2193"),
-    "feature learning": (
-        ("feature_learning", "standard_feature_learning", "dense_feature_learning"),
-        "\u2193\u2191\u2191",
-    ),
-    "network size": (
-        ("network_size", "standard_network_size", "dense_network_size"),
-        "\u2193\u2193\u2193",
-    ),
-    "regularization": (("low_rank", "sparsity", "dense_low_rank", "dense_sparsity"), "\u2193\u2193\u2193"),
-}
-"""For each factor of Table 1 its experiments and the paper's arrows, in the order of `LEVELS`."""
 
-WORDS = {"yes": "agrees", "no": "disagrees", "undecided": "undecided"}
-"""An agreement for a reader."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Permutations:
-    """Permutation tests of trends.
-
-    Args:
-        n_permutations: of each seed's networks between conditions.
-        significance: p below which a trend counts as one.
-    """
-
-    n_permutations: int
-    significance: float
-
-    def __post_init__(self) -> None:
-        require_integer("permutations.n_permutations", self.n_permutations, 19)
-        require_number("permutations.significance", self.significance, above=0.0, maximum=1.0)
-
-
-def verdict(
+def compare_with_paper(
     experiments: Sequence[Experiment],
     folder: Callable[[str], Results],
     bootstrap: Bootstrap,
-    permutations: Permutations,
-) -> pd.DataFrame:
-    """One row for a factor, experiment, task (or `pooled`), level and measure.
+    test: PermutationTest,
+) -> list[OutcomeRow]:
+    """Compute the trends of all measures of the last analysis, by task and pooled over tasks.
 
-    Columns: factor, experiment, task, level, measure, is_paper_measure, conditions, networks, effect, low,
-    high (relative change over the axis, 1 for twice), p, slope (what p is of: `Trend.slope`), spearman,
-    left_out (trained networks of the task, or of all tasks, that are not behind the line: those that did not
-    converge and those of conditions and tasks left out), missing (not trained yet),
-    over_floor (the smallest of the conditions' distances over the mean distance of a network from itself on
-    other trials; empty where that is not measured),
-    direction (an arrow, or `-` where `Trend.direction` sees none), paper (its arrow, none for mean OOD),
-    agreement (yes, no or undecided), deciding (networks that each by itself decide direction and agreement:
-    both change when it alone is left out) and decided_by (the one of them that moves the effect farthest:
-    task, condition and seed, then agreement, effect and interval without it, and p if the interval is without
-    zero; empty where there is none). The last two are of the paper's measures in `LEVELS`, and empty
-    elsewhere; conditions of three networks: see `influence.axes_without`.
-
-    Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
-    such conditions out of the table. The measures are those of the last analysis (`measures.measures`).
+    Conditions with fewer than three converged networks are left out, and tasks with fewer than two remaining
+    conditions.
 
     Args:
-        folder: the results folder of an experiment.
+        experiments: analyzed experiments. Those without a factor of Table 1 are ignored.
+        folder: returns the results folder of an experiment.
+        bootstrap: settings of the intervals.
+        test: settings of the permutation tests.
     """
     by_name = {experiment.name: experiment for experiment in experiments}
-    rows = []
-    for factor, (names, arrows) in FACTORS.items():
+    rows: list[OutcomeRow] = []
+    for factor, (names, directions) in FACTORS.items():
+        paper_directions = dict(zip(LEVELS, directions, strict=True))
         for name in names:
-            if name in by_name:
-                rows += _rows(
-                    by_name[name],
-                    folder(name),
-                    dict(zip(LEVELS, arrows, strict=True)),
-                    bootstrap,
-                    permutations,
-                    factor,
+            if name in by_name and folder(name).networks.exists() and folder(name).degeneracy.exists():
+                comparison = _Comparison.load(
+                    factor, paper_directions, by_name[name], folder(name), bootstrap, test
                 )
-    return pd.DataFrame(rows)
-
-
-def _rows(
-    experiment: Experiment,
-    results: Results,
-    arrows: dict[str, str],
-    bootstrap: Bootstrap,
-    permutations: Permutations,
-    factor: str,
-) -> list[dict[str, object]]:
-    table, degeneracies = read_table(results.networks), read_table(results.degeneracy)
-    if table is None or degeneracies is None:
-        return []
-    groups = axes_of(experiment, results, table)
-    rows = []
-    for level, named in measures(degeneracies).items():
-        for measure, definition in named.items():
-            make = definition.axis
-            axes = {task: make(sources, bootstrap) for task, sources in groups.items()}
-            is_paper_measure = measure == paper_measure(experiment.name, level)
-            # Of Table 1 only: it takes most of the time.
-            tested = groups if is_paper_measure and level in LEVELS else {}
-            without = {task: axes_without(sources, make, bootstrap) for task, sources in tested.items()}
-            pools = {**{task: {task: axis} for task, axis in axes.items()}, "pooled": axes}
-            for task, pool in pools.items():
-                if not pool:
-                    continue
-                found = trend(list(pool.values()), bootstrap, permutations.n_permutations)
-                direction = found.direction(permutations.significance)
-                arrow = arrows.get(level, "") if definition.has_arrow else ""
-                rows.append(
-                    {
-                        "factor": factor,
-                        "experiment": experiment.name,
-                        "task": task,
-                        "level": level,
-                        "measure": measure,
-                        "is_paper_measure": is_paper_measure,
-                        "conditions": sum(len(axis.values) for axis in pool.values()),
-                        "networks": found.networks,
-                        "effect": np.expm1(found.effect),
-                        "low": np.expm1(found.low),
-                        "high": np.expm1(found.high),
-                        "p": found.p,
-                        "slope": found.slope,
-                        "spearman": found.spearman,
-                    }
-                    | _left_out(experiment, table, task, found.networks)
-                    | {"over_floor": _over_floor(degeneracies, definition, [groups[one] for one in pool])}
-                    | {"direction": direction, "paper": arrow, "agreement": _agreement(direction, arrow)}
-                    | _influence(found, pool, without, arrow, bootstrap, permutations)
-                )
+                rows += comparison.rows()
     return rows
 
 
-def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> dict[str, list[Source]]:
-    """For each task the conditions with enough converged networks, in the order of the factor."""
-    good = table[table["status"] == "converged"].sort_values("seed")
-    groups = {}
+def conditions_by_task(
+    experiment: Experiment, results: Results, networks: pd.DataFrame
+) -> dict[str, list[Source]]:
+    """Return for each task the conditions with enough converged networks, in the order of the factor."""
+    converged = networks[networks["status"] == "converged"].sort_values("seed")
+    by_task = {}
     ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
-        sources = [Source(c, good[good["condition"] == c.signature], results) for c in conditions]
-        enough = [source for source in sources if len(source.seeds) >= FEWEST]
+        sources = [Source(c, converged[converged["condition"] == c.signature], results) for c in conditions]
+        enough = [source for source in sources if len(source.seeds) >= MIN_NETWORKS]
         if len(enough) >= 2:
-            groups[task] = enough
-    return groups
+            by_task[task] = enough
+    return by_task
 
 
-def _left_out(experiment: Experiment, table: pd.DataFrame, task: str, behind: int) -> dict[str, int]:
-    signatures = {c.signature for c in experiment.conditions if task in ("pooled", c.task_name)}
-    found = table[table["condition"].isin(signatures)]
-    missing = len(signatures) * len(experiment.seeds) - len(found)
-    return {"left_out": len(found) - behind, "missing": missing}
+def curves_without_each_network(
+    conditions: Sequence[Source], build: Make, bootstrap: Bootstrap
+) -> dict[str, FactorCurve | None]:
+    """Build the curve of one task without each network in turn (`leave_one_out_curves`)."""
+    by_name = {f"{source.condition.task_name} {source.condition.name}": source for source in conditions}
 
-
-def _over_floor(degeneracies: pd.DataFrame, measure: Measure, axes: Sequence[Sequence[Source]]) -> float:
-    """NaN for a measure without a null."""
-    signatures = [source.condition.signature for sources in axes for source in sources]
-    table = degeneracies[degeneracies["condition"].isin(signatures)]
-    values, nulls = (
-        table[table["measure"].isin([f"{name}{ending}" for name in measure.metrics])].set_index("condition")[
-            "value"
+    def build_without(left_out: Mapping[str, int | None]) -> FactorCurve:
+        remaining = [
+            dataclasses.replace(by_name[name], left_out=seed) if seed is not None else by_name[name]
+            for name, seed in left_out.items()
         ]
-        for ending in ("", "_null")
-    )
-    return float((values / nulls).min()) if len(nulls) else np.nan
+        return build(remaining, bootstrap)
+
+    return leave_one_out_curves({name: source.seeds for name, source in by_name.items()}, build_without)
 
 
-def _agreement(direction: str, arrow: str) -> str:
-    if not arrow:
-        return ""
-    return "undecided" if direction == "-" else "yes" if direction == arrow else "no"
+@dataclasses.dataclass(frozen=True)
+class _Comparison:
+    """Tables of one experiment, and the settings by which they are compared with the paper."""
 
+    factor: str
+    paper_directions: Mapping[str, str]
+    experiment: Experiment
+    networks: pd.DataFrame
+    degeneracy: pd.DataFrame
+    conditions: Mapping[str, Sequence[Source]]
+    bootstrap: Bootstrap
+    test: PermutationTest
 
-def _influence(
-    whole: Trend,
-    axes: Mapping[str, Axis],
-    without: Mapping[str, Mapping[str, Axis | None]],
-    arrow: str,
-    bootstrap: Bootstrap,
-    permutations: Permutations,
-) -> dict[str, object]:
-    """The columns deciding and decided_by."""
-    if not without:
-        return {"deciding": pd.NA, "decided_by": ""}
-    significance = permutations.significance
-    found = deciding(whole, axes, without, bootstrap, permutations.n_permutations, significance)
-    if not found:
-        return {"deciding": 0, "decided_by": ""}
-    network, rest = next(iter(found.items()))
-    words = WORDS[_agreement(rest.direction(significance), arrow)]
-    effect, low, high = (f"{np.expm1(value):+.0%}" for value in (rest.effect, rest.low, rest.high))
-    p = f", p = {rest.p:.2g}" if rest.excludes_zero else ""
-    return {"deciding": len(found), "decided_by": f"{network}: {words}, {effect} [{low}, {high}]{p}"}
+    @classmethod
+    def load(
+        cls,
+        factor: str,
+        paper_directions: Mapping[str, str],
+        experiment: Experiment,
+        results: Results,
+        bootstrap: Bootstrap,
+        test: PermutationTest,
+    ) -> _Comparison:
+        networks, degeneracy = read_table(results.networks), read_table(results.degeneracy)
+        assert networks is not None
+        assert degeneracy is not None
+        conditions = conditions_by_task(experiment, results, networks)
+        return cls(factor, paper_directions, experiment, networks, degeneracy, conditions, bootstrap, test)
+
+    def rows(self) -> Iterator[OutcomeRow]:
+        for level, named in measures(self.degeneracy).items():
+            for name, measure in named.items():
+                yield from self._measure_rows(level, name, measure)
+
+    def _measure_rows(self, level: str, name: str, measure: Measure) -> Iterator[OutcomeRow]:
+        """Yield the row of each task and of all tasks."""
+        is_paper_measure = name == paper_measure(self.experiment.name, level)
+        curves = {task: measure.axis(sources, self.bootstrap) for task, sources in self.conditions.items()}
+        without = None
+        if is_paper_measure and level in LEVELS:  # leaving out each network takes most of the time
+            without = {
+                task: curves_without_each_network(sources, measure.axis, self.bootstrap)
+                for task, sources in self.conditions.items()
+            }
+        paper_direction = self.paper_directions.get(level, "") if measure.has_arrow else ""
+        pools = {**{task: {task: curve} for task, curve in curves.items()}, POOLED: curves}
+        for task, pool in pools.items():
+            if pool:
+                trend = fit_trend(list(pool.values()), self.bootstrap, self.test.n_permutations)
+                yield OutcomeRow(
+                    factor=self.factor,
+                    experiment=self.experiment.name,
+                    task=task,
+                    level=level,
+                    measure=name,
+                    is_paper_measure=is_paper_measure,
+                    conditions=sum(len(curve.values) for curve in pool.values()),
+                    **self._trend_columns(trend, paper_direction),
+                    **self._count_networks(task, trend.networks),
+                    baseline_ratio=self._baseline_ratio(measure, list(pool)),
+                    **self._influence(trend, pool, without, paper_direction),
+                )
+
+    def _trend_columns(self, trend: Trend, paper_direction: str) -> dict[str, Any]:
+        """Return the columns of a trend and its comparison with the paper."""
+        direction = trend.direction(self.test.significance)
+        return {
+            "networks": trend.networks,
+            "effect": float(np.expm1(trend.effect)),
+            "low": float(np.expm1(trend.low)),
+            "high": float(np.expm1(trend.high)),
+            "p": trend.p,
+            "slope": trend.slope,
+            "spearman": trend.spearman,
+            "direction": direction,
+            "paper_direction": paper_direction,
+            "outcome": compare_directions(direction, paper_direction),
+        }
+
+    def _count_networks(self, task: str, n_networks: int) -> dict[str, Any]:
+        """Count the networks that are not behind a row: left out, or not trained yet."""
+        conditions = [c for c in self.experiment.conditions if task in (POOLED, c.task_name)]
+        signatures = {condition.signature for condition in conditions}
+        trained = int(self.networks["condition"].isin(signatures).sum())
+        planned = len(signatures) * len(self.experiment.seeds)
+        return {"left_out": trained - n_networks, "missing": planned - trained}
+
+    def _baseline_ratio(self, measure: Measure, tasks: Sequence[str]) -> float:
+        """Return the smallest ratio of a distance to its split-half baseline, NaN without a baseline."""
+        signatures = [source.condition.signature for task in tasks for source in self.conditions[task]]
+        table = self.degeneracy[self.degeneracy["condition"].isin(signatures)]
+
+        def values(ending: str) -> pd.Series:
+            rows = table[table["measure"].isin([f"{metric}{ending}" for metric in measure.metrics])]
+            return rows.set_index("condition")["value"]
+
+        baselines = values("_null")
+        return float((values("") / baselines).min()) if len(baselines) else np.nan
+
+    def _influence(
+        self,
+        trend: Trend,
+        curves: Mapping[str, FactorCurve],
+        without: Mapping[str, Mapping[str, FactorCurve | None]] | None,
+        paper_direction: str,
+    ) -> dict[str, Any]:
+        """Count the influential networks, and describe the trend without the most influential one."""
+        if without is None:
+            return {"influential_networks": None, "most_influential": ""}
+        decisive = decisive_networks(trend, curves, without, self.bootstrap, self.test)
+        if not decisive:
+            return {"influential_networks": 0, "most_influential": ""}
+        network, rest = next(iter(decisive.items()))
+        outcome = compare_directions(rest.direction(self.test.significance), paper_direction)
+        effect, low, high = (f"{np.expm1(value):+.0%}" for value in (rest.effect, rest.low, rest.high))
+        p = f", p = {rest.p:.2g}" if rest.excludes_zero else ""
+        description = f"{network}: {outcome}, {effect} [{low}, {high}]{p}"
+        return {"influential_networks": len(decisive), "most_influential": description}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from analysis.steps.feature_learning import MEASURES
 from analysis.steps.networks import identity
 from degen.condition import Condition
 from degen.files import read_tensors
-from degen.statistics.bootstrap import FEWEST, Bootstrap
+from degen.reporting.formatting import format_estimate
+from degen.statistics import Bootstrap, Estimate, networks_for_precision
 from launch.experiment import Experiment
 
 MEANS = {"feature learning": ("weight_change", *MEASURES), "structure": ("participation", "sparsity")}
@@ -52,10 +52,10 @@ def degeneracy(
             "label": condition.label,
             "factor": experiment.table_value(condition),
         }
-        for level, measure, (value, low, high) in _measures(condition, networks, results, metrics, bootstrap):
-            measured = {"level": level, "measure": measure, "value": value, "low": low, "high": high}
+        for level, measure, estimate in _measures(condition, networks, results, metrics, bootstrap):
+            measured = {"level": level, "measure": measure, **estimate._asdict()}
             measured["coverage"] = bootstrap.level
-            needed = bootstrap.networks_for(value, low, high, counts["converged"])
+            needed = networks_for_precision(estimate, counts["converged"])
             extent = {"networks": counts["converged"], "networks_for_10_percent": needed}
             rows.append(known | measured | extent | counts)
     found = pd.DataFrame(rows)
@@ -72,7 +72,7 @@ def degeneracy(
 
 def _measures(
     condition: Condition, networks: pd.DataFrame, results: Results, metrics: list[str], bootstrap: Bootstrap
-) -> list[tuple[str, str, tuple[float, float, float]]]:
+) -> list[tuple[str, str, Estimate]]:
     good = networks[networks["status"] == "converged"].sort_values("seed")
     test = good["test_loss"].to_numpy(np.float64)
     measured = [("behaviour", "sigma_test", bootstrap.deviation(test))]
@@ -93,7 +93,10 @@ def _measures(
 def as_text(table: pd.DataFrame, level: float) -> str:
     """The table for a terminal: a column a condition, a row a measure with its interval."""
     cells = table.assign(
-        cell=[_cell(*row) for row in table[["value", "low", "high", "networks"]].itertuples(index=False)]
+        cell=[
+            format_estimate(*row)
+            for row in table[["value", "low", "high", "networks"]].itertuples(index=False)
+        ]
     )
     if cells.duplicated(["label", "measure"]).any():
         # Conditions that differ in what their labels do not tell.
@@ -106,11 +109,3 @@ def as_text(table: pd.DataFrame, level: float) -> str:
     wide.insert(0, "converged/unconverged/diverged/missing", counts.astype(str).agg("/".join, axis=1))
     transposed = wide.T.rename_axis(columns=None).to_string()
     return f"{transposed}\n(value [{level:.0%} interval, bootstrap over networks])"
-
-
-def _cell(value: float, low: float, high: float, networks: int) -> str:
-    """Format a value with its interval, or with the reason why it has none."""
-    if not math.isnan(low):
-        return f"{value:.3g} [{low:.3g}, {high:.3g}]"
-    reason = f"{networks} networks" if networks < FEWEST else "not finite"
-    return f"{value:.3g} [no interval: {reason}]"

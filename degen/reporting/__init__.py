@@ -1,1 +1,1 @@
-"""Drawing primitives that figures and reports share."""
+"""Drawing primitives, text of estimates, and HTML pages for figures and reports."""

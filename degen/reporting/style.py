@@ -1,4 +1,4 @@
-"""The shared look: colour-blind safe, sized for print, PDF and PNG."""
+"""Matplotlib style of all figures: color-blind safe, sized for print, stored as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from degen.files import write_atomically
 
-PANEL = (1.72, 1.6)
-"""Inches of one panel: two fill a column (8.7 cm), four a page (17.5 cm), with type of 6 points and more."""
+PANEL_SIZE = (1.72, 1.6)
+"""Width and height of one panel in inches: two panels fill a column (8.7 cm), four a page (17.5 cm)."""
 
 mpl.use("agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
@@ -37,19 +37,21 @@ mpl.rcParams.update(
     }
 )
 
+BLUE, GREY = sns.color_palette("colorblind")[0], "0.5"
 
-def finish(figure: Figure, *words: str) -> Figure:
-    """The figure with words below it, broken into lines of its width."""
+
+def add_caption(figure: Figure, *sentences: str) -> Figure:
+    """Write text below a figure, wrapped to its width. Empty parts are skipped."""
     width = int(figure.get_size_inches()[0] * 23)
     lines = [""]
-    for word in "; ".join(one for one in words if one).split():
+    for word in "; ".join(filter(None, sentences)).split():
         lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
     figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
     return figure
 
 
 def _draw_text_literally(figure: Figure) -> None:
-    """Draw dollar signs in labels and swept values as such: they are the user's text, not mathematics.
+    """Draw dollar signs in labels literally: they are the user's text, not mathematics.
 
     Tick labels that Matplotlib formats, such as powers of ten, remain mathematics.
     """
@@ -63,10 +65,10 @@ def _draw_text_literally(figure: Figure) -> None:
             text.set_parse_math(False)
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Store a figure as PDF and PNG, and close it.
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Store a figure as PDF and PNG, close it, and return both paths.
 
-    Figures of equal numbers have equal bytes: files hold no date, and identifiers have a fixed salt.
+    Equal figures have equal bytes: files contain no date, and identifiers have a fixed salt.
     """
     _draw_text_literally(figure)
     folder.mkdir(parents=True, exist_ok=True)

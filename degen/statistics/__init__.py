@@ -1,1 +1,34 @@
-"""Statistics of degeneracy: bootstrap intervals, curves along a factor, and trends."""
+"""Statistics of degeneracy: bootstrap intervals, curves along a factor, trends, and influence of networks.
+
+All functions are pure: arrays in, numbers out.
+"""
+
+from degen.statistics.bootstrap import Bootstrap, Estimate, networks_for_precision
+from degen.statistics.factor_curve import (
+    FactorCurve,
+    deviation_curve,
+    distance_curve,
+    mean_curve,
+    pseudo_values,
+    ratio_curve,
+)
+from degen.statistics.leave_one_out import decisive_networks, leave_one_out_curves
+from degen.statistics.permutation import PermutationTest
+from degen.statistics.trend import Trend, fit_trend
+
+__all__ = [
+    "Bootstrap",
+    "Estimate",
+    "FactorCurve",
+    "PermutationTest",
+    "Trend",
+    "decisive_networks",
+    "deviation_curve",
+    "distance_curve",
+    "fit_trend",
+    "leave_one_out_curves",
+    "mean_curve",
+    "networks_for_precision",
+    "pseudo_values",
+    "ratio_curve",
+]

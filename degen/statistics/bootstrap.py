@@ -1,10 +1,15 @@
-"""Intervals over networks: their pairs are not independent, the networks are (SPEC, section 7)."""
+"""Bootstrap intervals over networks (docs/specification.md, section 7).
+
+Pairwise distances are not independent, but networks are. A bootstrap sample therefore draws networks, and
+takes their pairs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +18,34 @@ from degen.errors import require_integer, require_number
 
 Array = NDArray[np.float64]
 
-FEWEST = 3
-"""Networks that an interval takes: of two, samples hold one pair or none."""
+MIN_NETWORKS = 3
+"""Fewest networks that have an interval: samples of two networks contain one pair or none."""
+
+
+class Estimate(NamedTuple):
+    """Value of a statistic with its confidence interval, which is NaN for fewer than `MIN_NETWORKS`."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """Percentile intervals from networks drawn with replacement; NaN of fewer than `FEWEST`.
+    """Percentile bootstrap over networks (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        n_samples: bootstrap samples.
-        level: coverage of the interval.
-        seed: of the draws.
+        n_samples: number of bootstrap samples.
+        level: nominal level of the interval, for example 0.95.
+        seed: seed of the random draws.
+
+    Raises:
+        BadInputError: an argument is out of range.
+
+    Examples:
+        >>> bootstrap = Bootstrap(n_samples=1000, level=0.95, seed=0)
+        >>> bootstrap.mean(np.array([1.0, 2.0, 3.0, 4.0]))
+        Estimate(value=2.5, low=1.5, high=3.5)
     """
 
     n_samples: int
@@ -36,95 +57,140 @@ class Bootstrap:
         require_number("bootstrap.level", self.level, above=0.0, maximum=1.0)
         require_integer("bootstrap.seed", self.seed, 0)
 
-    def mean_distance(self, distances: Array) -> tuple[float, float, float]:
-        """Mean over pairs of a distance matrix (networks, networks), and its interval.
+    def mean_distance(self, distances: Array) -> Estimate:
+        """Estimate the mean over pairs of a symmetric distance matrix (networks, networks).
 
-        A network drawn twice makes no pair with itself: its distance of 0 would pull the mean down.
+        A network that is drawn twice does not form a pair with itself: its distance of zero would bias the
+        mean.
         """
         n = len(distances)
-        return self._with_interval(float(distances.sum() / (n * (n - 1))), mean_distance_draws, distances)
+        return self._estimate(float(distances.sum() / (n * (n - 1))), bootstrap_mean_distance, distances)
 
-    def mean(self, values: Array) -> tuple[float, float, float]:
-        """Mean of one value a network, and its interval."""
-        return self._with_interval(float(values.mean()), mean_draws, values)
+    def mean(self, values: Array) -> Estimate:
+        """Estimate the mean of values (networks,)."""
+        return self._estimate(float(values.mean()), bootstrap_mean, values)
 
-    def deviation(self, values: Array) -> tuple[float, float, float]:
-        """Population standard deviation of one value a network (section 2.3.1), and its interval."""
-        return self._with_interval(float(values.std()), deviation_draws, values)
+    def deviation(self, values: Array) -> Estimate:
+        """Estimate the population standard deviation of values (networks,) (section 2.3.1 of the paper)."""
+        return self._estimate(float(values.std()), bootstrap_deviation, values)
 
-    def _with_interval(
-        self, value: float, draws: Callable[[Array, Array], Array], data: Array
-    ) -> tuple[float, float, float]:
+    def _estimate(self, value: float, statistic: Callable[[Array, Array], Array], data: Array) -> Estimate:
         n = len(data)
-        return (value, *(self.interval(draws(data, self.counts(n))) if n >= FEWEST else (math.nan, math.nan)))
-
-    def networks_for(self, value: float, low: float, high: float, networks: int) -> float:
-        """Networks that an interval of plus or minus 10 % of the value takes.
-
-        NaN for a value of 0 or without an interval. Half an interval narrows as one over the square root of
-        the number of networks.
-        """
-        if not value or math.isnan(low):
-            return math.nan
-        return math.ceil(networks * ((high - low) / 2 / (0.1 * value)) ** 2)
+        if n < MIN_NETWORKS:
+            return Estimate(value, math.nan, math.nan)
+        return Estimate(value, *self.interval(statistic(data, self.counts(n))))
 
     def counts(self, n: int, task: str = "") -> Array:
-        """How often each of n networks is drawn, (samples, n); samples of two tasks are independent."""
+        """Return how often each sample contains each of n networks, (samples, networks).
+
+        Args:
+            n: number of networks.
+            task: key of the draws. Samples of different tasks are independent.
+        """
         generator = np.random.default_rng([self.seed, *task.encode()])
         return generator.multinomial(n, np.full(n, 1 / n), size=self.n_samples).astype(np.float64)
 
     def counts_by_seed(self, seeds: Sequence[Sequence[int]], task: str) -> list[Array]:
-        """How often each network of a task's conditions is drawn: for each condition (samples, networks).
+        """Return how often each sample contains each network of each condition of a task.
 
-        Seeds are drawn, with the networks of all conditions that have them: these start from the same weights
-        (of one width) and are not independent. A condition in which some did not converge has samples of
-        several sizes.
+        Seeds are drawn rather than networks, and a seed brings its networks of all conditions. They start
+        from equal weights, if the width is equal, and are therefore not independent. Where some seeds of a
+        condition are missing, the size of its samples varies.
 
         Args:
-            seeds: of each condition's networks.
-        """
-        every = sorted(set().union(*seeds))
-        counts = self.counts(len(every), task)
-        return [counts[:, np.searchsorted(every, list(one))] for one in seeds]
+            seeds: for each condition the seeds of its networks.
+            task: name of the task. Samples of different tasks are independent.
 
-    def interval(self, draws: Array) -> tuple[float, float]:
-        """The percentile interval of a statistic's bootstrap samples, those that are NaN left out.
-
-        NaN where none is left.
+        Returns:
+            For each condition an array (samples, networks).
         """
-        if np.isnan(draws).all():
+        all_seeds = sorted(set().union(*seeds))
+        counts = self.counts(len(all_seeds), task)
+        return [counts[:, np.searchsorted(all_seeds, list(condition))] for condition in seeds]
+
+    def interval(self, values: Array) -> tuple[float, float]:
+        """Return the percentile interval of bootstrap values (samples,).
+
+        NaN values are ignored. The interval is NaN if all values are.
+        """
+        if np.isnan(values).all():
             return math.nan, math.nan
-        low, high = np.nanquantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
+        low, high = np.nanquantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high)
 
 
-def mean_distance_draws(distances: Array, counts: Array) -> Array:
-    """The mean over pairs of distances (networks, networks) in each sample, (samples,).
+def networks_for_precision(estimate: Estimate, n_networks: int, precision: float = 0.1) -> float:
+    """Estimate how many networks give an interval of plus or minus a fraction of the value.
 
-    NaN where all networks drawn are the same one, or none is.
+    The half-width of an interval is taken to shrink with one over the square root of the number of networks.
 
     Args:
-        counts: how often each network is drawn, (samples, networks).
+        estimate: value and interval.
+        n_networks: number of networks behind the estimate.
+        precision: half-width relative to the value.
+
+    Returns:
+        The number of networks, or NaN if the value is zero or has no interval.
+
+    Examples:
+        >>> networks_for_precision(Estimate(value=2.0, low=1.6, high=2.4), n_networks=10)
+        40
+    """
+    if not estimate.value or math.isnan(estimate.low):
+        return math.nan
+    return math.ceil(n_networks * ((estimate.high - estimate.low) / 2 / (precision * estimate.value)) ** 2)
+
+
+def bootstrap_mean_distance(distances: Array, counts: Array) -> Array:
+    """Compute the mean distance over pairs of different networks in each bootstrap sample.
+
+    Args:
+        distances: symmetric, (networks, networks).
+        counts: how often each sample contains each network, (samples, networks).
+
+    Returns:
+        (samples,), NaN for a sample without two different networks.
+
+    Examples:
+        >>> distances = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]])
+        >>> bootstrap_mean_distance(distances, np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 0.0]]))
+        array([2., 1.])
     """
     pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
     sums = ((counts @ distances) * counts).sum(axis=1)
     return np.divide(sums, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
-def mean_draws(values: Array, counts: Array) -> Array:
-    """The mean of values (networks,) in each sample, (samples,); NaN where none is drawn."""
-    return _shares(counts) @ values
+def bootstrap_mean(values: Array, counts: Array) -> Array:
+    """Compute the mean of values (networks,) in each bootstrap sample.
+
+    Args:
+        values: (networks,).
+        counts: how often each sample contains each network, (samples, networks).
+
+    Returns:
+        (samples,), NaN for a sample without networks.
+    """
+    return _frequencies(counts) @ values
 
 
-def deviation_draws(values: Array, counts: Array) -> Array:
-    """The population standard deviation of values (networks,) in each sample, likewise."""
-    shares = _shares(counts)
-    # About the overall mean, or the two moments would cancel where the spread is small.
-    centred = values - values.mean()
-    variances = shares @ centred**2 - (shares @ centred) ** 2
+def bootstrap_deviation(values: Array, counts: Array) -> Array:
+    """Compute the population standard deviation of values (networks,) in each bootstrap sample.
+
+    Args:
+        values: (networks,).
+        counts: how often each sample contains each network, (samples, networks).
+
+    Returns:
+        (samples,), NaN for a sample without networks.
+    """
+    frequencies = _frequencies(counts)
+    # Centering first avoids cancellation of the two moments where the deviation is small.
+    centered = values - values.mean()
+    variances = frequencies @ centered**2 - (frequencies @ centered) ** 2
     return np.sqrt(np.maximum(variances, 0.0))
 
 
-def _shares(counts: Array) -> Array:
+def _frequencies(counts: Array) -> Array:
     drawn = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, drawn, out=np.full(counts.shape, np.nan), where=drawn > 0)

@@ -121,7 +121,7 @@ TINY = (
 )
 OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"
 EXPERIMENTS = ("auxiliary_loss", "network_size")
-PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutations.n_permutations=99", SMALL[2])
+PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutation_test.n_permutations=99", SMALL[2])
 """Arguments of `analysis.paper` for both."""
 
 
@@ -150,5 +150,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def verdict(paper: Path) -> pd.DataFrame:
-    return pd.read_csv(paper / "results" / "verdict.csv")
+def outcomes(paper: Path) -> pd.DataFrame:
+    """Table 1 of this folder."""
+    return pd.read_csv(paper / "results" / "table-1.csv")

@@ -162,7 +162,7 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
             assert torch.equal(arrays["inputs"], probe.inputs[0])
 
 
-@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "choice-dsa"])
+@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa"])
 def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
     figure = analysed / "results" / "tiny" / "figures" / name
     content = figure.with_suffix(".pdf").read_bytes()
@@ -222,7 +222,9 @@ def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
     analysed, monkeypatch, tmp_path
 ):
     drawn = []
-    monkeypatch.setattr("analysis.figures.degeneracy.save", lambda figure, folder, name: drawn.append(figure))
+    monkeypatch.setattr(
+        "analysis.figures.degeneracy.save_figure", lambda figure, folder, name: drawn.append(figure)
+    )
     found = table(analysed, "degeneracy")
     draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]

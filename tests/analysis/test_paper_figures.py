@@ -1,4 +1,4 @@
-"""Of tiny networks of real experiments: the numbered figures."""
+"""Numbered figures, for tiny networks of real experiments."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import matplotlib.image
 import numpy as np
 
 from analysis.experiment_results import Data, factor_words, note
-from analysis.figures.panels import embeddings, levels, seeds
+from analysis.figures.embedding import plot_embeddings
+from analysis.figures.measures import plot_measures
+from analysis.figures.networks import plot_networks
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.results import Results
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
 
-def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_the_reason(paper):
+def test_figures_are_drawn_or_named_with_the_reason(paper):
     printed = (paper / "printed").read_text()
     drawn = {path.stem for path in (paper / "results" / "figures").glob("*.pdf")}
     for figure in FIGURES:
@@ -38,10 +40,10 @@ def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_
         assert matplotlib.image.imread(png)[..., :3].std() > 0.02
 
 
-def test_every_network_is_in_the_panel_of_single_networks(paper):
+def test_every_network_is_in_its_panel(paper):
     found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
     for task in found.tasks:
-        left, right = seeds(["kernel_alignment", "weight_change"], found, task).axes[:2]
+        left, right = plot_networks(["kernel_alignment", "weight_change"], found, task).axes[:2]
         values = np.concatenate([line.get_ydata() for line in left.lines])
         networks = found.networks[found.networks["task"] == task]
         assert np.nanmax(values) == networks["kernel_alignment"].max()
@@ -51,7 +53,7 @@ def test_every_network_is_in_the_panel_of_single_networks(paper):
             assert axis.get_ylim()[0] <= np.nanmin(values)
 
 
-def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(paper):
+def test_captions_count_networks_and_name_missing_conditions(paper):
     found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
     counts = found.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
@@ -64,21 +66,23 @@ def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(p
     assert "no two converged networks, and not drawn: N-bit flip-flop 6;" in words
 
 
-def test_dynamics_are_in_the_unit_of_their_score(paper, tmp_path):
+def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     one = experiment("auxiliary_loss", TINY)
 
     def found() -> Data:
         return Data(one, Results(place / "results" / "auxiliary_loss"))
 
-    assert levels(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
-    assert embeddings(found()).get_suptitle().startswith("DSA (rad) by")
+    assert (
+        plot_measures(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
+    )
+    assert plot_embeddings(found()).get_suptitle().startswith("DSA (rad) by")
     other = ("metric=[dsa]", "metrics.dsa.score=frobenius")
     run(place, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
-    assert "\nDSA (frobenius)\n" in levels(["dsa"], found()).axes[0].get_ylabel()
+    assert "\nDSA (frobenius)\n" in plot_measures(["dsa"], found()).axes[0].get_ylabel()
 
 
-def test_small_values_of_a_factor_are_short_and_none_is_a_zero():
+def test_small_factor_values_are_short_and_not_zero():
     written = {
         0: "0",
         0.0001: "1e-4",
@@ -92,12 +96,12 @@ def test_small_values_of_a_factor_are_short_and_none_is_a_zero():
     assert [factor_words(value) for value in (True, False, "small")] == ["with", "without", "small"]
 
 
-def test_the_numbers_are_the_papers():
-    # 1 and 2 are schematic; 9 is that of `analysis.diagnostics.memory_demand`.
+def test_figures_have_the_numbers_of_the_paper():
+    # Figs. 1 and 2 are schematic, and `analysis.diagnostics.memory_demand` draws Fig. 9.
     assert [*range(3, 9), *range(10, 30)] == NUMBERS
 
 
-def test_one_figure_is_drawn_alone(paper, tmp_path):
+def test_a_single_figure_can_be_drawn(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(place / "results" / "figures")
     before = (place / "results" / "report.html").stat().st_mtime_ns
@@ -109,7 +113,7 @@ def test_one_figure_is_drawn_alone(paper, tmp_path):
     assert (place / "results" / "report.html").stat().st_mtime_ns == before
 
 
-def test_what_is_drawn_in_part_or_not_at_all_is_named(paper, tmp_path):
+def test_incomplete_and_missing_figures_are_named(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(place / "results" / "auxiliary_loss")
     printed = run(place, "analysis.paper", *PAPER, "figures=[4]", "report=false").stdout

@@ -1,4 +1,4 @@
-"""Of tiny networks of real experiments: Table 1 as a page, and the report, in a real browser, too."""
+"""Table 1 as a page and the report, also in a real browser, for tiny networks of real experiments."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from pathlib import Path
 import pytest
 
 from analysis.measures import LEVELS
-from analysis.replication.markdown import interval_of
+from degen.reporting.formatting import format_effect
 from tests.analysis.conftest import EXPERIMENTS
 from tests.login import PATIENCE
 
 
-def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
+def effect(row: dict) -> str:
+    return format_effect(row["effect"], row["low"], row["high"])
+
+
+def test_the_page_shows_all_outcomes(paper, outcomes):
     page = (paper / "results" / "table-1.md").read_text()
-    together, each, by_measure, hanging = (
+    together, each, by_measure, influential = (
         part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:]
     )
-    rows = verdict[verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)]
+    rows = outcomes[outcomes["is_paper_measure"] & outcomes["level"].isin(LEVELS)]
     for lines, (first, second), chosen in (
         (together, ("factor", "experiment"), rows[rows["task"] == "pooled"]),
         (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
@@ -36,29 +40,23 @@ def test_table_one_as_a_page_says_what_the_verdict_does(paper, verdict):
         assert len(found) == len(chosen)
         for row in chosen.to_dict("records"):
             cell = found[row[first], row[second], row["level"]]
-            word = {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided")
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
-            assert cell.startswith(f"{arrow}{interval_of(row)}, p ")
-            floor = f", down to {row['over_floor']:.1f} times its floor" if row["over_floor"] < 2 else ""
-            assert cell.endswith(f"paper {row['paper']}: **{word}**{floor}")
+            assert cell.startswith(f"{arrow}{effect(row)}, p ")
+            ratio = row["baseline_ratio"]
+            warning = f", only {ratio:.1f} times its split-half baseline" if ratio < 2 else ""
+            assert cell.endswith(f"paper {row['paper_direction']}: **{row['outcome']}**{warning}")
         assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
-    pooled = verdict[verdict["task"] == "pooled"]
+    pooled = outcomes[outcomes["task"] == "pooled"]
     assert len(by_measure) == 2 + len(pooled[["level", "measure"]].drop_duplicates())
     for row in pooled.to_dict("records"):
         (line,) = (line for line in by_measure if line.startswith(f"| {row['level']} | {row['measure']} |"))
         cell = line.split(" | ")[2 + list(pooled["experiment"].unique()).index(row["experiment"])]
-        assert interval_of(row) in cell
+        assert effect(row) in cell
         assert cell.strip("| ").startswith("**") == (row["is_paper_measure"] and row["level"] in LEVELS)
-    assert len(hanging) == rows["decided_by"].notna().sum()
-    for row in rows[rows["decided_by"].notna()].to_dict("records"):
+    assert len(influential) == rows["most_influential"].notna().sum()
+    for row in rows[rows["most_influential"].notna()].to_dict("records"):
         start = f"- {row['experiment']}, {row['task']}, {row['level']}: "
-        assert any(line.startswith(start) and line.endswith(row["decided_by"]) for line in hanging)
-
-
-def test_an_interval_that_ends_at_nothing_tells_on_which_side():
-    row = {"effect": -0.048, "low": -0.101, "high": -0.0021}
-    assert interval_of(row) == "-5% [-10%, -0.2%]"
-    assert interval_of(row | {"high": 0.0049}) == "-5% [-10%, +0.5%]"
+        assert any(line.startswith(start) and line.endswith(row["most_influential"]) for line in influential)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +64,7 @@ def report(paper: Path) -> str:
     return (paper / "results" / "report.html").read_text()
 
 
-def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
+def test_the_report_is_complete_and_needs_no_network(report):
     assert report.index("Table 1, recomputed") < report.index("<h2>Figures</h2>")
     assert report.count('src="data:image/png;base64,') == 9
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
@@ -79,13 +77,13 @@ def test_the_report_holds_everything_and_asks_the_network_for_nothing(report):
         assert words in report
 
 
-def test_the_report_says_which_verdict_hangs_on_one_network(report, verdict):
-    table = report[report.index('id="verdict"') : report.index("</table>")]
-    pooled = verdict[(verdict["task"] == "pooled") & verdict["decided_by"].notna()]
-    assert table.count("hangs on one network") == len(pooled)
+def test_the_report_names_outcomes_that_depend_on_one_network(report, outcomes):
+    table = html.unescape(report[report.index('id="table-1"') : report.index("</table>")])
+    pooled = outcomes[(outcomes["task"] == "pooled") & outcomes["most_influential"].notna()]
+    assert table.count("depends on one network") == len(pooled)
     for row in pooled.to_dict("records"):
-        number = f" (any of {row['deciding']:.0f})" if row["deciding"] > 1 else ""
-        assert f"hangs on one network{number}: without {row['decided_by']}" in table
+        number = f" (any of {row['deciding']:.0f})" if row["influential_networks"] > 1 else ""
+        assert f"depends on one network{number}: without {row['most_influential']}" in table
     assert "NA&gt;" not in report
 
 
@@ -99,14 +97,14 @@ def browser() -> str:
 
 
 @pytest.mark.parametrize("width", [360, 1200], ids=["phone", "desk"])
-def test_a_browser_shows_the_report_within_the_width_of_the_screen(report, browser, tmp_path, width):
-    # In a frame of that width: a window of Chromium's cannot be as narrow as a phone. The script writes down
-    # what the browser made of the page.
+def test_a_browser_shows_the_report_within_the_screen(report, browser, tmp_path, width):
+    # In a frame of this width, because windows of Chromium cannot be as narrow as a phone. The script reports
+    # how the browser shows the page.
     script = """<script>onload = () => {
         const page = document.querySelector("iframe").contentDocument, images = [...page.images];
         document.title = JSON.stringify([page.documentElement.scrollWidth, page.documentElement.clientWidth,
             images.filter(image => image.complete && image.naturalWidth > 0).length,
-            page.getElementById("verdict").rows.length]) }</script>"""
+            page.getElementById("table-1").rows.length]) }</script>"""
     frame = f'<iframe style="border:0;width:{width}px;height:700px" srcdoc="{html.escape(report)}"></iframe>'
     page = tmp_path / "page.html"
     page.write_text(f'<!doctype html><meta charset="utf-8"><title></title>{script}{frame}')

@@ -1,11 +1,11 @@
-"""What all figures share."""
+"""Shared style of figures."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pytest
 
-from degen.reporting.style import save
+from degen.reporting.style import save_figure
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def drawn(tmp_path):
     axes.set_yscale("log")
     axes.set(xlabel="cost in $ (50 % of $)", title=r"a \\ b_$c")
     axes.set_xticks([1, 2], ["$1", "$2 x_y$"])
-    save(figure, tmp_path, "figure")
+    save_figure(figure, tmp_path, "figure")
     return axes
 
 

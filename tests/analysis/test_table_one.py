@@ -1,4 +1,4 @@
-"""Of tiny networks of real experiments: every trend and what it says of the paper's arrow."""
+"""Comparison with Table 1 of the paper, for tiny networks of real experiments."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import pandas as pd
 import pytest
 
 from analysis.measures import LEVELS, MEASURES
-from analysis.replication.table_one import Permutations
-from analysis.replication.table_one import verdict as verdicts
+from analysis.replication.outcomes import AGREES, DISAGREES, UNDECIDED, outcome_table
+from analysis.replication.table_one import compare_with_paper
 from analysis.results import Results
-from degen.statistics.bootstrap import Bootstrap
+from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
-FEW = {"n_permutations": 19, "significance": 0.05}
+BOOTSTRAP, TEST = (
+    Bootstrap(n_samples=50, level=0.95, seed=0),
+    PermutationTest(n_permutations=19, significance=0.05),
+)
 
 
-def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
+def test_every_task_level_and_measure_has_a_row(outcomes):
     measures = {(level, measure) for level, named in MEASURES.items() for measure in named}
-    # What the analysis measured beside them, by its name.
+    # Further measures of the analysis, by their names.
     measures |= {
         ("weights", "pif_unaligned"),
         ("behaviour", "sigma_ood_noise"),
@@ -32,27 +35,27 @@ def test_a_row_for_every_task_level_and_measure_and_their_pool(verdict):
         ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
         ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "path_integration", "pooled"}),
     ):
-        rows = verdict[verdict["experiment"] == name]
+        rows = outcomes[outcomes["experiment"] == name]
         assert set(rows["task"]) == tasks
         for _, group in rows.groupby("task"):
             assert set(zip(group["level"], group["measure"], strict=True)) == measures
-    assert np.isfinite(verdict[["effect", "low", "high", "p", "spearman"]]).all(axis=None)
-    assert (verdict["low"] <= verdict["high"]).all()
+    assert np.isfinite(outcomes[["effect", "low", "high", "p", "spearman"]]).all(axis=None)
+    assert (outcomes["low"] <= outcomes["high"]).all()
 
 
-def test_dynamics_say_how_far_above_their_floor_they_are(paper, verdict):
+def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
     table = pd.read_csv(paper / "results" / "network_size" / "degeneracy.csv")
     values = table.pivot(index=["task", "condition"], columns="measure", values="value")
     ratios = (values["dsa"] / values["dsa_null"]).groupby("task").min()
-    rows = verdict[(verdict["experiment"] == "network_size") & (verdict["level"] == "dynamics")]
-    found = rows.set_index("task")["over_floor"]
+    rows = outcomes[(outcomes["experiment"] == "network_size") & (outcomes["level"] == "dynamics")]
+    found = rows.set_index("task")["baseline_ratio"]
     assert found.drop("pooled").to_dict() == pytest.approx(ratios.to_dict())
     assert found["pooled"] == pytest.approx(ratios.min())
-    assert verdict.loc[verdict["level"] != "dynamics", "over_floor"].isna().all()
+    assert outcomes.loc[outcomes["level"] != "dynamics", "baseline_ratio"].isna().all()
 
 
-def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
-    rows = verdict[verdict["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
+def test_unconverged_networks_are_counted_and_left_out(outcomes):
+    rows = outcomes[outcomes["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
     assert rows["networks"].to_dict() == {
         "flip_flop": 11,
         "delayed_discrimination": 12,
@@ -69,84 +72,82 @@ def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
     }
 
 
-def test_converged_networks_of_a_condition_with_too_few_are_left_out_too(paper, tmp_path):
+def test_conditions_with_too_few_networks_are_left_out(paper, tmp_path):
     results = Results(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
     whole = experiment("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
     table.loc[(table["condition"] == few) & (table["seed"] < 2), "status"] = "unconverged"
     table.to_parquet(results.networks)
-    found = verdicts(
-        [whole], lambda name: results, Bootstrap(n_samples=50, level=0.95, seed=0), Permutations(**FEW)
-    )
+    found = outcome_table(compare_with_paper([whole], lambda name: results, BOOTSTRAP, TEST))
     rows = found.drop_duplicates("task").set_index("task")
-    # Of the condition two did not converge, and two converged alone.
+    # Two networks of the condition did not converge, and the other two are too few.
     assert rows.loc["sine_wave", ["conditions", "networks", "left_out"]].tolist() == [2, 8, 4]
     assert rows.loc["pooled", ["conditions", "networks", "left_out"]].tolist() == [11, 43, 5]
 
 
-def test_normalizations_change_the_trend_by_what_they_divide_by(verdict):
-    rows = verdict[(verdict["experiment"] == "network_size") & (verdict["task"] == "sine_wave")]
+def test_normalizations_change_the_trend_by_their_divisor(outcomes):
+    rows = outcomes[(outcomes["experiment"] == "network_size") & (outcomes["task"] == "sine_wave")]
     effects = rows.set_index("measure")["effect"]
     # Along 6, 8 and 10 units, the fitted line of log n^2 rises by 2 log (10 / 6).
     assert 1 + effects["PIF / n^2"] == pytest.approx((1 + effects["PIF"]) * (6 / 10) ** 2)
-    assert (verdict[verdict["measure"] == "PIF / n^2"]["is_paper_measure"]).equals(
-        verdict[verdict["measure"] == "PIF / n^2"]["experiment"] == "network_size"
+    assert (outcomes[outcomes["measure"] == "PIF / n^2"]["is_paper_measure"]).equals(
+        outcomes[outcomes["measure"] == "PIF / n^2"]["experiment"] == "network_size"
     )
 
 
-def test_an_agreement_is_that_of_the_arrows_and_undecided_without_one(verdict):
-    without = (verdict["level"] == "representation") | (verdict["measure"] == "mean OOD")
-    assert verdict.loc[without, ["paper", "agreement"]].isna().all(axis=None)
-    judged = verdict[~without]
+def test_outcomes_compare_directions(outcomes):
+    without = (outcomes["level"] == "representation") | (outcomes["measure"] == "mean OOD")
+    assert outcomes.loc[without, ["paper_direction", "outcome"]].isna().all(axis=None)
+    judged = outcomes[~without]
     expected = np.where(
         judged["direction"] == "-",
-        "undecided",
-        np.where(judged["direction"] == judged["paper"], "yes", "no"),
+        UNDECIDED,
+        np.where(judged["direction"] == judged["paper_direction"], AGREES, DISAGREES),
     )
-    assert judged["agreement"].tolist() == expected.tolist()
-    judged = verdict[verdict["level"].isin(LEVELS)]
+    assert judged["outcome"].tolist() == expected.tolist()
+    judged = outcomes[outcomes["level"].isin(LEVELS)]
     undecided = (judged["p"] >= 0.05) | ((judged["low"] <= 0) & (judged["high"] >= 0))
     undecided |= judged["slope"] * judged["effect"] < 0
     assert (undecided == (judged["direction"] == "-")).all()
 
 
-def test_networks_that_decide_are_counted_and_one_named_where_there_is_an_arrow_of_the_papers(verdict):
-    tested = verdict["is_paper_measure"] & verdict["level"].isin(LEVELS)
-    assert (verdict["deciding"].notna() == tested).all()
-    rows = verdict[tested]
-    assert (rows["deciding"] <= rows["networks"]).all()
-    assert ((rows["deciding"] > 0) == rows["decided_by"].notna()).all()
-    # Four networks a condition: some verdict hangs on one.
-    decided = rows[rows["deciding"] > 0]
+def test_influential_networks_are_counted_and_named(outcomes):
+    tested = outcomes["is_paper_measure"] & outcomes["level"].isin(LEVELS)
+    assert (outcomes["influential_networks"].notna() == tested).all()
+    rows = outcomes[tested]
+    assert (rows["influential_networks"] <= rows["networks"]).all()
+    assert ((rows["influential_networks"] > 0) == rows["most_influential"].notna()).all()
+    # With four networks per condition, some outcome depends on one network.
+    decided = rows[rows["influential_networks"] > 0]
     assert len(decided)
     for row in decided.to_dict("records"):
         line = re.fullmatch(
             r"(\w+) (\S+-[0-9a-f]{12}) seed (\d)( and its condition)?: (agrees|disagrees|undecided), "
             r"[+-]\d+% \[[+-]\d+%, [+-]\d+%\](, p = [\d.e-]+)?",
-            row["decided_by"],
+            row["most_influential"],
         )
-        assert line, row["decided_by"]
+        assert line, row["most_influential"]
         task, name, seed, _, words, _ = line.groups()
         assert row["task"] in (task, "pooled")
         found = [c for c in experiment(row["experiment"], TINY).conditions if c.name == name]
         assert [c.task_name for c in found] == [task]
         assert int(seed) in range(4)
-        assert {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided") != words
-    # An experiment of one task: the pool is that task.
-    alone = rows[rows["experiment"] == "auxiliary_loss"].groupby("level")
-    assert (alone["deciding"].nunique() == 1).all()
+        assert row["outcome"] != words
+    # The experiment has one task, so its pooled row is equal.
+    single = rows[rows["experiment"] == "auxiliary_loss"].groupby("level")
+    assert (single["influential_networks"].nunique() == 1).all()
 
 
-def test_measures_of_metrics_that_were_not_analysed_are_not_in_the_verdict(paper, verdict, tmp_path):
+def test_metrics_of_an_earlier_analysis_are_ignored(paper, outcomes, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     arguments = ("experiment=network_size", OVERRIDES, *SMALL, "probe.seed=1", "metric=[dsa]")
     run(place, "analysis.__main__", *arguments)
     run(place, "analysis.paper", *PAPER, "figures=[7]")
-    found = pd.read_csv(place / "results" / "verdict.csv")
-    # Matrices of the former probe lie there still.
+    found = pd.read_csv(place / "results" / "table-1.csv")
+    # Matrices of the former probe still exist.
     assert list(place.glob("results/network_size/matrices/svcca/*"))
     levels = found.groupby("experiment")["level"].unique()
     assert set(levels["network_size"]) == {"dynamics", "behaviour"}
-    assert set(levels["auxiliary_loss"]) == set(verdict["level"])
+    assert set(levels["auxiliary_loss"]) == set(outcomes["level"])
     assert "not measured" in (place / "results" / "table-1.md").read_text()

@@ -1,4 +1,4 @@
-"""Which networks decide a trend, on simulated networks whose truth is known."""
+"""Influential networks of a trend, on simulated networks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.leave_one_out import axes_without, deciding
 from analysis.measures import MEASURES, Make, Source
+from analysis.replication.table_one import curves_without_each_network
 from analysis.results import Results, write_arrays
 from degen.condition import Condition
-from degen.statistics.bootstrap import Bootstrap
-from degen.statistics.factor_curve import Axis
-from degen.statistics.trend import Trend, trend
+from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
 from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
+TEST = PermutationTest(n_permutations=999, significance=0.05)
 SIGMA, MEAN = (MEASURES["behaviour"][name].axis for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
@@ -32,11 +31,11 @@ def conditions() -> list[Condition]:
     return experiment("memory_demand").conditions
 
 
-Build = Callable[..., list[Source]]
+BuildSources = Callable[..., list[Source]]
 
 
 @pytest.fixture
-def sources(conditions, tmp_path) -> Build:
+def sources(conditions, tmp_path) -> BuildSources:
     def sources(*losses: np.ndarray) -> list[Source]:
         return [
             Source(condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), Results(tmp_path))
@@ -46,32 +45,35 @@ def sources(conditions, tmp_path) -> Build:
     return sources
 
 
-def named(axis: Axis | None, task: str) -> Any:
-    """The axis as of that task: the conditions here are all of one."""
-    return axis and dataclasses.replace(axis, task=task)
+def renamed(curve: FactorCurve | None, task: str) -> Any:
+    """Rename the task of a curve, because all conditions here have the same task."""
+    return curve and dataclasses.replace(curve, task=task)
 
 
-def found(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
-    """The trend of all networks of these tasks, and what `deciding` returns."""
-    axes = {task: named(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
+def find(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
+    """Return the trend of all networks of these tasks, and the result of `decisive_networks`."""
+    curves = {task: renamed(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
     without = {
-        task: {network: named(axis, task) for network, axis in axes_without(one, measure, BOOTSTRAP).items()}
+        task: {
+            network: renamed(curve, task)
+            for network, curve in curves_without_each_network(one, measure, BOOTSTRAP).items()
+        }
         for task, one in tasks.items()
     }
-    whole = trend(list(axes.values()), BOOTSTRAP, 999)
-    return whole, deciding(whole, axes, without, BOOTSTRAP, 999, 0.05)
+    whole = fit_trend(list(curves.values()), BOOTSTRAP, 999)
+    return whole, decisive_networks(whole, curves, without, BOOTSTRAP, TEST)
 
 
-def made_by_one() -> list[np.ndarray]:
-    """Deviations that hardly fall, but for network 4 of the first condition, far from the others."""
+def groups_with_outlier() -> list[np.ndarray]:
+    """Return values with a weak trend, except for the outlying network 4 of the first condition."""
     generator = np.random.default_rng(37)
     falling = [scale * generator.standard_normal(n) for scale, n in zip((1, 0.9, 0.7), SIZES, strict=True)]
     falling[0][4] = 4.0
     return falling
 
 
-def test_the_network_that_makes_a_trend_is_found_and_named(sources, conditions):
-    whole, decide = found(SIGMA, **{TASK: sources(*made_by_one())})
+def test_the_network_that_causes_a_trend_is_named(sources, conditions):
+    whole, decide = find(SIGMA, **{TASK: sources(*groups_with_outlier())})
     assert whole.direction(0.05) == "\u2193"
     assert list(decide) == [f"{TASK} {conditions[0].name} seed 4"]
     without = next(iter(decide.values()))
@@ -80,29 +82,29 @@ def test_the_network_that_makes_a_trend_is_found_and_named(sources, conditions):
     assert abs(without.effect) < abs(whole.effect)
 
 
-def test_the_network_that_hides_a_trend_is_found_in_its_task_of_several(sources, conditions):
+def test_the_network_that_hides_a_pooled_trend_is_named(sources, conditions):
     generator = np.random.default_rng(0)
     rising = [generator.normal(10 + place, 0.3, n) for place, n in enumerate(SIZES)]
     hidden = [one.copy() for one in rising]
     hidden[0][4] = 60
-    whole, decide = found(MEAN, one=sources(*rising), other=sources(*hidden))
+    whole, decide = find(MEAN, one=sources(*rising), other=sources(*hidden))
     assert whole.direction(0.05) == "-"
     assert list(decide) == [f"{TASK} {conditions[0].name} seed 4"]
     assert decide[f"{TASK} {conditions[0].name} seed 4"].direction(0.05) == "\u2191"
 
 
-def test_no_network_decides_a_strong_trend_of_networks_alike(sources):
+def test_no_network_is_decisive_for_a_strong_trend(sources):
     generator = np.random.default_rng(1)
     rising = [generator.normal(10 + 3 * place, 1, n) for place, n in enumerate(SIZES)]
-    whole, decide = found(MEAN, **{TASK: sources(*rising)})
+    whole, decide = find(MEAN, **{TASK: sources(*rising)})
     assert whole.direction(0.05) == "\u2191"
     assert decide == {}
 
 
-def test_the_one_that_moves_the_effect_farthest_comes_first(sources):
+def test_the_most_influential_network_comes_first(sources):
     generator = np.random.default_rng(0)
     near = [generator.normal(10 + 0.45 * place, 1, 12) for place in range(3)]  # p 0.04
-    whole, decide = found(MEAN, **{TASK: sources(*near)})
+    whole, decide = find(MEAN, **{TASK: sources(*near)})
     assert whole.direction(0.05) == "\u2191"
     assert len(decide) > 1
     moves = [abs(one.effect - whole.effect) for one in decide.values()]
@@ -116,9 +118,9 @@ def test_the_one_that_moves_the_effect_farthest_comes_first(sources):
         *(("behaviour", "sigma OOD"), ("behaviour", "sigma / mean OOD"), ("behaviour", "mean OOD")),
     ],
 )
-def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_path, level, measure):
+def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, measure):
     generator = np.random.default_rng(3)
-    make = MEASURES[level][measure].axis
+    build = MEASURES[level][measure].axis
 
     def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> Source:
         kept = table.index.to_numpy()
@@ -140,41 +142,41 @@ def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_
         kept = table[table["seed"] != 4] if place == 1 else table
         without.append(write(tmp_path / "without", kept, condition, matrices))
 
-    axis = axes_without(whole, make, BOOTSTRAP)[f"{TASK} {conditions[1].name} seed 4"]
-    never = make(without, BOOTSTRAP)
-    np.testing.assert_array_equal(axis.values, never.values)
-    np.testing.assert_array_equal(axis.draws, never.draws)
-    for one, other in zip(axis.numbers, never.numbers, strict=True):
+    curve = curves_without_each_network(whole, build, BOOTSTRAP)[f"{TASK} {conditions[1].name} seed 4"]
+    expected = build(without, BOOTSTRAP)
+    np.testing.assert_array_equal(curve.values, expected.values)
+    np.testing.assert_array_equal(curve.bootstrap_values, expected.bootstrap_values)
+    for one, other in zip(curve.network_values, expected.network_values, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_condition_of_three_goes_with_any_of_them_and_an_axis_of_one_condition_with_it(sources, conditions):
+def test_a_condition_of_three_networks_is_left_out_with_any_of_them(sources, conditions):
     losses = [np.arange(float(n)) for n in (4, 3, 5)]
-    axes = axes_without(sources(*losses), MEAN, BOOTSTRAP)
-    assert len(axes) == 4 + 3 + 5
-    gone = axes[f"{TASK} {conditions[1].name} seed 2 and its condition"]
+    curves = curves_without_each_network(sources(*losses), MEAN, BOOTSTRAP)
+    assert len(curves) == 4 + 3 + 5
+    gone = curves[f"{TASK} {conditions[1].name} seed 2 and its condition"]
     np.testing.assert_array_equal(gone.values, [losses[0].mean(), losses[2].mean()])
-    assert [name for name in axes if name.endswith("and its condition")] == [
+    assert [name for name in curves if name.endswith("and its condition")] == [
         f"{TASK} {conditions[1].name} seed {seed} and its condition" for seed in range(3)
     ]
     of_two = sources(*losses[:2])
-    axes = axes_without(of_two, MEAN, BOOTSTRAP)
-    assert [name for name, axis in axes.items() if axis is None] == [
+    curves = curves_without_each_network(of_two, MEAN, BOOTSTRAP)
+    assert [name for name, curve in curves.items() if curve is None] == [
         f"{TASK} {conditions[1].name} seed {seed} and its condition" for seed in range(3)
     ]
-    # Without it there is no trend of that task alone; among several the others are left.
-    assert not any(name.endswith("and its condition") for name in found(MEAN, one=of_two)[1])
+    # Without it the task has no trend, but the other tasks still have.
+    assert not any(name.endswith("and its condition") for name in find(MEAN, one=of_two)[1])
     rising = [10 + place + np.linspace(-0.1, 0.1, n) for place, n in enumerate(SIZES)]
     falling = [1000 + np.arange(4.0), 1 + np.arange(3.0)]
-    decide = found(MEAN, one=sources(*falling), other=sources(*rising))[1]
+    decide = find(MEAN, one=sources(*falling), other=sources(*rising))[1]
     assert {one.networks for name, one in decide.items() if name.endswith("and its condition")} == {
         sum(SIZES)
     }
 
 
-def test_a_direction_takes_an_interval_without_zero_and_then_a_small_p_of_the_same_direction():
+def test_a_direction_needs_interval_and_test_of_the_same_sign():
     def fails() -> tuple[float, float]:
-        raise AssertionError("p takes time, and an interval with zero has decided")
+        raise AssertionError("the test takes time and is not needed if the interval contains zero")
 
     assert Trend(0.1, -0.1, 0.3, 1.0, 9, fails).direction(0.05) == "-"
     assert Trend(0.1, 0.05, 0.3, 1.0, 9, lambda: (0.05, 2.0)).direction(0.05) == "-"

@@ -1,0 +1,43 @@
+"""Labels of levels and measures in figures."""
+
+from __future__ import annotations
+
+LEVEL_LABELS = {
+    "dsa": "dynamical degeneracy",
+    "pif": "weight degeneracy",
+    "pif_per_parameter": "weight degeneracy",
+    "sigma_ood": "behavioral degeneracy",
+    "svcca": "representational\ndegeneracy",
+}
+"""Level of each measure that the numbered figures show."""
+
+MEASURE_LABELS = {
+    "dsa": "DSA",
+    "input_dsa": "DSA with inputs",
+    "pif": "PIF",
+    "pif_per_parameter": "PIF / n\u00b2",
+    "pif_unaligned": "PIF, unaligned",
+    "pif_initial": "PIF at initialization",
+    "svcca": "1 \u2212 SVCCA",
+    "sigma_test": "s.d. of test loss",
+    "sigma_ood": "s.d. of OOD loss",
+    "mean_ood": "mean OOD loss",
+    "weight_change": "weight change\n(Frobenius norm)",
+    "kernel_alignment": "kernel alignment",
+    "representation_alignment": "representation\nalignment",
+    "participation": "participation ratio\nof singular values",
+    "sparsity": "fraction of weights below\n1 % of the largest",
+}
+
+
+def measure_label(measure: str) -> str:
+    """Return the label of a measure. Further OOD conditions keep their names.
+
+    Examples:
+        >>> measure_label("sigma_ood_noise")
+        's.d. of OOD loss, noise'
+    """
+    for prefix in ("sigma_ood", "mean_ood"):
+        if measure.startswith(f"{prefix}_"):
+            return f"{MEASURE_LABELS[prefix]}, {measure.removeprefix(prefix + '_')}"
+    return MEASURE_LABELS.get(measure, measure)

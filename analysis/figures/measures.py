@@ -1,0 +1,131 @@
+"""Measures against a factor, one column per task (as Figs. 3 to 8, 10 and 24 to 29 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.experiment_results import Data, choices_note, note
+from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
+from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
+from degen.reporting.style import BLUE, GREY, add_caption
+
+PER_PARAMETER = "pif_per_parameter"
+
+_BASELINES = {
+    "pif": ("pif_initial", "initial weights"),
+    PER_PARAMETER: ("pif_initial", "initial weights"),
+    "dsa": ("dsa_null", "split-half baseline"),
+    "sigma_ood": ("sigma_test", "loss on ordinary trials"),
+}
+"""For each measure the measure to compare it with, and its label."""
+
+_MIN_NETWORKS_FOR_DEVIATION = 20
+"""With fewer networks, intervals of a standard deviation are too narrow (docs/paper.md, "Statistics")."""
+
+
+def plot_measures(measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None) -> Figure:
+    """Plot measures (rows) against the factor, one column per task of each experiment.
+
+    Bands are bootstrap intervals. Grey lines are what a measure is to be compared with. A marker is hollow
+    if networks of its condition are left out, and the tick label counts the remaining ones.
+
+    Args:
+        measures: names of measures in the degeneracy table, or `PER_PARAMETER`.
+        all_results: results of each experiment.
+        tasks: names of the tasks, None for all.
+    """
+    columns = [
+        (results, task) for results in all_results for task in results.tasks if tasks is None or task in tasks
+    ]
+    figure, axes = panel_grid(len(measures), max(1, len(columns)))
+    for column, (results, task) in zip(axes.T, columns, strict=False):
+        column[0].set_title(results.title(task))
+        for axis, measure in zip(column, measures, strict=True):
+            plot_measure(axis, results, task, measure)
+        column[-1].set_xlabel(results.experiment.label)
+    for axis, measure in zip(axes[:, 0], measures, strict=True):
+        axis.set_ylabel(_axis_label(measure, all_results))
+    return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
+
+
+def measure_captions(
+    measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None
+) -> list[str]:
+    """Return what a figure of measures says below."""
+    captions = [note(*all_results, tasks=tasks, has_bands=True)]
+    tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
+    most = max((table["networks"].max() for table in tables), default=_MIN_NETWORKS_FOR_DEVIATION)
+    if "sigma_ood" in measures and most < _MIN_NETWORKS_FOR_DEVIATION:
+        captions.append("bands of a standard deviation are too narrow with so few networks")
+    return [*captions, choices_note(*all_results, tasks=tasks)] if "dsa" in measures else captions
+
+
+def plot_measure(axis: Axes, results: Data, task: str, measure: str) -> None:
+    """Plot one measure of one task, over its baseline."""
+    conditions = results.conditions(task)
+    signatures = [condition.signature for condition in conditions]
+    is_number = all(type(results.experiment.value(condition)) in (int, float) for condition in conditions)
+    baseline = _BASELINES.get(measure, ("",))[0]
+    for name, color, style in ((baseline, GREY, "--"), (measure, BLUE, "-")):
+        rows = _rows(results, signatures, name, per_parameter=measure == PER_PARAMETER)
+        if rows is not None:
+            _plot_rows(axis, rows, len(results.experiment.seeds), color, style if is_number else "")
+    if not axis.lines:
+        mark_empty(axis, "not measured")
+        return
+    set_factor_ticks(axis, results, task)
+    axis.margins(x=0.12)
+    if measure == PER_PARAMETER:
+        use_log_ticks(axis)
+    else:
+        use_linear_ticks(axis)
+
+
+def set_factor_ticks(axis: Axes, results: Data, task: str) -> None:
+    """Label the evenly spaced conditions, with the number of networks where some are left out."""
+    conditions = results.conditions(task)
+    axis.set_xticks(range(len(conditions)), [results.tick_with_networks(c) for c in conditions])
+
+
+def _plot_rows(axis: Axes, rows: pd.DataFrame, n_seeds: int, color: str, style: str) -> None:
+    """Plot rows with their intervals: as a line with a band, or without a style as separate points."""
+    positions = np.arange(len(rows))
+    if style:
+        axis.plot(positions, rows["value"], style, color=color)
+        axis.fill_between(positions, rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+    else:
+        axis.vlines(positions, rows["low"], rows["high"], color=color, linewidth=1.2)
+    is_complete = (rows["networks"] == n_seeds).to_numpy()
+    for selected, fill in ((is_complete, color), (~is_complete, "white")):
+        axis.plot(positions[selected], rows["value"][selected], "o", ms=3, mew=0.8, mec=color, mfc=fill)
+
+
+def _rows(results: Data, signatures: list[str], measure: str, *, per_parameter: bool) -> pd.DataFrame | None:
+    """Return one row of the degeneracy table per condition, or None if one is missing."""
+    name = "pif" if measure == PER_PARAMETER else measure
+    table = results.degeneracy[results.degeneracy["measure"] == name].set_index("condition")
+    if not set(signatures) <= set(table.index):
+        return None
+    rows = table.loc[signatures, ["value", "low", "high", "networks"]]
+    if per_parameter:
+        widths = {c.signature: c.model.width for c in results.experiment.conditions}
+        weights = pd.Series([widths[signature] ** 2 for signature in signatures], index=rows.index)
+        rows[["value", "low", "high"]] = rows[["value", "low", "high"]].div(weights, axis=0)
+    return rows
+
+
+def _axis_label(measure: str, all_results: Sequence[Data]) -> str:
+    """Return the level, the measure, the unit of DSA, and the meaning of the grey line."""
+    label = measure_label(measure)
+    if measure == "dsa":
+        units = dict.fromkeys(results.dsa_words for results in all_results if results.dsa_words)
+        label = ", ".join(units) or label
+    lines = [LEVEL_LABELS.get(measure, ""), label]
+    if measure in _BASELINES:
+        lines.append(f"grey: {_BASELINES[measure][1]}")
+    return "\n".join(filter(None, lines))

@@ -1,0 +1,96 @@
+"""Panels: grids of axes, and axes with few, readable ticks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from degen.reporting.style import PANEL_SIZE
+
+_STEPS = [1, 2, 5, 10]
+
+
+def panel_grid(rows: int, columns: int, **options: Any) -> tuple[Figure, Any]:
+    """Create a figure of panels.
+
+    Args:
+        rows: number of rows.
+        columns: number of columns.
+        options: further arguments of `matplotlib.pyplot.subplots`.
+
+    Returns:
+        The figure, and its axes as an array (rows, columns).
+    """
+    size = (PANEL_SIZE[0] * columns, PANEL_SIZE[1] * rows + 0.3)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+
+
+def wrapped_panels(
+    n_panels: int, height: float = PANEL_SIZE[1], max_columns: int = 4, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Create a figure of panels that wrap into rows.
+
+    Args:
+        n_panels: number of panels.
+        height: height of a panel in inches.
+        max_columns: most panels in a row.
+        options: further arguments of `matplotlib.pyplot.subplots`.
+
+    Returns:
+        The figure, and the axes of the panels. Unused axes are hidden.
+    """
+    columns = min(max_columns, n_panels)
+    rows = -(-n_panels // columns)
+    size = (PANEL_SIZE[0] * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+    hide(axes.flat[n_panels:])
+    return figure, list(axes.flat[:n_panels])
+
+
+def hide(axes: Any) -> None:
+    """Hide each of the axes."""
+    for axis in axes:
+        axis.set_visible(False)
+
+
+def mark_empty(axis: Axes, reason: str) -> None:
+    """Write into a panel why it has no data."""
+    axis.text(0.5, 0.5, reason, ha="center", va="center", color="0.4", transform=axis.transAxes)
+    axis.set(xticks=[], yticks=[])
+
+
+def use_log_ticks(axis: Axes) -> None:
+    """Make the y axis logarithmic with a few labels, even if it spans less than a power of ten."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    by_decade = LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,))
+    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS) if high / low < 5 else by_decade)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def use_linear_ticks(axis: Axes, headroom: float = 1.08) -> None:
+    """Let the y axis start at zero, with a few labels.
+
+    Args:
+        axis: axes with data.
+        headroom: upper limit relative to the largest value.
+    """
+    axis.set_ylim(0, headroom * axis.dataLim.y1 if np.isfinite(axis.dataLim.y1) else None)
+    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+
+
+def use_few_x_ticks(axis: Axes) -> None:
+    """Label about two round values on the x axis, in scientific notation where they are small."""
+    axis.xaxis.set_major_locator(MaxNLocator(2, steps=_STEPS))
+    axis.ticklabel_format(axis="x", scilimits=(-3, 4))
+
+
+def jitter(center: float, n: int, width: float) -> np.ndarray:
+    """Return n positions within plus or minus `width` of a center, for points that would overlap."""
+    return center + np.random.default_rng(0).uniform(-width, width, n)

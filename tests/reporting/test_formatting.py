@@ -1,0 +1,34 @@
+"""Text of estimates and effects."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from degen.reporting.formatting import format_effect, format_estimate
+from degen.statistics import Bootstrap
+
+
+def test_an_interval_that_rounds_to_zero_shows_its_sign():
+    assert format_effect(-0.048, -0.101, -0.0021) == "-5% [-10%, -0.2%]"
+    assert format_effect(-0.048, -0.101, 0.0049) == "-5% [-10%, +0.5%]"
+
+
+def test_an_infinite_effect_has_no_interval():
+    assert format_effect(math.inf, math.nan, math.nan) == "not finite"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1.0, 2.0], "1.5 [no interval: 2 networks]"),
+        ([1.0, 2.0, np.inf, 3.0], "inf [no interval: not finite]"),
+        ([2.0, 2.0, 2.0], "2 [2, 2]"),
+    ],
+)
+def test_a_table_states_why_a_value_has_no_interval(values, text):
+    with np.errstate(invalid="ignore"):
+        interval = Bootstrap(n_samples=100, level=0.95, seed=0).mean(np.array(values))
+    assert format_estimate(*interval, n_networks=len(values)) == text
