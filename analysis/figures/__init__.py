@@ -33,7 +33,8 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     sources = [results.degeneracy, results.history, *matrices.values(), *choices.values()]
     made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
     record = results.figures / ".made_from"  # and, a line each, what was drawn
-    before, *names = record.read_text().splitlines() if record.exists() else [""]
+    lines = record.read_text(errors="replace").splitlines() if record.exists() else []
+    before, *names = lines or [""]
     drawn = [results.figures / name for name in names]
     if drawn and before == made_from and all(path.exists() for path in drawn):
         print(f"figures: {len(drawn)} files, unchanged", flush=True)
