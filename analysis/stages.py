@@ -78,7 +78,15 @@ class Analysis:
         Returns:
             The experiment with the conditions that have pairs only, and the table of networks.
         """
-        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood, self.weights_at)
+        table = gather(
+            self.experiment,
+            self.runs,
+            self.results,
+            self.ood,
+            self.further_ood,
+            self.weights_at,
+            self.settings["overrides"],
+        )
         kept = with_pairs(self.experiment, table)
         # From here on, stopped or refused, it leaves files of two analyses.
         self.results.begin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -179,6 +180,15 @@ def _sentence(error: Exception) -> str:
         "; ".join(line for line in lines if line and not line.startswith(("See ", "full_key", "object_")))
         + "."
     )
+
+
+def command_line(module: str, overrides: Sequence[str]) -> str:
+    """Return a complete command to copy, with the `--config-dir` of this process."""
+    config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+    option = [] if config_dir is None else ["--config-dir", config_dir]
+    # The search path is how `Arguments` passes on --config-dir.
+    given = [text for text in overrides if not text.startswith("hydra.searchpath=")]
+    return shlex.join(["python", "-m", module, *option, *given])
 
 
 def require_config_dir(value: str) -> None:

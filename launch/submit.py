@@ -20,7 +20,7 @@ from degen.files import write_atomically
 from degen.storage import RunFolder
 from degen.tasks.contract import require_valid
 from launch import slurm
-from launch.cli import Arguments, compose_launcher, one_sentence_ends, require_folder
+from launch.cli import Arguments, command_line, compose_launcher, one_sentence_ends, require_folder
 from launch.conditions import Sweep, sweep
 from launch.freeze import freeze
 from launch.plan import Plan, plan
@@ -50,9 +50,9 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         if planned.arrays:
             submission, numbers = _submit(planned, launcher, list(overrides))
             print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
-            place = "" if runs == Path("runs") else f" runs={runs}"
-            stop = f"python -m launch.cancel submission={submission.path.name}{place}"
-            print(f"watch: python -m launch.status with the same arguments; stop: {stop}")
+            place = [] if runs == Path("runs") else [f"runs={runs}"]
+            print(f"watch: {command_line('launch.status', overrides)}")
+            print(f"stop: {command_line('launch.cancel', [f'submission={submission.path.name}', *place])}")
         else:
             print("nothing to submit")
 
