@@ -78,7 +78,15 @@ class Analysis:
         Returns:
             The experiment with the conditions that have pairs only, and the table of networks.
         """
-        table = gather(self.experiment, self.runs, self.results, self.ood, self.further_ood, self.weights_at)
+        table = gather(
+            self.experiment,
+            self.runs,
+            self.results,
+            self.ood,
+            self.further_ood,
+            self.weights_at,
+            self.settings["overrides"],
+        )
         kept = with_pairs(self.experiment, table)
         # From here on, stopped or refused, it leaves files of two analyses.
         self.results.begin()
@@ -107,15 +115,20 @@ class Analysis:
         kept = self.prepared()
         assert kept is not None, "prepare comes first"
         self.results.begin()
-        matrices(kept, self.results, self.metrics, only)
+        rejected = matrices(kept, self.results, self.metrics, only)
+        if rejected:
+            raise rejected[0]
 
     def finish(self, kept: Experiment, table: pd.DataFrame) -> None:
         """After `prepare` and `chosen`, every other stage, each skipping what is there.
 
         Args:
             kept, table: what `prepare` returned.
+
+        Raises:
+            BadInputError: a metric cannot measure a condition. Everything else is measured.
         """
-        matrices(kept, self.results, self.metrics)
+        rejected = matrices(kept, self.results, self.metrics)
         found = degeneracy(self.experiment, self.results, table, list(self.metrics), self.bootstrap)
         used = yaml.safe_dump({name: self.settings[name] for name in REPORTED}, sort_keys=False)
         if not self.results.settings.exists() or self.results.settings.read_text() != used:
@@ -127,6 +140,8 @@ class Analysis:
         for path in figures.draw_all(self.experiment, self.results):
             print(f"figure: {path}", flush=True)
         self.results.end()
+        if rejected:
+            raise rejected[0]
 
 
 def _metric(name: str, node: Any) -> tuple[dict[str, Any], Metric]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def format_error(error: Exception) -> str:
     lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
     internals = ("See ", "full_key", "object_")
     return "; ".join(line for line in lines if line and not line.startswith(internals)) + "."
+
+
+def command_line(module: str, overrides: Sequence[str]) -> str:
+    """Return a complete command to copy, with the `--config-dir` of this process."""
+    config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+    option = [] if config_dir is None else ["--config-dir", config_dir]
+    # The search path is how `Arguments` passes on --config-dir.
+    given = [text for text in overrides if not text.startswith("hydra.searchpath=")]
+    return shlex.join(["python", "-m", module, *option, *given])
 
 
 # Progress lines ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from degen.errors import BadInputError, UnwritableError, require_choice
 from degen.files import write_atomically
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
-from launch.cli import Arguments, exit_on_user_error
+from launch.cli import Arguments, command_line, exit_on_user_error
 from launch.config import compose_launcher
 from launch.experiment import Sweep, compose_sweep
 from launch.settings import TrainSettings, check_run_folders
@@ -55,9 +55,9 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
             return
         submission, numbers = _submit(plan, settings, launcher, list(overrides))
     print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
-    runs = "" if settings.runs == Path("runs") else f" runs={settings.runs}"
-    print("watch: python -m launch.status with the same arguments")
-    print(f"stop: python -m launch.cancel submission={submission.path.name}{runs}")
+    runs = [] if settings.runs == Path("runs") else [f"runs={settings.runs}"]
+    print(f"watch: {command_line('launch.status', overrides)}")
+    print(f"stop: {command_line('launch.cancel', [f'submission={submission.path.name}', *runs])}")
 
 
 def _plan(sweep: Sweep, launcher: dict[str, Any]) -> SubmissionPlan:

@@ -26,7 +26,8 @@ def draw_all(experiment: Experiment, results: Results) -> list[Path]:
     sources = _Sources.load(experiment, results)
     made_from = sources.fingerprint()
     record = results.figures / ".made_from"  # the fingerprint, then one line per file
-    previous, *names = record.read_text().splitlines() if record.exists() else [""]
+    lines = record.read_text(errors="replace").splitlines() if record.exists() else []
+    previous, *names = lines or [""]
     drawn = [results.figures / name for name in names]
     if drawn and previous == made_from and all(path.exists() for path in drawn):
         print(f"figures: {len(drawn)} files, unchanged", flush=True)

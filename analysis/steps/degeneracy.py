@@ -81,6 +81,8 @@ def _measures(
         measured.append(("behaviour", f"sigma_ood{which}", bootstrap.deviation(ood)))
         measured.append(("behaviour", f"mean_ood{which}", bootstrap.mean(ood)))
     for name in metrics:
+        if not results.matrix(name, condition.signature).exists():
+            continue  # the metric could not measure this condition
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         measured.append((metadata["level"], name, bootstrap.mean_distance(arrays["distances"].numpy())))
         if "null" in arrays:
@@ -102,7 +104,7 @@ def as_text(table: pd.DataFrame, level: float) -> str:
         # Conditions that differ in what their labels do not tell.
         cells["label"] += "-" + cells["condition"]
     wide = cells.pivot(index="label", columns="measure", values="cell")
-    wide = wide.loc[cells["label"].unique(), cells["measure"].unique()]
+    wide = wide.loc[cells["label"].unique(), cells["measure"].unique()].fillna("not measured")
     counts = cells.drop_duplicates("label").set_index("label")[[*STATUSES, "missing"]]
     headings = dict(table.drop_duplicates("measure")[["measure", "level"]].to_numpy())
     wide.columns = pd.Index([f"{headings[measure]}: {measure}" for measure in wide.columns])

@@ -21,17 +21,34 @@ def matrices(
     results: Results,
     metrics: dict[str, tuple[dict[str, Any], Metric]],
     only: str | None = None,
-) -> None:
+) -> list[BadInputError]:
     """Store the distance matrices of every condition for each metric, by the settings of `choices`.
+
+    A metric that cannot measure a condition does not keep the other metrics from it.
 
     Args:
         metrics: name to completed configuration and metric.
         only: the signature of the one condition whose matrices are wanted.
+
+    Returns:
+        Why a condition could not be measured.
     """
     wanted = [condition for condition in experiment.conditions if only in (None, condition.signature)]
+    rejected: list[BadInputError] = []
     for name, (config, metric) in metrics.items():
-        computed = sum(_compute(results, name, config, metric, condition) for condition in wanted)
-        print(f"matrices: {name} of {len(wanted)} conditions, {computed} of them new", flush=True)
+        computed = n_rejected = 0
+        for condition in wanted:
+            try:
+                computed += _compute(results, name, config, metric, condition)
+            except BadInputError as error:
+                # A matrix of other settings must not be taken for one of this analysis.
+                results.matrix(name, condition.signature).unlink(missing_ok=True)
+                print(f"not measured: {name} of {condition.name}, {error}", flush=True)
+                rejected.append(error)
+                n_rejected += 1
+        n_measured = len(wanted) - n_rejected
+        print(f"matrices: {name} of {n_measured} conditions, {computed} of them new", flush=True)
+    return rejected
 
 
 def _compute(

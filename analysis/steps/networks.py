@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 import degen
 from analysis.results import Results, Rows, fingerprint, read_table, write_table
+from analysis.unmeasured import unmeasured
 from degen.condition import Condition, build, snake_case
 from degen.errors import require, require_integer, require_number
 from degen.metrics.pairs import thread_map
@@ -25,6 +26,7 @@ from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
+from launch.cli import command_line
 from launch.experiment import Experiment
 from launch.provenance import changes_since, code_digests
 
@@ -100,6 +102,7 @@ def gather(
     ood: Trialset,
     further: FurtherOOD,
     weights_at: str,
+    overrides: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The networks of an experiment: a row for each that is finished, whatever its status.
 
@@ -114,18 +117,19 @@ def gather(
 
     Args:
         weights_at: the weights that everything is measured on, `converged` or `settled`.
+        overrides: those that the experiment was composed with.
 
     Raises:
         BadInputError: no condition has a finished network (then nothing is made).
     """
     folders = [RunFolder.of(runs, condition) for condition in experiment.conditions]
     seeds = [sorted(set(folder.finished_seeds()) & set(experiment.seeds)) for folder in folders]
-    require(
-        any(seeds),
-        "experiment",
-        experiment.name,
-        f"one with finished networks below {runs} (python -m launch.train experiment={experiment.name})",
-    )
+    beside = unmeasured(experiment, runs)
+    if not any(seeds):
+        place = [] if runs == Path("runs") else [f"runs={runs}"]
+        command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *place])
+        words = "; ".join([command, *beside])
+        require(False, "experiment", experiment.name, f"one with finished networks below {runs} ({words})")
     results.create()
     known = Rows(results.networks)
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further.items()}]
@@ -168,7 +172,7 @@ def gather(
         write_table(results.history, pd.concat(histories, ignore_index=True), made_from)
         write_table(results.networks, table, made_from)
     known.end()
-    print(f"gather: {len(table)} networks, {computed} of them new", flush=True)
+    print("\n".join([f"gather: {len(table)} networks, {computed} of them new", *beside]), flush=True)
     return table
 
 

@@ -191,6 +191,15 @@ def test_a_second_run_does_nothing_and_says_so(place, analyse):
     assert "figures: 8 files, unchanged" in lines
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+def test_figures_are_drawn_again_if_the_record_of_them_is_damaged(place, analyse, content):
+    record = place / "results" / "tiny" / "figures" / ".made_from"
+    before = record.read_bytes()
+    record.write_bytes(content)
+    assert "figures: 8 files, new" in analyse(draws=True).stdout.splitlines()
+    assert record.read_bytes() == before
+
+
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
     before = files(place)
     printed = analyse("metrics.svcca.variance=0.8", draws=True).stdout

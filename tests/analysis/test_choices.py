@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import time
 from pathlib import Path
@@ -177,10 +178,19 @@ def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
     assert lines(analyse(two, "both"), "choice: ")[0].endswith(", on 9 networks")
 
 
-def test_where_nothing_can_be_chosen_the_reason_is_told(two):
+def test_where_nothing_can_be_chosen_the_reason_is_told_and_other_metrics_are_measured(two):
     given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
-    launched = Launched((*given, "metric=[dsa,svcca]"), two, before=draw_nothing, module="analysis.__main__")
+    launched = Launched(
+        (*given, "metric=[dsa,pif,svcca]"), two, before=draw_nothing, module="analysis.__main__"
+    )
     assert launched.wait() == 2
+    for name in ("pif", "svcca"):
+        assert re.search(rf"matrices: {name} of \d conditions, \d of them new", launched.stdout)
+    assert "not measured: dsa of " in launched.stdout
+    table = pd.read_parquet(two / "results" / "tiny" / "degeneracy.parquet")
+    assert {"pif", "svcca", "sigma_ood"} < set(table["measure"])
+    assert "dsa" not in set(table["measure"])
+    assert not (two / "results" / "tiny" / ".under_way").exists()
     assert "not chosen: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
     assert launched.stderr.startswith("error: lag must be below the 20 time steps")
 

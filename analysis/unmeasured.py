@@ -1,0 +1,70 @@
+"""Finished networks that lie beside those of an experiment: settings that an analysis was not given."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from degen.condition import Condition
+from degen.errors import BadInputError
+from degen.storage import RunFolder
+from launch.experiment import Experiment
+
+
+def unmeasured(experiment: Experiment, runs: Path) -> list[str]:
+    """Describe finished networks below `runs` that may have been meant, one line each.
+
+    These are networks of other seeds, of conditions with the readable name of a measured condition, and for a
+    condition without networks those of the most similar condition.
+    """
+    lines = []
+    own = {condition.signature for condition in experiment.conditions}
+    for condition in experiment.conditions:
+        folder = RunFolder.of(runs, condition)
+        finished = set(folder.finished_seeds())
+        others = finished - set(experiment.seeds)
+        if others:
+            seeds = f"'overrides=[\"seeds={max(finished) + 1}\"]'"
+            lines.append(f"not measured: {len(others)} networks of other seeds in {folder.path} ({seeds})")
+        beside = list(_finished_beside(runs, condition, own))
+        if finished & set(experiment.seeds):
+            found = [other for other in beside if other.condition.label == condition.label]
+        else:
+            found = sorted(beside, key=lambda other: len(_differences(other.condition, condition)))[:1]
+            lines.append(f"missing: no finished network of {folder.path}")
+        lines += [_line(other, condition) for other in found]
+    return lines
+
+
+def _finished_beside(runs: Path, condition: Condition, own: set[str]) -> Iterator[RunFolder]:
+    """Iterate over readable run folders of the same task with finished networks of other experiments."""
+    for path in sorted((runs / condition.task_name).glob("*-*")):
+        if path.name.rpartition("-")[2] not in own:
+            with contextlib.suppress(BadInputError):
+                folder = RunFolder.open(path)
+                if folder.finished_seeds():
+                    yield folder
+
+
+def _line(folder: RunFolder, condition: Condition) -> str:
+    differences = _differences(folder.condition, condition)
+    settings = ", ".join(f"{name}={value} (here {here})" for name, (value, here) in differences.items())
+    return f"not measured: {len(folder.finished_seeds())} networks of {folder.path}, with {settings}"
+
+
+def _differences(condition: Condition, other: Condition) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two conditions differ, and the value of each."""
+    first, second = dict(_leaves(condition.config)), dict(_leaves(other.config))
+    names = sorted(first.keys() | second.keys())
+    pairs = {name: (first.get(name, "absent"), second.get(name, "absent")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        yield path, node
+        return
+    for name, value in node.items():
+        yield from _leaves(value, f"{path}.{name}" if path else name)

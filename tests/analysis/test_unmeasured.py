@@ -1,0 +1,70 @@
+"""Finished networks that an analysis does not measure are named, with the settings that differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+import pytest
+
+from analysis.unmeasured import unmeasured
+from degen.storage import RunFolder
+from launch.cli import CONF, command_line
+from launch.experiment import Experiment, experiments
+from tests.analysis.conftest import YAML, store
+
+
+def compose(folder: Path, *overrides: str) -> Experiment:
+    (folder / "experiment").mkdir(exist_ok=True)
+    (folder / "experiment" / "tiny.yaml").write_text(YAML.replace("task.channels=1,2", "task.channels=1"))
+    search_path = f"hydra.searchpath=[number://,'file://{folder}']"
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        (found,) = experiments("tiny", [search_path, *overrides])
+    return found
+
+
+def train(folder: Path, experiment: Experiment, seeds: list[int]) -> RunFolder:
+    run = RunFolder.of(folder / "runs", experiment.conditions[0])
+    run.create(bytes_needed=0)
+    run.store_condition()
+    for seed in seeds:
+        store(run, seed, [9.0, 8.0])
+    return run
+
+
+def test_forgotten_settings_and_seeds_are_named(tmp_path):
+    measured, longer = compose(tmp_path), compose(tmp_path, "training.max_epochs=9")
+    assert unmeasured(measured, tmp_path / "runs") == [
+        f"missing: no finished network of {RunFolder.of(tmp_path / 'runs', measured.conditions[0]).path}"
+    ]
+    other = train(tmp_path, longer, [0, 1])
+    line = f"not measured: 2 networks of {other.path}, with training.max_epochs=9 (here 6)"
+    assert unmeasured(measured, tmp_path / "runs")[1:] == [line]
+    run = train(tmp_path, measured, [0, 1, 8])
+    assert unmeasured(measured, tmp_path / "runs") == [
+        f"not measured: 1 networks of other seeds in {run.path} ('overrides=[\"seeds=9\"]')",
+        line,
+    ]
+    # Another width is another condition of the user's, not a forgotten setting.
+    train(tmp_path, compose(tmp_path, "width=9"), [0])
+    assert len(unmeasured(measured, tmp_path / "runs")) == 2
+
+
+def test_a_missing_condition_is_compared_with_the_most_similar_one(tmp_path):
+    train(tmp_path, compose(tmp_path, "width=9", "training.max_epochs=9"), [0])
+    similar = train(tmp_path, compose(tmp_path, "width=9"), [0])
+    lines = unmeasured(compose(tmp_path), tmp_path / "runs")
+    settings = "parameterization.width=9 (here 8)"
+    assert lines[1:] == [f"not measured: 1 networks of {similar.path}, with {settings}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["--config-dir", "my conf", "experiment=mine"], "python -m launch.train --config-dir 'my conf' a=1"),
+        (["experiment=mine"], "python -m launch.train a=1"),
+    ],
+)
+def test_a_suggested_command_is_complete(monkeypatch, arguments, command):
+    monkeypatch.setattr("sys.argv", ["analysis", *arguments])
+    assert command_line("launch.train", ["hydra.searchpath=[number://]", "a=1"]) == command
