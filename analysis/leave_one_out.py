@@ -11,13 +11,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from analysis.measures import Make, Source
+from analysis.measures import ConditionData, CurveBuilder
 from degen.statistics.bootstrap import FEWEST, Bootstrap
 from degen.statistics.factor_curve import Axis
 from degen.statistics.trend import Trend, trend
 
 
-def axes_without(sources: Sequence[Source], make: Make, bootstrap: Bootstrap) -> dict[str, Axis | None]:
+def axes_without(
+    sources: Sequence[ConditionData], make: CurveBuilder, bootstrap: Bootstrap
+) -> dict[str, Axis | None]:
     """The axis of one task without each of its networks in turn, by network: task, condition and seed.
 
     It is what the axis would be had that network not converged. A condition of three networks goes with any

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from analysis.experiment_results import Data
+from analysis.experiment_results import ExperimentResults
 from analysis.figures import paper as figures
 from analysis.replication import html_report as report
 from analysis.replication.manipulation_check import pilot
 from analysis.replication.markdown import table_one
 from analysis.replication.table_one import Permutations, verdict
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.condition import build
 from degen.errors import require
 from degen.files import write_atomically
@@ -31,8 +31,8 @@ def job(config: DictConfig) -> None:
     permutations = build(settings["permutations"], Permutations, "permutations")[1]
     place = Path(settings["results"])
     chosen = [one for name in settings["experiments"] for one in experiments(name, settings["overrides"])]
-    data = {one.name: Data(one, Results(place / one.name)) for one in chosen}
-    there = [one for one in data.values() if one.is_there]
+    data = {one.name: ExperimentResults(one, ResultsFolder(place / one.name)) for one in chosen}
+    there = [one for one in data.values() if one.exists]
     require(
         there != [],
         "results",
@@ -40,12 +40,7 @@ def job(config: DictConfig) -> None:
         "a folder with the results of an experiment (python -m analysis)",
     )
     for one in there:
-        allowed = f"those that {one.results.path} was made with, {one.overrides}, or that analysed again"
-        require(one.overrides in (None, settings["overrides"]), "overrides", settings["overrides"], allowed)
-        allowed = "of the experiment as it is now: python -m analysis again"
-        require(one.is_of_the_experiment, "results", str(one.results.path), allowed)
-        allowed = "of an analysis that went to its end: python -m analysis again"
-        require(one.is_finished, "results", str(one.results.path), allowed)
+        one.require_complete(settings["overrides"])
 
     paths, missing = figures.draw(drawn, data, place / "figures")
     for path in paths:

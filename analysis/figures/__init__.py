@@ -5,59 +5,70 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from analysis.experiment_results import STATUSES, Data, factor_words, note, task_words
+from analysis.cache import fingerprint, require_table
+from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures import choice, degeneracy, embedding, loss
-from analysis.results import Results, fingerprint, read_table
+from analysis.figures.captions import caption
+from analysis.labels import format_factor, task_title
+from analysis.results import ResultsFolder
 from degen.condition import Condition
-from degen.files import read_tensors, sha256, write_atomically
+from degen.files import read_tensors, sha256
 from launch.experiment import Experiment
 
+NAMES = ("degeneracy", "loss", "embedding-dsa", "choice-dsa")
+"""File names, without suffix, of the figures that `draw_all` may draw."""
 
-def draw_all(experiment: Experiment, results: Results) -> list[Path]:
-    """Draw the figures of an experiment; nothing where they are there, made from the same files.
 
-    Those of an earlier analysis that this one does not draw are removed.
-    """
-    table, history = read_table(results.degeneracy), read_table(results.history)
-    assert table is not None  # written by the stages before
-    assert history is not None
-    trained = set(history["condition"])
-    along = [c for c in experiment.along_the_axis(experiment.conditions) if c.signature in trained]
-    conditions = sorted(along, key=lambda each: each.task_name)
-    titles = {c.signature: _title(experiment, c) for c in conditions}
-    thresholds = {condition.signature: condition.training.threshold for condition in conditions}
-    with_dsa = set(table["condition"][table["measure"] == "dsa"])
-    matrices = {one: results.matrix("dsa", one) for one in titles if one in with_dsa}
-    tasks = dict.fromkeys(c.task_name for c in experiment.conditions if c.signature in with_dsa)
-    choices = {task: path for task in tasks if (path := results.choice("dsa", task)).exists()}
-    sources = [results.degeneracy, results.history, *matrices.values(), *choices.values()]
-    made_from = fingerprint([sha256(source) for source in sources], titles, thresholds, experiment.label)
-    record = results.figures / ".made_from"  # and, a line each, what was drawn
-    before, *names = record.read_text().splitlines() if record.exists() else [""]
-    drawn = [results.figures / name for name in names]
-    if drawn and before == made_from and all(path.exists() for path in drawn):
-        print(f"figures: {len(drawn)} files, unchanged", flush=True)
-        return drawn
-    data = Data(experiment, results)
-    paths = degeneracy.draw(table, experiment.label, note(data), results.figures)
-    every = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES)
-    words = f"every trained network ({every})"
-    paths += loss.draw(history, titles, thresholds, words, results.figures)
-    if matrices:
-        distances = {key: read_tensors(path)[0]["distances"].numpy() for key, path in matrices.items()}
-        paths += embedding.draw(distances, titles, "dsa", note(data), results.figures)
-    if choices:
-        curves = {task: read_table(path) for task, path in choices.items()}
-        found = {task: curve for task, curve in curves.items() if curve is not None}
-        paths += choice.draw(found, results.figures)
-    for path in set(drawn) - set(paths):
-        path.unlink(missing_ok=True)
-    write_atomically(record, "\n".join([made_from, *(path.name for path in paths)]).encode())
-    print(f"figures: {len(paths)} files, new", flush=True)
+def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
+    """Return the fingerprint of everything that the figures of an experiment depend on."""
+    inputs = _Inputs(experiment, results)
+    paths = [results.degeneracy, results.history, *inputs.matrices.values(), *inputs.selections.values()]
+    return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
+
+
+def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
+    """Draw the figures of an experiment, and remove those of an earlier analysis that are not drawn."""
+    inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
+    paths = degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), results.figures)
+    counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
+    words = f"every trained network ({counts})"
+    paths += loss.draw(inputs.history, inputs.titles, inputs.thresholds, words, results.figures)
+    if inputs.matrices:
+        distances = {
+            signature: read_tensors(path)[0]["distances"].numpy()
+            for signature, path in inputs.matrices.items()
+        }
+        paths += embedding.draw(distances, inputs.titles, "dsa", caption(data), results.figures)
+    if inputs.selections:
+        curves = {task: require_table(path) for task, path in inputs.selections.items()}
+        paths += choice.draw(curves, results.figures)
+    for name in NAMES:
+        for path in results.figures.glob(f"{name}.*"):
+            if path not in paths:
+                path.unlink()
     return paths
+
+
+class _Inputs:
+    """Tables, matrices and titles that the figures of an experiment depend on."""
+
+    def __init__(self, experiment: Experiment, results: ResultsFolder):
+        self.degeneracy, self.history = require_table(results.degeneracy), require_table(results.history)
+        trained = set(self.history["condition"])
+        conditions = experiment.along_the_axis([c for c in experiment.conditions if c.signature in trained])
+        conditions = sorted(conditions, key=lambda condition: condition.task_name)
+        self.titles = {condition.signature: _title(experiment, condition) for condition in conditions}
+        self.thresholds = {condition.signature: condition.training.threshold for condition in conditions}
+        with_dsa = set(self.degeneracy["condition"][self.degeneracy["measure"] == "dsa"])
+        self.matrices = {
+            signature: results.matrix("dsa", signature) for signature in self.titles if signature in with_dsa
+        }
+        tasks = dict.fromkeys(c.task_name for c in experiment.conditions if c.signature in with_dsa)
+        selections = {task: results.hyperparameters("dsa", task) for task in tasks}
+        self.selections = {task: path for task, path in selections.items() if path.exists()}
 
 
 def _title(experiment: Experiment, condition: Condition) -> str:
     """What stands above a condition's panel, in lines that fit it."""
-    words = f"{experiment.label} = {factor_words(experiment.value(condition))}"
-    return "\n".join([task_words(condition.task_name), *textwrap.wrap(words, 28)])
+    words = f"{experiment.label} = {format_factor(experiment.value(condition))}"
+    return "\n".join([task_title(condition.task_name), *textwrap.wrap(words, 28)])

@@ -10,19 +10,20 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
 from analysis.figures.panels import empty, grid, log_ticks
-from analysis.steps.line_attractors import NEUTRAL, ORDERED
+from analysis.steps.line_attractors import MIN_RANK_CORRELATION, NEUTRAL_MODULUS
 from degen.condition import Condition
 from degen.reporting.style import finish
 
 
-def attractors(one: Data) -> Figure:
+def attractors(one: ExperimentResults) -> Figure:
     """Trials, slow and fixed points of one network of each condition (above); lines in numbers (below).
 
     Below, of all converged networks in the delay: how fast states move, and how slow points are ordered by
     what is remembered against the second eigenvalue. A line attractor is in the grey area, and straight, long
-    and reached by the states (`analysis.steps.line_attractors.measure`).
+    and reached by the states (`analysis.steps.line_attractors.measure_period`).
     """
     table = one.trajectories
     conditions = [c for task in one.tasks for c in one.conditions(task)]
@@ -43,8 +44,8 @@ def attractors(one: Data) -> Figure:
     if not lines.empty:
         _line_measures(axes[1], one, lines[lines["period"] == "delay"], conditions)
     first = "above: the first seed with a line of slow points, if any; trials by the sign of their target"
-    cut = f"line attractor: a line, its second eigenvalue below {NEUTRAL}; f1: the first stimulus"
-    return finish(figure, note(one), first, *([] if lines.empty else [cut]))
+    cut = f"line attractor: a line, its second eigenvalue below {NEUTRAL_MODULUS}; f1: the first stimulus"
+    return finish(figure, caption(one), first, *([] if lines.empty else [cut]))
 
 
 def _is_line(lines: pd.DataFrame, condition: Condition, seed: int) -> str:
@@ -67,7 +68,7 @@ def _phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def _line_measures(
-    axes: Sequence[Axes], one: Data, lines: pd.DataFrame, conditions: Sequence[Condition]
+    axes: Sequence[Axes], one: ExperimentResults, lines: pd.DataFrame, conditions: Sequence[Condition]
 ) -> None:
     speeds, places = axes[0], axes[1]
     found = []
@@ -77,7 +78,9 @@ def _line_measures(
         rows = lines[lines["condition"] == condition.signature]
         spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(rows))
         speeds.scatter(place + spread, rows["speed"], color=color, s=12, alpha=0.8, linewidth=0)
-        places.scatter(rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0)
+        places.scatter(
+            rows["rank_correlation"], rows["second_modulus"], color=color, s=12, alpha=0.8, linewidth=0
+        )
         counts = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
         found.append(f"{one.tick(condition)}: {counts} of {len(rows)}")
     speeds.set_xticks(range(len(conditions)), [one.tick(c) for c in conditions])
@@ -85,10 +88,12 @@ def _line_measures(
     log_ticks(speeds)
     speeds.set_xlabel(one.experiment.label)
     speeds.set_ylabel("speed in the delay\n(median, a step)")
-    places.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
-    places.axhline(NEUTRAL, color="0.5", linestyle=":", linewidth=0.7)
+    places.axvline(MIN_RANK_CORRELATION, color="0.5", linestyle=":", linewidth=0.7)
+    places.axhline(NEUTRAL_MODULUS, color="0.5", linestyle=":", linewidth=0.7)
     bottom, right = places.get_ylim()[0], max(1.0, places.get_xlim()[1])
-    places.fill_between([ORDERED, right], bottom, NEUTRAL, color="0.9", zorder=0, linewidth=0)
+    places.fill_between(
+        [MIN_RANK_CORRELATION, right], bottom, NEUTRAL_MODULUS, color="0.9", zorder=0, linewidth=0
+    )
     places.set(ylim=(bottom, None), xlim=(None, right))
     places.set_xlabel("rank correlation\nof place and f1")
     places.set_ylabel("second eigenvalue\n(modulus, median)")

@@ -16,7 +16,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     """Draw both against the lag, a line for each rank, a column for each task; a star marks the choice.
 
     Args:
-        curves: task to the curve of `degen.metrics.dsa.select_hyperparameters` with the column `chosen`.
+        curves: task to the curve of `degen.metrics.dsa.select_hyperparameters` with the column `selected`.
     """
     size = (PANEL[0] * len(curves), PANEL[1] * len(_PANELS))
     figure, axes = plt.subplots(
@@ -26,7 +26,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     for column, (task, curve) in enumerate(curves.items()):
         lags = curve.groupby("rank")["lag"].nunique()
         alone = (curve["rank"].map(lags) == 1) & (curve["lag"].nunique() > 1)
-        chosen = curve[curve["chosen"]].iloc[0]
+        chosen = curve[curve["selected"]].iloc[0]
         for row, (quantity, words) in enumerate(_PANELS):
             axis = axes[row, column]
             for rank, line in curve[~alone].groupby("rank"):

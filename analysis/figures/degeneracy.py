@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.experiment_results import factor_words
+from analysis.labels import format_factor
 from degen.reporting.style import PANEL, save
 
 _WORDS = {
@@ -24,8 +24,8 @@ _WORDS = {
     "weight_change": "weight change",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation alignment",
-    "participation": "participation of singular values",
-    "sparsity": "share of weights near 0",
+    "participation_ratio": "participation of singular values",
+    "near_zero_fraction": "share of weights near 0",
 }
 
 
@@ -41,14 +41,14 @@ def draw(table: pd.DataFrame, label: str, words: str, folder: Path) -> list[Path
     """Draw the degeneracy table: values with their bootstrap intervals, a line for each task.
 
     Args:
-        table: as `analysis.steps.degeneracy.degeneracy` returns it.
+        table: as `analysis.steps.degeneracy.compute_degeneracy` returns it.
         label: the factor in words.
         words: the networks behind it, those left out and why.
     """
     # Evenly spaced: axes start at 0, go over powers of ten, or are no numbers (in the order of the file).
-    values = list(dict.fromkeys(table["factor"]))
-    values = sorted(values) if pd.api.types.is_numeric_dtype(table["factor"]) else values
-    table = table.assign(place=table["factor"].map(values.index))
+    values = list(dict.fromkeys(table["factor_value"]))
+    values = sorted(values) if pd.api.types.is_numeric_dtype(table["factor_value"]) else values
+    table = table.assign(place=table["factor_value"].map(values.index))
     is_null = table["measure"].str.endswith("_null")
     measures = table[~is_null].drop_duplicates("measure")[["level", "measure"]].to_numpy()
     columns = min(4, len(measures))
@@ -69,13 +69,15 @@ def draw(table: pd.DataFrame, label: str, words: str, folder: Path) -> list[Path
             dots = ":" if style else ""
             axis.plot(null["place"], null["value"], dots, marker=",", linewidth=1, color=line.get_color())
         axis.set(title=level, ylabel=_words(measure), xlabel=label)
-        ticks = [factor_words(value) for value in values]
+        ticks = [format_factor(value) for value in values]
         is_long = sum(map(len, ticks)) > 20
         axis.set_xticks(range(len(values)), ticks, rotation=90 if is_long else 0)
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)
     # Above: the legend is below.
-    bands = f"bands: {table['coverage'].iloc[0]:.0%} intervals, bootstrap over networks; dots: same network"
+    bands = (
+        f"bands: {table['nominal_level'].iloc[0]:.0%} intervals, bootstrap over networks; dots: same network"
+    )
     figure.suptitle(textwrap.fill(f"{words}; {bands}", int(23 * PANEL[0] * columns)), fontsize=6)
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return save(figure, folder, "degeneracy")

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from analysis.experiment_results import task_words
+from analysis.labels import task_title
 from degen.reporting.style import PANEL, finish, save
 
 
@@ -15,7 +15,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw mean errors with a band of one standard error over initializations, and h*.
 
     Args:
-        table: as `analysis.diagnostics.memory_demand.curves` returns it.
+        table: as `analysis.diagnostics.memory_demand.compute_curves` returns it.
     """
     groups = list(table.groupby(["task", "variant", "condition"], sort=False))
     columns = min(4, len(groups))
@@ -31,7 +31,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         axis.set_ylim(0, 1.15 * float((mean + spread).max()))
         demand, is_lower_bound = group[["demand", "is_lower_bound"]].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set_title(f"{task_words(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
+        axis.set_title(f"{task_title(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
         axis.set_xlabel("history length h")
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from analysis.experiment_results import Data, choices_note, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.embedding import embed
 from degen.reporting.style import PANEL, finish
 
@@ -24,8 +25,8 @@ MEASURES = {
     "sigma_ood": "behavioural degeneracy\ns.d. of OOD loss",
     "svcca": "representational\ndegeneracy, 1 \u2212 SVCCA",
     "weight_change": "weight change\n(Frobenius norm)",
-    "participation": "participation ratio\nof singular values",
-    "sparsity": "share of weights below\n1 % of the largest",
+    "participation_ratio": "participation ratio\nof singular values",
+    "near_zero_fraction": "share of weights below\n1 % of the largest",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
 }
@@ -53,7 +54,7 @@ def empty(axis: Axes, why: str) -> None:
     axis.set(xticks=[], yticks=[])
 
 
-def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = None) -> Figure:
+def levels(measures: Sequence[str], *data: ExperimentResults, tasks: Sequence[str] | None = None) -> Figure:
     """Measures (rows) against the factor, a column for each task of each experiment.
 
     Bands are the bootstrap intervals of the degeneracy table; grey lines are what a distance is to be
@@ -70,22 +71,24 @@ def levels(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = N
     for row, measure in enumerate(measures):
         word = _BASELINES.get(measure, ("", ""))[1]
         grey = f"\ngrey: {word}" if word else ""
-        units = dict.fromkeys(one.dsa_words for one in data if measure == "dsa" and one.dsa_words)
+        units = dict.fromkeys(one.dsa_label for one in data if measure == "dsa" and one.dsa_label)
         scores = f"\n{', '.join(units)}" if units else ""
         axes[row, 0].set_ylabel(MEASURES.get(measure, measure) + scores + grey)
     return finish(figure, *_notes(measures, *data, tasks=tasks))
 
 
-def _notes(measures: Sequence[str], *data: Data, tasks: Sequence[str] | None = None) -> list[str]:
+def _notes(
+    measures: Sequence[str], *data: ExperimentResults, tasks: Sequence[str] | None = None
+) -> list[str]:
     """What stands under a figure of these measures."""
-    words = [note(*data, tasks=tasks, has_bands=True)]
+    words = [caption(*data, tasks=tasks, has_bands=True)]
     most = max((one.degeneracy["networks"].max() for one in data if len(one.degeneracy)), default=_FEW)
     if "sigma_ood" in measures and most < _FEW:
         words.append("bands of a standard deviation are too narrow with so few networks")
-    return [*words, choices_note(*data, tasks=tasks)] if "dsa" in measures else words
+    return [*words, hyperparameters_caption(*data, tasks=tasks)] if "dsa" in measures else words
 
 
-def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
+def _line(axis: Axes, one: ExperimentResults, task: str, measure: str) -> None:
     conditions = one.conditions(task)
     places = np.arange(len(conditions))
     is_scale = all(type(one.experiment.value(condition)) in (int, float) for condition in conditions)
@@ -116,7 +119,7 @@ def _line(axis: Axes, one: Data, task: str, measure: str) -> None:
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
 
 
-def _factor_ticks(axis: Axes, one: Data, task: str) -> None:
+def _factor_ticks(axis: Axes, one: ExperimentResults, task: str) -> None:
     """The factor's values, evenly spaced, and under them the networks where some are left out."""
     conditions = one.conditions(task)
     axis.set_xticks(range(len(conditions)), [one.tick_with_networks(c) for c in conditions])
@@ -132,7 +135,9 @@ def log_ticks(axis: Axes) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _values(one: Data, signatures: list[str], measure: str, per_parameter: bool) -> pd.DataFrame | None:
+def _values(
+    one: ExperimentResults, signatures: list[str], measure: str, per_parameter: bool
+) -> pd.DataFrame | None:
     """Rows of the degeneracy table, one a condition, in that order; None where one is missing."""
     name = "pif" if measure == "pif_parameters" else measure
     table = one.degeneracy[one.degeneracy["measure"] == name].set_index("condition")
@@ -146,7 +151,7 @@ def _values(one: Data, signatures: list[str], measure: str, per_parameter: bool)
     return rows
 
 
-def embeddings(one: Data) -> Figure:
+def embeddings(one: ExperimentResults) -> Figure:
     """Networks of each condition (columns) and task (rows) in the plane, a scale for each task."""
     columns = max(len(one.conditions(task)) for task in one.tasks)
     figure, axes = grid(len(one.tasks), columns)
@@ -172,16 +177,16 @@ def embeddings(one: Data) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("MDS 1")
     figure.suptitle(
-        f"{one.dsa_words or 'DSA'} by multidimensional scaling, one scale a row; "
+        f"{one.dsa_label or 'DSA'} by multidimensional scaling, one scale a row; "
         f"{one.experiment.label} from left to right"
     )
     # Eight points at equal distances are a ring in the plane, with one in the middle.
     flat = "distances that are all alike cannot be drawn in a plane: the means tell more"
     flat += "; itself: one network, half its trials on each side"
-    return finish(figure, note(one), flat, choices_note(one))
+    return finish(figure, caption(one), flat, hyperparameters_caption(one))
 
 
-def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
+def seeds(columns: Sequence[str], one: ExperimentResults, task: str) -> Figure:
     """Per-network values: each seed's connected along the factor (left), mean and interval (right)."""
     figure, axes = grid(len(columns), 2, sharey="row")
     conditions = one.conditions(task)
@@ -209,7 +214,7 @@ def seeds(columns: Sequence[str], one: Data, task: str) -> Figure:
     return finish(figure, *_notes(columns, one, tasks=[task]))
 
 
-def behaviour(one: Data) -> Figure:
+def behaviour(one: ExperimentResults) -> Figure:
     """OOD losses: mean against standard deviation (above), and every network's (below), a column a task."""
     figure, axes = grid(2, len(one.tasks))
     for column, task in enumerate(one.tasks):
@@ -234,4 +239,4 @@ def behaviour(one: Data) -> Figure:
         below.set_xlabel(one.experiment.label)
     axes[0, 0].set_ylabel("s.d. of OOD loss")
     axes[1, 0].set_ylabel("OOD loss\n(bar: median)")
-    return finish(figure, note(one), "colours above as below")
+    return finish(figure, caption(one), "colours above as below")

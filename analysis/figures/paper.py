@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data
+from analysis.experiment_results import ExperimentResults
 from analysis.figures import panels
 from analysis.figures.attractors import attractors
 from degen.errors import require
@@ -18,7 +18,7 @@ from degen.reporting.style import save
 LEVELS = ("dsa", "pif", "sigma_ood")
 ACROSS_WIDTHS = ("dsa", "pif_parameters", "sigma_ood")
 LEARNING = ("weight_change", "kernel_alignment")
-STRUCTURE = ("participation", "sparsity")
+STRUCTURE = ("participation_ratio", "near_zero_fraction")
 _OTHER_TASKS = ("flip_flop", "sine_wave", "path_integration")
 
 
@@ -126,7 +126,9 @@ def chosen(numbers: object) -> list[Numbered]:
     return [figure for figure in FIGURES if figure.number in numbers]
 
 
-def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tuple[list[Path], list[str]]:
+def draw(
+    figures: Sequence[Numbered], data: dict[str, ExperimentResults], folder: Path
+) -> tuple[list[Path], list[str]]:
     """Draw them as PDF and PNG; also say which are not drawn, or in part, and why.
 
     Args:
@@ -134,7 +136,7 @@ def draw(figures: Sequence[Numbered], data: dict[str, Data], folder: Path) -> tu
     """
     paths, missing = [], []
     for figure in figures:
-        there = [data[name] for name in figure.experiments if name in data and data[name].is_there]
+        there = [data[name] for name in figure.experiments if name in data and data[name].exists]
         there = [one for one in there if one.tasks]
         if not there:
             missing.append(f"not drawn: {figure.stem}: no results of {', '.join(figure.experiments)}")

@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.experiment_results import Data, factor_words
+from analysis.experiment_results import ExperimentResults
 from analysis.figures.paper import FIGURES
+from analysis.labels import format_factor
 from analysis.measures import LEVELS
 from analysis.replication.manipulation_check import pilot
 from analysis.replication.markdown import READING, floor_of, interval_of, p_of
@@ -43,7 +44,7 @@ summary { cursor: pointer; padding: .3rem 0; }
 
 
 def page(
-    data: dict[str, Data],
+    data: dict[str, ExperimentResults],
     verdict: pd.DataFrame,
     figures: Sequence[Path],
     missing: Sequence[str],
@@ -139,7 +140,11 @@ def _verdict_table(verdict: pd.DataFrame) -> str:
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Factors of several experiments, numbers and others, as each is written: small ones are no zeros."""
-    return table.assign(factor=[factor_words(value) for value in table["factor"]]) if len(table) else table
+    return (
+        table.assign(factor_value=[format_factor(value) for value in table["factor_value"]])
+        if len(table)
+        else table
+    )
 
 
 def _html(table: pd.DataFrame) -> str:
@@ -150,7 +155,7 @@ def _details(summary: str, content: str) -> str:
     return f"<details><summary>{summary}</summary>{content}</details>"
 
 
-def _counts(data: dict[str, Data]) -> str:
+def _counts(data: dict[str, ExperimentResults]) -> str:
     """What converged: a line an experiment, and each condition on demand."""
     tables = [one.counts.assign(experiment=name) for name, one in data.items()]
     table = pd.concat(tables, ignore_index=True)
@@ -159,16 +164,16 @@ def _counts(data: dict[str, Data]) -> str:
     # A condition of two experiments may be gathered in one only.
     unique = table.sort_values("missing").drop_duplicates("condition")[statuses].sum()
     words = ", ".join(f"{unique[status]} {status}" for status in statuses)
-    columns = ["experiment", "task", "label", "factor", *statuses]
+    columns = ["experiment", "task", "label", "factor_name", "factor_value", *statuses]
     return (
         f"<p>Networks, each condition counted once: {words}. Only converged networks enter a figure."
         "</p>" + _html(total) + _details("Each condition", _html(_in_words(table[columns])))
     )
 
 
-def _needed(data: dict[str, Data]) -> str:
+def _needed(data: dict[str, ExperimentResults]) -> str:
     """Networks a condition for intervals of plus or minus 10 %, by measure."""
-    tables = [one.degeneracy for one in data.values() if one.is_there]
+    tables = [one.degeneracy for one in data.values() if one.exists]
     if not tables:
         return ""
     table = pd.concat(tables).drop_duplicates(["condition", "measure"])
@@ -199,7 +204,7 @@ def _missing(missing: Sequence[str]) -> str:
     return f"<h3>Not drawn, or in part</h3><ul>{lines}</ul>"
 
 
-def _costs(data: dict[str, Data], runs: Path) -> str:
+def _costs(data: dict[str, ExperimentResults], runs: Path) -> str:
     """Time of all training sessions by device, and the versions that ran them."""
     hours: Counter[str] = Counter()
     versions: Counter[str] = Counter()
@@ -219,9 +224,9 @@ def _costs(data: dict[str, Data], runs: Path) -> str:
     )
 
 
-def _choices(data: dict[str, Data]) -> str:
+def _choices(data: dict[str, ExperimentResults]) -> str:
     """What was chosen for each task: one line, if all experiments were analysed together."""
-    table = pd.concat([one.choices.assign(experiments=name) for name, one in data.items()])
+    table = pd.concat([one.hyperparameters.assign(experiments=name) for name, one in data.items()])
     if table.empty:
         return ""
     lines = (
@@ -234,11 +239,11 @@ def _choices(data: dict[str, Data]) -> str:
     return "<p>Chosen once for all networks of a task:</p>" + _html(lines) + warning
 
 
-def _settings(data: dict[str, Data], settings: dict[str, Any]) -> str:
+def _settings(data: dict[str, ExperimentResults], settings: dict[str, Any]) -> str:
     parts = [_details("This report", f"<pre>{html.escape(yaml.safe_dump(settings, sort_keys=False))}</pre>")]
     for name, one in data.items():
-        if one.results.settings.exists():
-            text = html.escape(one.results.settings.read_text())
+        if one.manifest is not None:
+            text = html.escape(yaml.safe_dump(one.manifest.settings, sort_keys=False))
             parts.append(_details(f"Analysis of {name}", f"<pre>{text}</pre>"))
     for condition in distinct([one.experiment for one in data.values()]):
         text = html.escape(yaml.safe_dump(condition.config, sort_keys=False))

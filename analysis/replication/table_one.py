@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from analysis.cache import read_table
 from analysis.leave_one_out import axes_without, deciding
-from analysis.measures import LEVELS, Measure, Source, measures, paper_measure
-from analysis.results import Results, read_table
+from analysis.measures import LEVELS, ConditionData, DegeneracyMeasure, available_measures, paper_measure
+from analysis.results import ResultsFolder
 from degen.errors import require_integer, require_number
 from degen.statistics.bootstrap import FEWEST, Bootstrap
 from degen.statistics.factor_curve import Axis
@@ -55,7 +56,7 @@ class Permutations:
 
 def verdict(
     experiments: Sequence[Experiment],
-    folder: Callable[[str], Results],
+    folder: Callable[[str], ResultsFolder],
     bootstrap: Bootstrap,
     permutations: Permutations,
 ) -> pd.DataFrame:
@@ -75,7 +76,8 @@ def verdict(
     elsewhere; conditions of three networks: see `influence.axes_without`.
 
     Conditions with fewer than three converged networks are left out of an axis, tasks with fewer than two
-    such conditions out of the table. The measures are those of the last analysis (`measures.measures`).
+    such conditions out of the table. The measures are those of the last analysis
+    (`analysis.measures.available_measures`).
 
     Args:
         folder: the results folder of an experiment.
@@ -98,7 +100,7 @@ def verdict(
 
 def _rows(
     experiment: Experiment,
-    results: Results,
+    results: ResultsFolder,
     arrows: dict[str, str],
     bootstrap: Bootstrap,
     permutations: Permutations,
@@ -109,9 +111,9 @@ def _rows(
         return []
     groups = axes_of(experiment, results, table)
     rows = []
-    for level, named in measures(degeneracies).items():
+    for level, named in available_measures(degeneracies).items():
         for measure, definition in named.items():
-            make = definition.axis
+            make = definition.build_curve
             axes = {task: make(sources, bootstrap) for task, sources in groups.items()}
             is_paper_measure = measure == paper_measure(experiment.name, level)
             # Of Table 1 only: it takes most of the time.
@@ -149,13 +151,15 @@ def _rows(
     return rows
 
 
-def axes_of(experiment: Experiment, results: Results, table: pd.DataFrame) -> dict[str, list[Source]]:
+def axes_of(
+    experiment: Experiment, results: ResultsFolder, table: pd.DataFrame
+) -> dict[str, list[ConditionData]]:
     """For each task the conditions with enough converged networks, in the order of the factor."""
     good = table[table["status"] == "converged"].sort_values("seed")
     groups = {}
     ordered = sorted(experiment.along_the_axis(experiment.conditions), key=lambda each: each.task_name)
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
-        sources = [Source(c, good[good["condition"] == c.signature], results) for c in conditions]
+        sources = [ConditionData(c, good[good["condition"] == c.signature], results) for c in conditions]
         enough = [source for source in sources if len(source.seeds) >= FEWEST]
         if len(enough) >= 2:
             groups[task] = enough
@@ -169,7 +173,9 @@ def _left_out(experiment: Experiment, table: pd.DataFrame, task: str, behind: in
     return {"left_out": len(found) - behind, "missing": missing}
 
 
-def _over_floor(degeneracies: pd.DataFrame, measure: Measure, axes: Sequence[Sequence[Source]]) -> float:
+def _over_floor(
+    degeneracies: pd.DataFrame, measure: DegeneracyMeasure, axes: Sequence[Sequence[ConditionData]]
+) -> float:
     """NaN for a measure without a null."""
     signatures = [source.condition.signature for sources in axes for source in sources]
     table = degeneracies[degeneracies["condition"].isin(signatures)]

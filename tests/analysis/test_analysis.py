@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import matplotlib.image
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 import degen
 from analysis.figures.degeneracy import draw
@@ -32,7 +32,7 @@ LEVELS = METRICS | {
     "sigma_test": "behaviour",
     **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
-    **dict.fromkeys(("participation", "sparsity"), "structure"),
+    **dict.fromkeys(("participation_ratio", "near_zero_fraction"), "structure"),
 }
 
 
@@ -73,8 +73,10 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     assert (found["low"] <= found["high"]).all()
     assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
     assert (
-        found["factor"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
+        found["factor_value"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
     ).all()
+    assert set(found["factor_name"]) == {"task.channels"}
+    assert found["task.channels"].tolist() == found["factor_value"].tolist()
     assert pd.read_csv(analysed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
 
 
@@ -176,9 +178,10 @@ def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
 
 
 def test_a_second_run_does_nothing_and_says_so(place, analyse):
-    before = files(place)
+    before, manifest = files(place), (place / "results" / "tiny" / "manifest.json").read_bytes()
     lines = analyse(draws=True).stdout.splitlines()
-    assert changed(before, files(place)) == set()
+    assert changed(before, files(place)) == {"manifest.json"}
+    assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
         "gather: 12 networks, 0 of them new",
         "activations: 2 conditions, 0 of them new",
@@ -224,7 +227,8 @@ def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
     drawn = []
     monkeypatch.setattr("analysis.figures.degeneracy.save", lambda figure, folder, name: drawn.append(figure))
     found = table(analysed, "degeneracy")
-    draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", "", tmp_path)
+    named = found["factor_value"].map({1: "small", 2: "large"})
+    draw(found.assign(factor_value=named), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert labels == ["small", "large"]
 
@@ -241,10 +245,10 @@ def test_another_condition_of_losses_computes_losses_only(place, analyse):
 
 def test_what_the_numbers_were_made_with_is_kept_beside_them(place, analyse):
     analyse("probe.seed=1", "bootstrap.level=0.9")
-    kept = yaml.safe_load((place / "results" / "tiny" / "settings.yaml").read_text())
-    assert kept["probe"] == {"_target_": "analysis.steps.networks.Trialset", "n_trials": 8, "seed": 1}
+    kept = json.loads((place / "results" / "tiny" / "manifest.json").read_text())["settings"]
+    assert kept["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
     assert kept["metrics"]["dsa"]["score"] == "angular"
-    assert set(table(place, "degeneracy")["coverage"]) == {kept["bootstrap"]["level"]} == {0.9}
+    assert set(table(place, "degeneracy")["nominal_level"]) == {kept["bootstrap"]["level"]} == {0.9}
 
 
 def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analyse):
@@ -294,7 +298,6 @@ def test_what_is_computed_before_a_stage_is_stopped_is_kept(place, analyse):
     assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
     # Of other settings nothing is taken.
     assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
-    assert not list(place.glob("results/tiny/*.partial.parquet"))
 
 
 def test_tables_for_other_programs_say_what_those_of_the_analysis_do(place, analyse):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.measures import measures
+from analysis.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
 from launch.slurm.submissions import locked
@@ -32,7 +32,7 @@ def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
 
 def choices(place: Path, results: str = "results") -> list[Path]:
     """Those of the folder of results, relative to the place, the newest last."""
-    found = (place / results / "choices").glob("dsa-flip_flop-*.parquet")
+    found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
     return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
@@ -77,18 +77,20 @@ def test_experiments_analysed_together_share_settings_and_the_values_of_shared_c
     found = values(two)
     (shared,) = found["tiny"].keys() & found["wide"].keys()
     assert found["tiny"][shared] == found["wide"][shared]
-    chosen = [read_metadata(path)["chosen"] for path in two.glob("results/*/matrices/dsa/*.safetensors")]
+    chosen = [
+        read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
+    ]
     assert len(chosen) == 4
     assert all(one == chosen[0] for one in chosen)
     curve = pd.read_parquet(two / choices(two)[-1])
-    assert curve[curve["chosen"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
+    assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
 
 
 def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
     (choice,) = choices(two)  # by tiny alone
     before = pd.read_parquet(two / choice)
     (line,) = lines(analyse(two, "wide"), "choice: ")
-    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to choose anew)")
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to select again)")
     pd.testing.assert_frame_equal(pd.read_parquet(two / choice), before)
     # One that holds all of those networks, and more, chooses anew; then each alone takes that.
     (line,) = lines(analyse(two, "both"), "choice: ")
@@ -144,12 +146,12 @@ def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two)
     assert len(choices(two)) == len(before) + 1
     folder = two / "results" / "tiny"
     lags = {
-        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-choice.parquet")["lag"]
+        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-hyperparameters.parquet")["lag"]
         for name in ("dsa", "input_dsa", "dsa_lag_1")
     }
     assert list(lags["dsa"]) == list(lags["input_dsa"])
     assert set(lags["dsa_lag_1"]) == {1} < set(lags["dsa"])
-    measured = measures(pd.read_parquet(folder / "degeneracy.parquet"))
+    measured = available_measures(pd.read_parquet(folder / "degeneracy.parquet"))
     assert set(measured["dynamics"]) == {"DSA", "input_dsa", "dsa_lag_1"}
 
 
@@ -167,7 +169,7 @@ def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(t
 
 
 def test_what_others_choose_meanwhile_does_not_change_what_an_experiment_is_measured_by(two):
-    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-choice.parquet"
+    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
     (two / choices(two)[0]).unlink()
     analyse(two, "wide")
@@ -218,8 +220,8 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     )
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
-    assert "got 6, by n_components 6, lag " in launched.stderr
-    assert "(give the experiment results of its own" in launched.stderr
+    assert "got 6, with n_components 6, lag " in launched.stderr
+    assert "(give the experiment a results folder of its own" in launched.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(place / choice), whole)
     assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
 

@@ -13,16 +13,17 @@ import pytest
 import torch
 
 from analysis.leave_one_out import axes_without, deciding
-from analysis.measures import MEASURES, Make, Source
-from analysis.results import Results, write_arrays
+from analysis.measures import MEASURES, ConditionData, CurveBuilder
+from analysis.results import ResultsFolder
 from degen.condition import Condition
+from degen.files import write_tensors
 from degen.statistics.bootstrap import Bootstrap
 from degen.statistics.factor_curve import Axis
 from degen.statistics.trend import Trend, trend
 from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
-SIGMA, MEAN = (MEASURES["behaviour"][name].axis for name in ("sigma OOD", "mean OOD"))
+SIGMA, MEAN = (MEASURES["behaviour"][name].build_curve for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
 
@@ -32,14 +33,16 @@ def conditions() -> list[Condition]:
     return experiment("memory_demand").conditions
 
 
-Build = Callable[..., list[Source]]
+Build = Callable[..., list[ConditionData]]
 
 
 @pytest.fixture
 def sources(conditions, tmp_path) -> Build:
-    def sources(*losses: np.ndarray) -> list[Source]:
+    def sources(*losses: np.ndarray) -> list[ConditionData]:
         return [
-            Source(condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), Results(tmp_path))
+            ConditionData(
+                condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), ResultsFolder(tmp_path)
+            )
             for condition, one in zip(conditions, losses, strict=False)
         ]
 
@@ -51,7 +54,7 @@ def named(axis: Axis | None, task: str) -> Any:
     return axis and dataclasses.replace(axis, task=task)
 
 
-def found(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
+def found(measure: CurveBuilder, **tasks: list[ConditionData]) -> tuple[Trend, dict[str, Trend]]:
     """The trend of all networks of these tasks, and what `deciding` returns."""
     axes = {task: named(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
     without = {
@@ -118,15 +121,16 @@ def test_the_one_that_moves_the_effect_farthest_comes_first(sources):
 )
 def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_path, level, measure):
     generator = np.random.default_rng(3)
-    make = MEASURES[level][measure].axis
+    make = MEASURES[level][measure].build_curve
 
-    def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> Source:
+    def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> ConditionData:
         kept = table.index.to_numpy()
         for metric, matrix in matrices.items():
             arrays = {"distances": torch.from_numpy(matrix[np.ix_(kept, kept)].copy())}
-            path = Results(folder).matrix(metric, condition.signature)
-            write_arrays(path, arrays, {"seeds": table["seed"].tolist()}, "simulated")
-        return Source(condition, table, Results(folder))
+            path = ResultsFolder(folder).matrix(metric, condition.signature)
+            path.parent.mkdir(parents=True)
+            write_tensors(path, arrays, {"seeds": table["seed"].tolist()})
+        return ConditionData(condition, table, ResultsFolder(folder))
 
     whole, without = [], []
     for place, condition in enumerate(conditions):

@@ -8,12 +8,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.files import read_metadata
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 from tests.conftest import Launched, refusal
-from tests.in_process import compose_once, rejection, run_in_process
+from tests.in_process import compose_once, rejection
 
 NO_FIGURE = ("figures=[3]",)
 """Of an experiment without results: nothing is drawn."""
@@ -50,8 +50,12 @@ def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(pa
         (["permutations.n_permutations=3"], "permutations.n_permutations", "an integer of at least 19"),
         (["permutations.significance=5"], "permutations.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
-        (['overrides=["dtype=float64"]'], "overrides", "those that results/auxiliary_loss was made with, ["),
-        (["overrides=[]"], "overrides", "those that results/auxiliary_loss was made with, ["),
+        (
+            ['overrides=["dtype=float64"]'],
+            "overrides",
+            "those that results/auxiliary_loss was analyzed with, [",
+        ),
+        (["overrides=[]"], "overrides", "those that results/auxiliary_loss was analyzed with, ["),
     ],
 )
 def test_bad_input_is_rejected_in_one_sentence(paper, arguments, field, allowed):
@@ -78,7 +82,7 @@ def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     analysis.kill()
     analysis.wait()
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of an analysis that went to its end")
+    assert sentence.startswith("results must be the results of an analysis that finished")
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
@@ -87,7 +91,7 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     before = (place / "results" / "verdict.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
     # Networks and losses stay the same; the analysis stops at the second condition.
-    results = Results(place / "results" / "network_size")
+    results = ResultsFolder(place / "results" / "network_size")
     signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
     second = results.activations(signatures[1])
     content = second.read_bytes()
@@ -97,7 +101,7 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     scores = [read_metadata(results.matrix("dsa", one))["metric"]["score"] for one in signatures]
     assert scores == ["frobenius"] + ["angular"] * (len(signatures) - 1)
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of an analysis that went to its end")
+    assert sentence.startswith("results must be the results of an analysis that finished")
     second.unlink()
     run(place, "analysis.__main__", *settings)
     run(place, "analysis.paper", *PAPER, *NO_FIGURE)
@@ -109,18 +113,16 @@ def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_
     path = place / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of an analysis that went to its end")
+    assert sentence.startswith("results must be the results of an analysis that finished")
 
 
 def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    path = place / "results" / "network_size" / "networks.parquet"
-    table = pd.read_parquet(path)
-    table.assign(condition=table["condition"].replace(table["condition"].iloc[0], "0123456789ab")).to_parquet(
-        path
-    )
+    path = place / "results" / "network_size" / "manifest.json"
+    signature = experiment("network_size", TINY).conditions[0].signature
+    path.write_text(path.read_text().replace(signature, "0123456789ab"))
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of the experiment as it is now: python -m analysis again")
+    assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
 
 
 def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):
@@ -145,12 +147,19 @@ def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, 
 
 def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    next(place.glob("results/network_size/matrices/pif/*")).unlink()
-    ended = run_in_process(place, "analysis.paper", *PAPER, *NO_FIGURE)
-    assert ended.code == 2
-    assert re.search(
-        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", ended.stderr
-    )
+    first, second, *_ = sorted(place.glob("results/network_size/matrices/pif/*.safetensors"))
+    shutil.copy(first, second)
+    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    assert sentence.startswith("results must be the results of an analysis that finished")
+    assert f"matrices/pif/{second.name}" in sentence
+
+
+def test_results_without_a_manifest_are_rejected(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    (place / "results" / "network_size" / "manifest.json").unlink()
+    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    allowed = "the results of an analysis that finished (rerun python -m analysis experiment=network_size)"
+    assert sentence == f"results must be {allowed}, got 'results/network_size'"
 
 
 def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(paper):
@@ -167,7 +176,7 @@ def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(pape
 
 def test_every_converged_network_has_a_row_of_line_measures_for_both_periods(paper):
     table = pd.read_csv(paper / "results" / "auxiliary_loss" / "line_attractors.csv")
-    assert table.groupby(["factor", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
+    assert table.groupby(["factor_value", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
     # Hardly trained, they forget.
     assert not table["is_line"].any()
 

@@ -8,10 +8,12 @@ import shutil
 import matplotlib.image
 import numpy as np
 
-from analysis.experiment_results import Data, factor_words, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
 from analysis.figures.panels import embeddings, levels, seeds
 from analysis.figures.paper import FIGURES, NUMBERS
-from analysis.results import Results
+from analysis.labels import format_factor
+from analysis.results import ResultsFolder
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
@@ -39,7 +41,9 @@ def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_
 
 
 def test_every_network_is_in_the_panel_of_single_networks(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = ExperimentResults(
+        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+    )
     for task in found.tasks:
         left, right = seeds(["kernel_alignment", "weight_change"], found, task).axes[:2]
         values = np.concatenate([line.get_ydata() for line in left.lines])
@@ -52,24 +56,26 @@ def test_every_network_is_in_the_panel_of_single_networks(paper):
 
 
 def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = ExperimentResults(
+        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+    )
     counts = found.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
     found.__dict__["counts"] = counts
-    words = note(found)
-    numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in all|unconverged|alone)", words)]
+    words = caption(found)
+    numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 48
-    assert "1 alone in a condition" in words
-    assert "no two converged networks, and not drawn: N-bit flip-flop 6;" in words
+    assert "1 the only converged network of its condition" in words
+    assert "not drawn (fewer than two converged networks): N-bit flip-flop 6;" in words
 
 
 def test_dynamics_are_in_the_unit_of_their_score(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     one = experiment("auxiliary_loss", TINY)
 
-    def found() -> Data:
-        return Data(one, Results(place / "results" / "auxiliary_loss"))
+    def found() -> ExperimentResults:
+        return ExperimentResults(one, ResultsFolder(place / "results" / "auxiliary_loss"))
 
     assert levels(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
     assert embeddings(found()).get_suptitle().startswith("DSA (rad) by")
@@ -88,8 +94,8 @@ def test_small_values_of_a_factor_are_short_and_none_is_a_zero():
         128: "128",
         0.25: "0.25",
     }
-    assert {value: factor_words(value) for value in written} == written
-    assert [factor_words(value) for value in (True, False, "small")] == ["with", "without", "small"]
+    assert {value: format_factor(value) for value in written} == written
+    assert [format_factor(value) for value in (True, False, "small")] == ["with", "without", "small"]
 
 
 def test_the_numbers_are_the_papers():

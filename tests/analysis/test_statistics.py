@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.steps.degeneracy import _cell
+from analysis.steps.degeneracy import format_cell
 from degen.statistics.bootstrap import Bootstrap, deviation_draws, mean_distance_draws, mean_draws
 
 NETWORKS, EXPERIMENTS, LEVEL = 20, 200, 0.9
@@ -138,4 +138,4 @@ def test_a_sample_without_a_network_of_a_condition_is_none_of_its():
 def test_a_table_says_why_a_value_has_no_interval(values, text):
     with np.errstate(invalid="ignore"):
         interval = Bootstrap(n_samples=100, level=0.95, seed=0).mean(np.array(values))
-    assert _cell(*interval, networks=len(values)) == text
+    assert format_cell(*interval, networks=len(values)) == text

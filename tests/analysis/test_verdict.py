@@ -12,7 +12,7 @@ import pytest
 from analysis.measures import LEVELS, MEASURES
 from analysis.replication.table_one import Permutations
 from analysis.replication.table_one import verdict as verdicts
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.statistics.bootstrap import Bootstrap
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
@@ -70,7 +70,7 @@ def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
 
 
 def test_converged_networks_of_a_condition_with_too_few_are_left_out_too(paper, tmp_path):
-    results = Results(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
+    results = ResultsFolder(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
     whole = experiment("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
