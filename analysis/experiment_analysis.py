@@ -77,7 +77,7 @@ class ExperimentAnalysis:
     def has_pairs(self) -> bool:
         """Return whether two networks of one of the experiment's own conditions are finished."""
         folders = [RunFolder.of(self.runs, condition) for condition in self.experiment.swept]
-        return any(len(set(folder.finished()) & set(self.experiment.seeds)) >= 2 for folder in folders)
+        return any(len(set(folder.finished_seeds()) & set(self.experiment.seeds)) >= 2 for folder in folders)
 
     def prepare(self) -> tuple[Experiment, pd.DataFrame]:
         """Store the table of networks, activations and feature learning.

@@ -1,4 +1,8 @@
-"""degen: how different are networks trained on the same task, and what controls that?"""
+"""Train ensembles of recurrent networks and measure how different their solutions are.
+
+`load` reads the networks of a run folder. The subpackages are `tasks`, `models`, `training`, `metrics` and
+`statistics`.
+"""
 
 from degen.run import Run, load
 from degen.streams import Stream

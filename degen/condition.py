@@ -1,7 +1,8 @@
 """A condition: everything that determines a trained network except its seed.
 
-It is built from plain dictionaries (`_target_` names a class, the rest its arguments). Its signature is a
-hash of the whole condition, except for options that are off (`degen.fields.neutral`).
+A condition is built from plain dictionaries, in which `_target_` names a class and the other keys are its
+arguments. The signature of a condition is a hash of its configuration without the options that are off
+(`degen.fields.neutral`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PARTS: dict[str, type] = {
     "training": Training,
     "regularizer": Regularizer,
 }
-_SHORT = {"width": "parameterization.width", "gamma": "parameterization.gamma"}
+_SHORT_PATHS = {"width": "parameterization.width", "gamma": "parameterization.gamma"}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -39,7 +40,9 @@ class Condition:
     """A task, model, training and regularizer, fully resolved. Seeds are not part of a condition.
 
     Attributes:
-        config: resolved and complete. Conditions are equal if their configs are.
+        config: complete configuration of all parts, with defaults filled in.
+        task, model, training, regularizer: the parts.
+        dtype: dtype of weights and trials.
     """
 
     config: dict[str, Any]
@@ -54,14 +57,14 @@ class Condition:
         """Build and check every part.
 
         Args:
-            config: with the keys `task`, `parameterization`, `training`, `regularizer` and `dtype`. Other
-                keys such as seeds, device and folders are ignored.
+            config: mapping with the keys `task`, `parameterization`, `training`, `regularizer` and `dtype`.
+                Other keys, such as seeds and folders, are ignored.
 
         Raises:
             BadInputError: a part is missing, misspelt or out of range.
         """
-        off = {name: _neutral_part(base) for name, base in PARTS.items()}
-        config = {name: node for name, node in off.items() if node is not None} | dict(config)
+        neutral = {name: _neutral_part(base) for name, base in PARTS.items()}
+        config = {name: node for name, node in neutral.items() if node is not None} | dict(config)
         for name in (*PARTS, "dtype"):
             require(name in config, name, None, "given: it is a part of every condition")
         require_choice("dtype", config["dtype"], tuple(DTYPES))
@@ -73,23 +76,23 @@ class Condition:
     @cached_property
     def signature(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of `config` without the options that are off."""
-        off = {name: _neutral_part(base) for name, base in PARTS.items()}
+        neutral = {name: _neutral_part(base) for name, base in PARTS.items()}
         parts = {
             name: _without_neutral_fields(node)
             for name, node in self.config.items()
-            if node != off.get(name, ...)
+            if node != neutral.get(name, ...)
         }
         canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
     def task_name(self) -> str:
-        """The task's class in snake case."""
+        """Name of the task's class in snake case."""
         return snake_case(type(self.task).__name__)
 
     @property
     def label(self) -> str:
-        """A readable name, not necessarily unique."""
+        """Readable name, not necessarily unique."""
         words = [self.task.variant, snake_case(type(self.model).__name__)]
         words += [f"n{self.model.width}", f"gamma{self.model.gamma:g}"]
         if not isinstance(self.regularizer, NoPenalty):
@@ -99,7 +102,7 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """`label` and `signature`: the name of the run folder."""
+        """Name of the run folder: `label` and `signature`."""
         return f"{self.label}-{self.signature}"
 
     def value(self, path: str) -> Any:
@@ -109,7 +112,7 @@ class Condition:
             BadInputError: there is no such value.
         """
         node: Any = self.config
-        for word in _SHORT.get(path, path).split("."):
+        for word in _SHORT_PATHS.get(path, path).split("."):
             require(
                 isinstance(node, dict) and word in node, "factor", path, f"a field of condition {self.name}"
             )
@@ -128,7 +131,7 @@ class Condition:
 def snake_case(name: str) -> str:
     """Convert a class name to snake case.
 
-    Example:
+    Examples:
         >>> snake_case("FlipFlop"), snake_case("MuP")
         ('flip_flop', 'mup')
     """
@@ -139,24 +142,30 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
     """Build an object and return it with its complete configuration.
 
     Args:
-        node: `_target_`, the dotted name of a class, and its arguments, which may be such mappings too.
-        base: the class that the object must be an instance of.
-        field: path of the node, for messages.
+        node: mapping with the dotted name of a class as `_target_` and the arguments of the class. An
+            argument may be a mapping of this form too.
+        base: base class of the object.
+        field: path of the node, for error messages.
 
     Returns:
-        The configuration, with default values filled in, and the object.
+        The configuration with default values filled in, and the object.
 
     Raises:
-        BadInputError: the class or an argument is not allowed, missing or misspelt.
+        BadInputError: the class or an argument is not allowed, missing or misspelled.
+
+    Examples:
+        >>> from degen.training import Regularizer
+        >>> build({"_target_": "degen.training.L1", "strength": 1}, Regularizer, "regularizer")
+        ({'_target_': 'degen.training.L1', 'strength': 1.0}, L1(strength=1.0))
     """
     require(isinstance(node, Mapping) and "_target_" in node, field, node, "a mapping with the key _target_")
-    target = _class(node["_target_"], base, field)
+    target = _import_class(node["_target_"], base, field)
     parameters = inspect.signature(target).parameters
     try:
         hints = get_type_hints(target.__init__)  # type: ignore[misc]
     except NameError as error:
         raise BadInputError(
-            f"{field}._target_ must be a class whose type hints are of what its module imports, got "
+            f"{field}._target_ must be a class whose type hints use names that its module imports, got "
             f"{node['_target_']!r} ({error})."
         ) from error
     given = {name: value for name, value in node.items() if name != "_target_"}
@@ -185,43 +194,45 @@ def build(node: Any, base: type, field: str) -> tuple[dict[str, Any], Any]:
 
 
 def _as_float(value: Any) -> Any:
-    """Integers, and those in a list, as floats: 1 and 1.0 must name the same condition."""
+    """Convert an integer, or the integers in a list, to float: 1 and 1.0 must give equal signatures."""
     if isinstance(value, list):
         return [_as_float(entry) for entry in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _neutral_part(base: type) -> dict[str, str] | None:
-    """The configuration that stands for the absence of a part, where its class declares one."""
+    """Return the configuration that means "this part is absent", or None if the part is required."""
     target = getattr(base, "neutral_target", None)
     return None if target is None else {"_target_": target}
 
 
 def _without_neutral_fields(node: Any) -> Any:
-    """A configuration without the fields at which its classes declare an option to be off."""
+    """Return a configuration without the fields whose value means "this option is off"."""
     if not isinstance(node, dict):
         return node
-    off = neutral_fields(_class(node["_target_"], object, "condition")) if "_target_" in node else {}
-    off = {name: _plain(value, name) for name, value in off.items()}
+    fields = (
+        neutral_fields(_import_class(node["_target_"], object, "condition")) if "_target_" in node else {}
+    )
+    neutral = {name: _plain(value, name) for name, value in fields.items()}
     return {
         name: _without_neutral_fields(value)
         for name, value in node.items()
-        if name not in off or value != off[name]
+        if name not in neutral or value != neutral[name]
     }
 
 
-def _class(name: Any, base: type, field: str) -> type:
-    """Import the class of that dotted name and check it before it is called."""
+def _import_class(name: Any, base: type, field: str) -> type:
+    """Import a class by its dotted name and check that it is a concrete subclass of `base`."""
     package = base.__module__.partition(".")[0]
     allowed = f"the dotted name of an importable subclass of {package}'s {base.__name__}, itself not abstract"
     module_name, _, class_name = str(name).rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        target: type = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise BadInputError(f"{field}._target_ must be {allowed}, got {name!r} ({error}).") from error
-    fits = isinstance(found, type) and issubclass(found, base) and not inspect.isabstract(found)
+    fits = isinstance(target, type) and issubclass(target, base) and not inspect.isabstract(target)
     require(fits, f"{field}._target_", name, allowed)
-    return found
+    return target
 
 
 def _plain(value: Any, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""Exceptions with a message for the user, and checks of arguments."""
+"""Exceptions with messages for the user, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from typing import Any
 
 
 class BadInputError(ValueError):
-    """Input from the user is not allowed; the message is one sentence for the user.
+    """A value from the user is not allowed. The message says which value is, in one sentence.
 
     Commands print the message and end with exit code 2.
     """
 
 
 class UnwritableError(OSError):
-    """A file could not be written, for example on a full disk; earlier files are intact."""
+    """A file cannot be written, for example on a full disk. Existing files are intact."""
 
 
 def require(holds: bool, field: str, value: Any, allowed: str) -> None:
-    """Raise `BadInputError` with the field, its value and the allowed values, unless `holds`."""
+    """Raise `BadInputError` with the field, its value and the allowed values, unless `holds`.
+
+    Examples:
+        >>> require(False, "width", 0, "an integer of at least 1")
+        Traceback (most recent call last):
+            ...
+        degen.errors.BadInputError: width must be an integer of at least 1, got 0.
+    """
     if not holds:
         raise BadInputError(f"{field} must be {allowed}, got {value!r}.")
 

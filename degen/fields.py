@@ -1,4 +1,4 @@
-"""Fields that may be added to a class without renaming the conditions that exist already."""
+"""Dataclass fields that can be added to a class without renaming existing conditions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def neutral(value: Any) -> Any:
     before the field existed therefore keep their names, and are read as having this value. The value must
     never change.
 
-    Example:
+    Examples:
         >>> import dataclasses
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
         ... class Noisy:

@@ -1,4 +1,4 @@
-"""Atomic writes, and tensor files with a checksum."""
+"""Atomic file writes, and tensor files with a checksum."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from torch import Tensor
 
 from degen.errors import BadInputError, UnwritableError
 
-_LONGEST_HEADER = 100_000_000  # what safetensors itself allows
-_ENTRY = "degen"  # of a file's metadata
+_MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors
+_METADATA_KEY = "degen"
 
 MOUNTS = Path("/proc/self/mounts")
-"""The list of mounted filesystems, on Linux."""
+"""List of mounted filesystems, on Linux."""
 
 WITHOUT_ATOMIC_RENAMES = (
     *("vfat", "msdos", "exfat", "cifs", "smb3"),
@@ -36,26 +36,26 @@ WITHOUT_ATOMIC_RENAMES = (
 def require_atomic_renames(field: str, folder: Path) -> None:
     """Raise `BadInputError` if a folder is on a filesystem where `write_atomically` is not atomic."""
     folder = folder.resolve()
-    kind = ""
-    mounts = MOUNTS.read_text().splitlines() if MOUNTS.exists() else []
-    for line in sorted(mounts, key=lambda line: len(line.split()[1])):
-        _, place, type_, *_ = line.split()
-        if folder.is_relative_to(place.replace("\\040", " ")):
-            kind = type_
-    if kind in WITHOUT_ATOMIC_RENAMES:
+    filesystem = ""
+    mounts = [line.split() for line in MOUNTS.read_text().splitlines()] if MOUNTS.exists() else []
+    # The longest mount point that contains the folder comes last.
+    for _, mount_point, mount_type, *_ in sorted(mounts, key=lambda mount: len(mount[1])):
+        if folder.is_relative_to(mount_point.replace("\\040", " ")):
+            filesystem = mount_type
+    if filesystem in WITHOUT_ATOMIC_RENAMES:
         raise BadInputError(
-            f"{field} must be on a filesystem whose renames are atomic, got {folder} on {kind}: a process "
-            f"that is killed while it writes there could leave an incomplete file."
+            f"{field} must be on a filesystem whose renames are atomic, got {folder} on {filesystem}: a "
+            f"process that is killed while it writes there could leave an incomplete file."
         )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, sync it, then rename it: readers see the old file or the new one.
+    """Write a file under a temporary name, sync it and rename it: readers see the old or the new file.
 
-    Permissions are those the umask gives. What an interrupted write leaves is a `.*.part` file beside it.
+    Permissions follow the umask. An interrupted write leaves a temporary file `.*.part` in the folder.
 
     Raises:
-        UnwritableError: the system refuses; the old file is still there.
+        UnwritableError: the file cannot be written, for example on a full disk. An older file is intact.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
@@ -74,7 +74,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, if the filesystem supports it."""
+    """Make new file names in a folder survive a power failure, if the filesystem supports it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -85,20 +85,28 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path, name: str = "") -> None:
-    """Delete the temporary files that interrupted writes left behind.
+def remove_temporary_files(folder: Path, prefix: str = "") -> None:
+    """Delete the temporary files that interrupted writes left in a folder.
 
     Args:
-        name: how the names of the files begin. No other process may be writing such files.
+        prefix: start of the names of the written files. No other process may be writing such files.
     """
-    for part in folder.glob(f".{name}*.part"):
+    for part in folder.glob(f".{prefix}*.part"):
         part.unlink(missing_ok=True)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file with JSON metadata and a SHA-256 checksum of tensors and metadata.
 
-    Example:
+    Args:
+        path: the file, replaced atomically.
+        tensors: tensors on any device, by name.
+        metadata: values that JSON can represent.
+
+    Raises:
+        UnwritableError: the file cannot be written.
+
+    Examples:
         >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp()) / "file.safetensors"
         >>> write_tensors(path, {"x": torch.arange(3)}, {"seed": 1})
@@ -108,9 +116,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps(metadata, sort_keys=True)
-    # One entry: safetensors writes several in random order, and equal networks would have unequal files.
+    # Store a single entry. safetensors writes several entries in random order, so that files with equal
+    # contents would differ.
     stored = json.dumps({"metadata": header, "sha256": _digest(plain, header)}, sort_keys=True)
-    write_atomically(path, safetensors.torch.save(plain, metadata={_ENTRY: stored}))
+    write_atomically(path, safetensors.torch.save(plain, metadata={_METADATA_KEY: stored}))
 
 
 def read_entry(path: Path, name: str, index: int) -> Tensor:
@@ -125,10 +134,11 @@ def read_entry(path: Path, name: str, index: int) -> Tensor:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Translate errors of reading a tensor file into one sentence; a file that is not there stays an OSError.
+    """Convert errors of reading a tensor file to a message for the user.
 
     Raises:
-        BadInputError: the file is damaged, unreadable, a folder, or a link to a file that is not there.
+        BadInputError: the file is damaged, unreadable, a folder, or a link to a missing file.
+        OSError: the file does not exist.
     """
     try:
         yield
@@ -138,12 +148,12 @@ def _reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if not os.path.lexists(path):
             raise
-        got = "a link to a file that is not there" if not path.exists() else error.strerror
+        got = "a link to a missing file" if not path.exists() else error.strerror
         raise BadInputError(f"{path} must be a file that can be read, got {got}.") from error
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors and the metadata of a file, which contain the checksum as `sha256`.
+    """Return the tensors of a file by name, and its metadata with the checksum as `sha256`.
 
     Raises:
         BadInputError: the file is damaged, altered or cannot be read.
@@ -153,7 +163,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         # Read once: another process may replace the file at any time.
         content = path.read_bytes()
         tensors = safetensors.torch.load(content)
-        header, digest = _header(io.BytesIO(content))
+        header, digest = _read_header(io.BytesIO(content))
     if _digest(tensors, header) != digest:
         raise BadInputError(
             f"{path} must be as degen wrote it, got contents that do not match their checksum."
@@ -162,21 +172,24 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return the metadata without reading the tensors; empty if the file is not a tensor file."""
+    """Return the metadata without reading the tensors; an empty dictionary if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            header, digest = _header(file)
+            header, digest = _read_header(file)
     except (KeyError, ValueError, TypeError, OSError):
         return {}
     return json.loads(header) | {"sha256": digest}
 
 
-def is_whole(path: Path) -> bool:
-    """Return whether a tensor file is as long as its header says. `read_tensors` checks every byte."""
+def is_complete(path: Path) -> bool:
+    """Return whether a tensor file has the length that its header states.
+
+    This is fast. `read_tensors` checks every byte.
+    """
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            entries = json.loads(file.read(min(length, _LONGEST_HEADER)))
+            entries = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
         ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
         size = path.stat().st_size
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError):
@@ -185,18 +198,20 @@ def is_whole(path: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 checksum of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _header(file: BinaryIO) -> tuple[str, str]:
-    """Return metadata as JSON, and the checksum. A file begins with the length of its header in 8 bytes."""
+def _read_header(file: BinaryIO) -> tuple[str, str]:
+    """Return the metadata as JSON, and the checksum."""
+    # A file begins with the length of its header in 8 bytes.
     size = int.from_bytes(file.read(8), "little")
-    stored = json.loads(json.loads(file.read(min(size, _LONGEST_HEADER)))["__metadata__"][_ENTRY])
+    stored = json.loads(json.loads(file.read(min(size, _MAX_HEADER_BYTES)))["__metadata__"][_METADATA_KEY])
     return stored["metadata"], stored["sha256"]
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
+    """Return the SHA-256 checksum of the metadata and of the names, dtypes, shapes and values of tensors."""
     hashed = hashlib.sha256(header.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -1,4 +1,4 @@
-"""Networks as named tensors, the contents of network files and checkpoints."""
+"""Finished networks, and the named tensors in network files and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from degen.training import Ensemble, History
 from degen.training.ensemble import WEIGHT_SETS
 
 WEIGHTS_AT = ("converged", "settled")
-"""Stages of training whose weights a network file holds."""
+"""Stages of training whose weights a network file contains."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Network:
     """A finished network.
 
     Attributes:
-        seed: its seed.
+        seed: seed of the network.
         status: `converged`, `unconverged` or `diverged`.
         digest: SHA-256 checksum of the file's contents.
-        initial, weights: name to array, (1, ...): an ensemble of one, as `degen.models` take it. `weights`
-            are those at convergence, or at the end of training for a network that has not converged.
-        settled: weights after the settling epochs; equal to `weights` if there were none.
+        initial: weights before training by name, each (1, ...), the format of `degen.models` for one network.
+        weights: weights at convergence, or at the end of training for a network that has not converged.
+        settled: weights after the settling epochs. Equal to `weights` if there are none.
         history: losses, penalty and learning rate of each epoch.
     """
 
@@ -42,7 +42,7 @@ class Network:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Network:
-        """Invert `network_tensors`."""
+        """Create a network from the tensors and metadata of its file."""
         initial, weights, settled = (
             {name: array.unsqueeze(0) for name, array in _below(kind, tensors).items()}
             for kind in ("initial", "weights", "settled")
@@ -58,19 +58,25 @@ class Network:
         )
 
     def with_weights_at(self, stage: str) -> Network:
-        """Return the network with `weights` at that stage: `converged` or `settled`."""
+        """Return the network with `weights` at this stage, `converged` or `settled`.
+
+        Raises:
+            BadInputError: `stage` is neither.
+        """
         require_choice("weights_at", stage, WEIGHTS_AT)
         return self if stage == "converged" else dataclasses.replace(self, weights=self.settled)
 
 
 def network_tensors(ensemble: Ensemble, index: int, status: str) -> dict[str, Tensor]:
-    """Return the arrays of a finished network by name.
+    """Return the tensors of a finished network.
 
-    `initial/<name>`, `weights/<name>`, `history/<field>`, and for a converged network `settled/<name>`.
+    Their names are `initial/<name>`, `weights/<name>`, `history/<field>`, and for a converged network
+    `settled/<name>`.
 
     Args:
-        index: the network's position in the ensemble.
-        status: the network's status.
+        ensemble: the ensemble that contains the network.
+        index: position of the network in the ensemble.
+        status: status of the network.
     """
     sets = {"initial": ensemble.initial, "weights": ensemble.parameters}
     if status == "converged":
@@ -82,7 +88,10 @@ def network_tensors(ensemble: Ensemble, index: int, status: str) -> dict[str, Te
 
 
 def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
-    """Return the arrays of networks in training: `<weight set>/<name>` and `history/<seed>/<field>`."""
+    """Return the tensors of networks in training.
+
+    Their names are `<weight set>/<name>` and `history/<seed>/<field>`.
+    """
     tensors = {
         f"{kind}/{name}": weights
         for kind, parameters in ensemble.tensors.items()
@@ -94,7 +103,7 @@ def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
 
 
 def ensemble_from(tensors: Mapping[str, Tensor], seeds: list[int]) -> Ensemble:
-    """Invert `checkpoint_tensors`."""
+    """Return the ensemble of these `checkpoint_tensors`."""
     return Ensemble(
         seeds=seeds,
         histories=[_history(tensors, prefix=f"{seed}/") for seed in seeds],
@@ -116,7 +125,7 @@ def _history(tensors: Mapping[str, Tensor], prefix: str = "") -> History:
 
 
 def _below(kind: str, tensors: Mapping[str, Tensor]) -> Parameters:
-    """Return the tensors named `kind/...` by the rest of their names."""
+    """Return the tensors whose names start with `kind/`, without this prefix."""
     return {
         name.removeprefix(f"{kind}/"): value for name, value in tensors.items() if name.startswith(f"{kind}/")
     }

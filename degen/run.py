@@ -1,4 +1,4 @@
-"""Reading of run folders: `degen.load`."""
+"""Finished runs: `degen.load` and `degen.Run`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,14 @@ class Run:
 
     Attributes:
         path: the run folder.
-        condition: what was trained.
+        condition: task, model, training and regularizer.
         networks: the finished networks of any status, ordered by seed.
         sessions: records of the training sessions: versions, device, seconds.
+
+    Examples:
+        >>> run = load("runs/flip_flop/3bit-standard-n64-gamma1-90b2166f7dae")  # doctest: +SKIP
+        >>> run.converged.weights["recurrent"].shape  # doctest: +SKIP
+        torch.Size([8, 64, 64])
     """
 
     path: Path
@@ -37,14 +42,17 @@ class Run:
 
     @property
     def task(self) -> Task:
+        """Task on which the networks were trained."""
         return self.condition.task
 
     @property
     def model(self) -> Model:
+        """Model that computes hidden states and outputs from the weights."""
         return self.condition.model
 
     @property
     def seeds(self) -> list[int]:
+        """Seeds of the networks, in the order of `networks` and of the first axis of `weights`."""
         return [network.seed for network in self.networks]
 
     @property
@@ -54,24 +62,26 @@ class Run:
         return dataclasses.replace(self, networks=networks)
 
     def with_weights_at(self, stage: str) -> Run:
-        """Return the run with each network's `weights` at that stage.
+        """Return the run with the weights of another stage of training.
 
         Args:
-            stage: `converged`, at the end of the epoch of convergence (as loaded), or `settled`, after the
-                settling epochs.
+            stage: `converged`, the default of `load`, or `settled`, after the settling epochs.
+
+        Raises:
+            BadInputError: `stage` is neither.
         """
         networks = [network.with_weights_at(stage) for network in self.networks]
         return dataclasses.replace(self, networks=networks)
 
     @cached_property
     def weights(self) -> Parameters:
-        """Weights at convergence unless `with_weights_at` chose others, stacked: (seeds, ...)."""
-        return _stacked([network.weights for network in self.networks])
+        """Weights by name, each (seeds, ...): at convergence, or at the stage of `with_weights_at`."""
+        return _stack([network.weights for network in self.networks])
 
     @cached_property
     def initial(self) -> Parameters:
-        """Initial weights, stacked: (seeds, ...)."""
-        return _stacked([network.initial for network in self.networks])
+        """Initial weights by name, each (seeds, ...)."""
+        return _stack([network.initial for network in self.networks])
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -89,19 +99,22 @@ class Run:
 
 
 def load(path: str | os.PathLike[str]) -> Run:
-    """Return the condition and the finished networks of a run folder.
+    """Return the finished networks of a run folder.
+
+    Args:
+        path: a folder `runs/<task>/<name>-<signature>`.
 
     Raises:
-        BadInputError: there is no run folder, or it is damaged, altered or of another condition.
+        BadInputError: there is no run folder at `path`, or its files are damaged, altered or belong to
+            another condition.
     """
     folder = RunFolder.open(Path(path))
-    networks = [folder.read_network(seed) for seed in folder.finished()]
-    return Run(folder.path, folder.condition, networks, folder.read_manifest())
+    networks = [folder.networks.read(seed) for seed in folder.finished_seeds()]
+    return Run(folder.path, folder.condition, networks, folder.manifest.read())
 
 
-def _stacked(parameters: list[Parameters]) -> Parameters:
-    return (
-        {name: torch.cat([weights[name] for weights in parameters]) for name in parameters[0]}
-        if parameters
-        else {}
-    )
+def _stack(parameters: list[Parameters]) -> Parameters:
+    """Concatenate the weights of single networks, (1, ...) each, to (seeds, ...)."""
+    if not parameters:
+        return {}
+    return {name: torch.cat([weights[name] for weights in parameters]) for name in parameters[0]}

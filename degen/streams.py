@@ -1,7 +1,7 @@
-"""Counter-based random numbers, the same on every device and in every batch.
+"""Counter-based random numbers, equal on every device and for every batch size.
 
-A stream has a key made of seed, purpose, epoch and step. Its numbers are a pure function of the key and of
-their position: there is no state and no global generator. One `Stream` may hold many keys at once, such as
+A stream has a key, computed from seed, purpose, epoch and step. Its numbers are a pure function of the key
+and of their position. There is no global generator. One `Stream` may hold many keys at once, such as
 the seeds of an ensemble or several training steps. Every array it draws then has the keys' shape as its
 leading dimensions.
 
@@ -40,7 +40,14 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def key(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
-    """Return the 64-bit key of a stream."""
+    """Return the 64-bit key of a stream.
+
+    Examples:
+        >>> key(0, "example") == key(0, "example", epoch=0, step=0)
+        True
+        >>> key(0, "example") == key(1, "example")
+        False
+    """
     name = f"{int(seed)}/{purpose}/{int(epoch)}/{int(step)}".encode()
     return _signed(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big"))
 
@@ -50,11 +57,15 @@ class Stream:
 
     Args:
         keys: int64, of any shape. Every array drawn has this shape as its leading dimensions.
-        dtype: of `uniform` and `normal`. All floating types get the same numbers up to rounding.
+        dtype: dtype of `uniform` and `normal`. The numbers agree between dtypes up to rounding.
 
-    Example:
-        >>> Stream.named([0, 1], "example").uniform(3).shape
+    Examples:
+        >>> stream = Stream.named([0, 1], "example")
+        >>> stream.uniform(3).shape
         torch.Size([2, 3])
+        >>> first = Stream.named([0], "example").normal(5)
+        >>> torch.equal(first, Stream.named([0], "example").normal(5))
+        True
     """
 
     def __init__(self, keys: Tensor, dtype: torch.dtype = torch.float32):
@@ -73,21 +84,22 @@ class Stream:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Stream:
-        """Return the stream with keys (seed, purpose, epoch, step), one per seed: keys of shape (seeds,)."""
+        """Return a stream with one key per seed, (seeds,), computed from (seed, purpose, epoch, step)."""
         keys = [key(seed, purpose, epoch, step) for seed in seeds]
         return cls(torch.tensor(keys, dtype=torch.int64, device=device), dtype)
 
     @property
     def device(self) -> torch.device:
+        """Device of the keys and of all numbers drawn."""
         return self.keys.device
 
     def _bits(self, shape: Sequence[int]) -> Tensor:
         """Draw 23 random bits per entry, int64 (*keys, *shape): float32 holds them plus a half exactly."""
         size = math.prod(shape)
-        # The number of the draw in the high half separates the counters of successive draws.
+        # The number of the draw, in the high bits, separates the counters of successive draws.
         counter = torch.arange(size, dtype=torch.int64, device=self.device) + (self._draws << 40)
         self._draws += 1
-        # Mix the counter first. Added to the key as it is, it would make streams shifted copies of another.
+        # Mix the counter first. Without mixing, one stream could be a shifted copy of another.
         counter = _mix(counter.mul_(_signed(_GOLDEN)))
         bits = _mix(self.keys.unsqueeze(-1) + counter)
         bits = bits.bitwise_right_shift_(41).bitwise_and_((1 << 23) - 1)

@@ -6,6 +6,7 @@
     degen cancel    cancel a submission
     degen analyze   measure degeneracy: tables and figures
     degen report    Table 1, numbered figures and report of the paper's experiments
+    degen completion    make bash complete these: eval "$(degen completion)"
 
 Examples:
     degen train task=flip_flop task.channels=2 width=64 scale=reduced
@@ -27,6 +28,7 @@ MODULES = {
     "cancel": "launch.cancel",
     "analyze": "analysis.__main__",
     "report": "analysis.paper",
+    "completion": "launch.completion",
 }
 
 

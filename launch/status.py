@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from degen.errors import BadInputError
-from degen.files import is_whole, read_metadata
+from degen.files import is_complete, read_metadata
 from degen.storage import RunFolder
 from launch.cli import Arguments, one_sentence_ends, runs_folder
 from launch.experiment import compose_settings, sweep
@@ -109,11 +109,11 @@ def _everything(runs: Path, submissions: list[Submission], tasks: list[Task]) ->
     for path in sorted(runs.glob("*/*/condition.yaml")):
         try:
             folder = RunFolder.open(path.parent)
-            trained = [seed for session in folder.read_manifest() for seed in session["seeds"]]
+            trained = [seed for session in folder.manifest.read() for seed in session["seeds"]]
         except BadInputError as error:
             found.append(_unreadable(path.parent, error))
             continue
-        seeds = sorted({*asked.get(folder.condition.signature, ()), *folder.finished(), *trained})
+        seeds = sorted({*asked.get(folder.condition.signature, ()), *folder.finished_seeds(), *trained})
         found.append(_row(folder, seeds, tasks))
     return found
 
@@ -138,10 +138,10 @@ def _unreadable(path: Path, error: BadInputError) -> Row:
 
 
 def _row(folder: RunFolder, seeds: list[int], tasks: list[Task]) -> Row:
-    signature, finished = folder.condition.signature, set(folder.finished())
+    signature, finished = folder.condition.signature, set(folder.finished_seeds())
     missing = set(seeds) - finished
     ends = {seed: _end(folder, seed) for seed in seeds if seed in finished}
-    damaged = [str(folder.network_file(seed)) for seed, end in ends.items() if end == "damaged"]
+    damaged = [str(folder.paths.network(seed)) for seed, end in ends.items() if end == "damaged"]
     counts = Counter(ends.values())
     mine = _latest(signature, missing, tasks)
     active = [task for task in mine if task.is_active]
@@ -149,7 +149,7 @@ def _row(folder: RunFolder, seeds: list[int], tasks: list[Task]) -> Row:
     # Jobs first: a process of another machine cannot be seen.
     running = [task for task in active if task.job is not None and task.job.state != "PENDING"]
     restarted = [task for task in active if task.job is not None and task.job.restarts]
-    is_training = bool(running) or (bool(missing) and folder.is_claimed())
+    is_training = bool(running) or (bool(missing) and folder.is_locked())
     holds = {
         "unreadable": False,
         "damaged": bool(damaged),
@@ -186,13 +186,13 @@ def _latest(signature: str, missing: set[int], tasks: list[Task]) -> list[Task]:
 
 
 def _end(folder: RunFolder, seed: int) -> str:
-    file = folder.network_file(seed)
-    return read_metadata(file).get("status", "damaged") if is_whole(file) else "damaged"
+    file = folder.paths.network(seed)
+    return read_metadata(file).get("status", "damaged") if is_complete(file) else "damaged"
 
 
 def _progress(folder: RunFolder, missing: set[int], is_training: bool) -> dict[str, Any]:
     """From the latest session of each share."""
-    latest = {tuple(session["seeds"]): session for session in folder.read_manifest() if "epochs" in session}
+    latest = {tuple(session["seeds"]): session for session in folder.manifest.read() if "epochs" in session}
     under_way = [session for seeds, session in latest.items() if session["training"] and missing & set(seeds)]
     max_epochs = folder.condition.training.max_epochs
     rates = [session["epochs"] / session["seconds"] for session in under_way if session["epochs"]]

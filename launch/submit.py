@@ -67,7 +67,7 @@ def _check(asked: Sweep) -> None:
     require(is_device, "device", settings["device"], "auto, cpu or cuda")
     for condition, _ in asked.wanted.values():
         require_valid(condition.task, condition.dtype)
-        RunFolder.of(Path(settings["runs"]), condition).check()
+        RunFolder.of(Path(settings["runs"]), condition).validate()
 
 
 def _plan(asked: Sweep, launcher: dict[str, Any]) -> Plan:
@@ -80,9 +80,9 @@ def _submit(planned: Plan, launcher: dict[str, Any], overrides: list[str]) -> tu
     wanted, runs = planned.sweep.wanted, Path(planned.sweep.settings["runs"]).resolve()
     for piece in planned.pieces:
         condition, _ = wanted[piece.signature]
-        folder = RunFolder.of(runs, condition).share(piece.seeds)
+        folder = RunFolder.of(runs, condition).shard(piece.seeds)
         folder.create(bytes_needed=bytes_needed(condition, len(piece.seeds)))
-        folder.describe()
+        folder.store_condition()
     names = {
         signature: f"{condition.task_name}/{condition.name}" for signature, (condition, _) in wanted.items()
     }

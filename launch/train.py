@@ -62,7 +62,7 @@ def job(config: DictConfig) -> None:
     prepare_device(device, settings["tf32"])
     for folder in folders:
         # A finished one may be a colleague's, who lets others read.
-        if set(seeds) - set(folder.finished()):
+        if set(seeds) - set(folder.finished_seeds()):
             folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
         place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
@@ -93,7 +93,7 @@ def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolde
         require_valid(condition.task, condition.dtype)
     folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in found]
     for folder in folders:
-        folder.check()
+        folder.validate()
     return folders
 
 
@@ -139,11 +139,11 @@ def train_condition(
     """
     title = f"{place}{folder.path}"
     _warn_of_changes(folder, title)
-    if not set(seeds) - set(folder.finished()):
+    if not set(seeds) - set(folder.finished_seeds()):
         print(f"{title}: all {len(seeds)} networks are there", flush=True)
         return
     try:
-        with folder.claim():
+        with folder.lock():
             ensemble, set_aside = _gather(folder, seeds, device)
             if len(ensemble):
                 _train(folder, ensemble, set_aside, checkpoint_seconds, title)
@@ -160,7 +160,7 @@ def train_condition(
 
 def _warn_of_changes(folder: RunFolder, title: str) -> None:
     """Warn if networks of a folder were trained by other code than today's."""
-    changes = changes_since(folder.read_manifest(), code_digests(folder.condition))
+    changes = changes_since(folder.manifest.read(), code_digests(folder.condition))
     if changes:
         words = f"{' and '.join(changes)} changed since networks here were trained"
         print(f"warning: {title}: {words}; they may not be comparable", file=sys.stderr, flush=True)
@@ -169,8 +169,8 @@ def _warn_of_changes(folder: RunFolder, title: str) -> None:
 def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[Ensemble, Ensemble | None]:
     """The networks to train, resumed or new, and those of the checkpoint that nobody asked for now."""
     condition = folder.condition
-    missing = [seed for seed in seeds if seed not in set(folder.finished())]
-    saved = folder.read_checkpoint()
+    missing = [seed for seed in seeds if seed not in set(folder.finished_seeds())]
+    saved = folder.checkpoints.read()
     resumed = [] if saved is None else [i for i, seed in enumerate(saved.seeds) if seed in set(missing)]
     started = set() if saved is None else {saved.seeds[i] for i in resumed}
     fresh = [seed for seed in missing if seed not in started]
@@ -194,13 +194,13 @@ def _train(
     latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()
 
     def checkpoint() -> None:
-        folder.write_checkpoint(latest if set_aside is None else latest.to("cpu").join(set_aside))
+        folder.checkpoints.write(latest if set_aside is None else latest.to("cpu").join(set_aside))
         session.store(latest)
 
     def on_epoch(running: Ensemble, done: Ensemble) -> None:
         nonlocal latest, saved_at
         for member in range(len(done)):
-            folder.write_network(done, member)
+            folder.networks.write(done, member)
         latest = running.select(range(len(running)))
         session.count_epoch()
         if len(done) or time.monotonic() - saved_at >= checkpoint_seconds:

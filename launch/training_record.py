@@ -35,7 +35,7 @@ class Session:
     def __init__(self, folder: RunFolder, ensemble: Ensemble):
         device = ensemble.like.device
         self.folder = folder
-        self.earlier = folder.own_sessions()
+        self.earlier = folder.manifest.read_shard()
         self.clock = time.monotonic()
         self.record: dict[str, Any] = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -68,7 +68,7 @@ class Session:
         self.record["training"] = len(running)
         self.record["epoch"] = min((len(history) for history in running.histories), default=None)
         self.record["stored"] = datetime.now(UTC).isoformat(timespec="seconds")
-        self.folder.write_manifest([*self.earlier, self.record])
+        self.folder.manifest.write_shard([*self.earlier, self.record])
 
 
 def code_digests(condition: Condition) -> dict[str, str]:

@@ -36,15 +36,16 @@ TINY = (
 )
 """Overrides of the flip-flop that train in a fraction of a second."""
 
-LONG = (*TINY[:-1], "training.max_epochs=150", "seeds=3", "checkpoint_seconds=0.1")
-"""Arguments that train for seconds, enough to be interrupted in or to meet another process."""
+TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
+"""Arguments that train the networks of `tiny_run` and store them after every epoch."""
 
 # As in launch.train: the members of an ensemble are spread over the cores instead.
 torch.set_num_threads(1)
 
-# Children are forked from a process that has imported everything: a real process, without seconds of imports.
+# Children are forked from a process that has imported everything and composed a configuration: real processes
+# without seconds of imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest"])
+_PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest", "tests.composed"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,6 +76,14 @@ def build(*overrides: str) -> Condition:
 def task(*overrides: str) -> Task:
     """Its task."""
     return build(*overrides).task
+
+
+def wait_until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, f"in vain until {what}"
+        time.sleep(0.01)
 
 
 class Launched:
@@ -113,14 +122,14 @@ class Launched:
 
     def wait_for(self, text: str) -> None:
         """Wait until that is printed."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+
+        def is_printed() -> bool:
             alive = self.process.is_alive()
-            if text in self.stdout:
-                return
-            assert alive, f"ended without printing {text!r}: {self.stdout}{self.stderr}"
-            time.sleep(0.01)
-        raise AssertionError(f"{text!r} is not printed")
+            printed = text in self.stdout
+            assert alive or printed, f"ended without printing {text!r}: {self.stdout}{self.stderr}"
+            return printed
+
+        wait_until(is_printed, f"{text!r} is printed")
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal, unless the process has ended."""
@@ -221,12 +230,6 @@ def folder(tmp_path: Path) -> RunFolder:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of three tiny trained networks. Read only: copy it to change it."""
     return _trained((*TINY, "seeds=3"), tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="session")
-def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of `LONG`, never interrupted. Read only."""
-    return _trained(LONG, tmp_path_factory.mktemp("long"))
 
 
 def _trained(arguments: tuple[str, ...], place: Path) -> Path:

@@ -10,17 +10,17 @@ import os
 import pytest
 
 from degen.errors import BadInputError
-from degen.storage import ClaimedError
+from degen.locks import ClaimedError
 from launch.slurm.submissions import locked
 from tests.test_storage import SEEDS, stored
 
 
 def test_a_folder_is_claimed_once_and_free_again_after(folder):
-    with folder.claim():
-        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.claim():
+    with folder.lock():
+        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.lock():
             pass
         assert (folder.path / "condition.yaml").exists()
-    with folder.claim():
+    with folder.lock():
         pass
 
 
@@ -31,7 +31,7 @@ def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, mon
     monkeypatch.setattr(fcntl, "flock", refuse)
     with (
         pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\): nothing keeps"),
-        folder.claim(),
+        folder.lock(),
     ):
         assert (folder.path / "condition.yaml").exists()
     with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
@@ -42,7 +42,7 @@ def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
     (folder.path / "claim").mkdir()
     with (
         pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
-        folder.claim(),
+        folder.lock(),
     ):
         pass
 
@@ -52,7 +52,7 @@ def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
     before = sorted(path for path in folder.path.rglob("*"))
     for place in (folder.path, folder.path / "networks"):
         (place / ".checkpoint.safetensors.0123.part").write_text("half")
-    with folder.claim():
+    with folder.lock():
         pass
     assert sorted(path for path in folder.path.rglob("*")) == before
 
@@ -61,7 +61,7 @@ def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         folder.create(0)
-    folder.check()
+    folder.validate()
     assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
 
 

@@ -91,7 +91,7 @@ def test_values_are_found_by_dotted_path():
         (
             ("regularizer", "_target_"),
             f"{__name__}.Hasty",
-            "regularizer._target_ must be a class whose type hints are of what its module imports, got",
+            "regularizer._target_ must be a class whose type hints use names that its module imports, got",
         ),
         (
             ("training", "schedule", "_target_"),

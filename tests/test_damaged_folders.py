@@ -117,35 +117,35 @@ def test_the_network_of_another_seed_is_refused(copied):
 @pytest.mark.parametrize("part", ["networks/00001.safetensors", "manifest.json", "checkpoint.safetensors"])
 def test_a_file_cut_in_the_middle_is_refused_before_training_and_when_loaded(copied, part):
     folder = RunFolder.open(copied)
-    folder.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
-    folder.check()
+    folder.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
+    folder.validate()
     content = (copied / part).read_bytes()
     (copied / part).write_bytes(content[: len(content) // 2])
     with pytest.raises(BadInputError, match=rf"{part} must be "):
-        folder.check()
+        folder.validate()
     if not part.startswith("checkpoint"):
         assert sentence(copied).startswith(f"{copied / part} must be ")
 
 
 def test_a_checkpoint_is_no_network_and_a_network_no_checkpoint(copied):
     folder = RunFolder.open(copied)
-    folder.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
+    folder.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
     network, checkpoint = copied / "networks" / "00000.safetensors", copied / "checkpoint.safetensors"
     before = checkpoint.read_bytes()
     shutil.copy(network, checkpoint)
     with pytest.raises(BadInputError, match="must be a checkpoint"):
-        folder.read_checkpoint()
+        folder.checkpoints.read()
     network.write_bytes(before)
     with pytest.raises(BadInputError, match="must be the network of seed 0"):
-        folder.read_network(0)
+        folder.networks.read(0)
 
 
 def test_a_checkpoint_of_another_condition_is_refused(copied):
     folder = RunFolder.open(copied)
     other = RunFolder(copied, build(*TINY, "training.threshold=0.5"))
-    other.write_checkpoint(Ensemble.new([7], folder.condition.task, folder.condition.model))
+    other.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
     with pytest.raises(BadInputError, match=f"must be of signature {folder.condition.signature}, got "):
-        folder.read_checkpoint()
+        folder.checkpoints.read()
 
 
 def test_weights_with_a_checksum_of_their_own_but_another_signature_are_refused(copied):

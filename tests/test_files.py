@@ -18,7 +18,14 @@ import pytest
 import torch
 
 from degen.errors import BadInputError
-from degen.files import is_whole, read_metadata, read_tensors, remove_parts, write_atomically, write_tensors
+from degen.files import (
+    is_complete,
+    read_metadata,
+    read_tensors,
+    remove_temporary_files,
+    write_atomically,
+    write_tensors,
+)
 
 TENSORS = {
     "a": torch.arange(3, dtype=torch.float32),
@@ -114,11 +121,11 @@ def test_a_filesystem_that_cannot_sync_folders_does_without(tmp_path, monkeypatc
 
 
 def test_a_file_that_is_cut_or_longer_is_not_whole(written):
-    assert is_whole(written)
+    assert is_complete(written)
     content = written.read_bytes()
     for other in (b"", content[:5], content[:100], content[:-1], content + b"0", b"\0" * len(content)):
         written.write_bytes(other)
-        assert not is_whole(written)
+        assert not is_complete(written)
 
 
 def test_equal_tensors_and_metadata_give_equal_bytes(tmp_path):
@@ -139,14 +146,14 @@ def test_a_path_may_be_text(written):
 def test_a_link_to_nothing_and_a_folder_are_rejected_in_one_sentence(written, tmp_path):
     link = tmp_path / "link.safetensors"
     link.symlink_to("../annex/objects/gone")
-    allowed = "must be a file that can be read, got a link to a file that is not there"
+    allowed = "must be a file that can be read, got a link to a missing file"
     with pytest.raises(BadInputError, match=rf"link\.safetensors {allowed}\.$"):
         read_tensors(link)
     with pytest.raises(BadInputError, match=r"must be a file that can be read, got Is a directory\.$"):
         read_tensors(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_tensors(tmp_path / "nowhere")
-    assert (read_metadata(link), is_whole(link)) == ({}, False)
+    assert (read_metadata(link), is_complete(link)) == ({}, False)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -248,5 +255,5 @@ def test_a_process_killed_inside_a_write_leaves_the_old_file_or_the_new_one(tmp_
         assert not path.exists()
     else:
         assert path.read_bytes() == left.encode() * 1000
-    remove_parts(tmp_path)
+    remove_temporary_files(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == (["file"] if path.exists() else [])

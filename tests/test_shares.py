@@ -32,33 +32,33 @@ def folder(tmp_path) -> RunFolder:
 
 
 def test_shares_are_claimed_beside_each_other_and_neither_twice_nor_beside_the_whole(folder):
-    first, second = made(folder.share([0, 1])), made(folder.share([2]))
-    with first.claim(), second.claim():
+    first, second = made(folder.shard([0, 1])), made(folder.shard([2]))
+    with first.lock(), second.lock():
         for claimed in (folder, first, second):
-            with pytest.raises(ClaimedError, match="is being trained by process"), claimed.claim():
+            with pytest.raises(ClaimedError, match="is being trained by process"), claimed.lock():
                 pass
-        assert folder.is_claimed()
-    with folder.claim(), pytest.raises(ClaimedError, match="is being trained by process"), first.claim():
+        assert folder.is_locked()
+    with folder.lock(), pytest.raises(ClaimedError, match="is being trained by process"), first.lock():
         pass
-    assert not folder.is_claimed()
+    assert not folder.is_locked()
 
 
 def test_a_process_alone_goes_on_where_shares_stopped(folder, tiny_run):
-    stored(made(folder.share([0, 1])), [0, 1], epochs=2)
-    stored(made(folder.share([2])), [2], epochs=3)
-    assert [len(history.loss) for history in folder.read_checkpoint().histories] == [2, 2, 3]
+    stored(made(folder.shard([0, 1])), [0, 1], epochs=2)
+    stored(made(folder.shard([2])), [2], epochs=3)
+    assert [len(history.loss) for history in folder.checkpoints.read().histories] == [2, 2, 3]
     train_condition(folder, [0, 1, 2], CPU, checkpoint_seconds=0)
-    assert sum(session["epochs"] for session in folder.read_manifest()) == 2
+    assert sum(session["epochs"] for session in folder.manifest.read()) == 2
     assert not list(folder.path.rglob("checkpoint*"))
     assert_same_networks(folder.path, tiny_run)
 
 
 def test_shares_go_on_where_a_process_alone_or_shares_cut_otherwise_stopped(folder, tiny_run):
     stored(folder, [0, 1, 2], epochs=1)
-    stored(made(folder.share([1, 2])), [1, 2], epochs=3)
+    stored(made(folder.shard([1, 2])), [1, 2], epochs=3)
     for seeds, epochs in (([0, 1], [1, 3]), ([2], [3])):
-        share = made(folder.share(seeds))
-        saved = share.read_checkpoint()
+        share = made(folder.shard(seeds))
+        saved = share.checkpoints.read()
         behind = dict(zip(saved.seeds, (len(history.loss) for history in saved.histories), strict=True))
         assert [behind[seed] for seed in seeds] == epochs
         train_condition(share, seeds, CPU, checkpoint_seconds=0)
@@ -70,7 +70,7 @@ def test_a_share_leaves_what_others_write(folder):
     networks = folder.path / "networks"
     (networks / ".00000.safetensors.x.part").touch()
     (networks / ".00005.safetensors.x.part").touch()
-    with made(folder.share([0, 1])).claim():
+    with made(folder.shard([0, 1])).lock():
         assert [path.name for path in networks.iterdir()] == [".00005.safetensors.x.part"]
 
 
@@ -93,11 +93,11 @@ def test_a_job_waits_for_a_claim_and_fails_where_it_stays(folder, tiny_run, monk
     piece = {"condition": condition.config, "signature": condition.signature, "seeds": seeds}
     task = {"runs": str(folder.path.parent.parent), "device": "cpu", "tf32": False, "checkpoint_seconds": 0}
     with contextlib.ExitStack() as other:
-        other.enter_context(made(folder.share(seeds)).claim())
+        other.enter_context(made(folder.shard(seeds)).lock())
         monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 0.1)
         with pytest.raises(ClaimedError, match="is being trained by process"):
             worker._train(piece, task)
-        assert folder.finished() == []
+        assert folder.finished_seeds() == []
         monkeypatch.setattr(worker, "_SECONDS_TO_BE_FREE", 60.0)
         threading.Timer(0.2, other.close).start()
         worker._train(piece, task)

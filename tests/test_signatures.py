@@ -138,7 +138,7 @@ def test_a_new_option_that_is_off_finds_the_old_run_folder(tmp_path, monkeypatch
     before = Condition.from_config(own(Noiseless))
     folder = RunFolder.of(tmp_path, before)
     folder.create(0)
-    folder.describe()
+    folder.store_condition()
     monkeypatch.setattr(module, "Task", Noisy)
     for options in ({}, {"noise_std": 0}, {"noise_std": 0.0, "bounds": [0.0, 1.0]}):
         after = Condition.from_config(own(Noisy, **options))

@@ -33,15 +33,15 @@ def stored(folder: RunFolder, seeds: list[int], epochs: int = 4) -> Ensemble:
         nonlocal latest
         latest = running.select(range(len(running)))
         for member in range(len(done)):
-            folder.write_network(done, member)
+            folder.networks.write(done, member)
         if len(running) and len(running.histories[0]) == epochs:
             raise EnoughError
 
-    with folder.claim():
+    with folder.lock():
         try:
             train(running, *parts, on_epoch=on_epoch)
         except EnoughError:
-            folder.write_checkpoint(latest)
+            folder.checkpoints.write(latest)
     return latest
 
 
@@ -60,9 +60,9 @@ def test_a_network_is_read_as_it_was_written(tmp_path, overrides):
     ensemble.histories[1].confirmation_loss.extend([5.0] * 4)
     ensemble.histories[1].confirmation_error.extend([0.1] * 4)
     ensemble.parameters["recurrent"] += 1
-    folder.write_network(ensemble, 1)
-    assert folder.finished() == [0]
-    network = folder.read_network(0)
+    folder.networks.write(ensemble, 1)
+    assert folder.finished_seeds() == [0]
+    network = folder.networks.read(0)
     assert (network.seed, network.status) == (0, "unconverged")
     assert network.history == ensemble.histories[1]
     for read, written in ((network.initial, ensemble.initial), (network.weights, ensemble.parameters)):
@@ -75,7 +75,7 @@ def test_a_network_is_read_as_it_was_written(tmp_path, overrides):
 
 def test_a_checkpoint_is_read_as_it_was_written(folder):
     saved = stored(folder, SEEDS, epochs=2)
-    read = folder.read_checkpoint()
+    read = folder.checkpoints.read()
     assert read.seeds == SEEDS
     assert repr(read.histories) == repr(saved.histories)  # NaN is not equal to itself
     for kind, parameters in saved.tensors.items():
@@ -86,11 +86,11 @@ def test_a_checkpoint_is_read_as_it_was_written(folder):
 
 def test_finished_networks_leave_the_checkpoint_and_an_empty_checkpoint_is_no_file(folder):
     saved = stored(folder, SEEDS, epochs=2)
-    folder.write_network(saved, 1)
-    assert folder.read_checkpoint().seeds == [2, 5]
-    folder.write_checkpoint(saved.select([]))
+    folder.networks.write(saved, 1)
+    assert folder.checkpoints.read().seeds == [2, 5]
+    folder.checkpoints.write(saved.select([]))
     assert not (folder.path / "checkpoint.safetensors").exists()
-    assert folder.read_checkpoint() is None
+    assert folder.checkpoints.read() is None
 
 
 def test_loading_gives_task_model_networks_weights_and_history(tiny_run):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.command import MODULES
 from launch.paths import PROJECT_ROOT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -70,7 +71,7 @@ def test_the_installed_command_trains_and_analyzes(degen, installed, tmp_path):
     assert analyzed.stderr.startswith("error: experiment must be one with finished networks below runs")
 
 
-@pytest.mark.parametrize("command", ["train", "submit", "status", "cancel", "analyze", "report"])
+@pytest.mark.parametrize("command", MODULES)
 def test_every_command_has_help(degen, command):
     shown = degen(command, "--help")
     assert shown.returncode == 0, shown.stderr
@@ -82,7 +83,8 @@ def test_an_unknown_command_is_rejected(degen):
     assert ended.returncode == 2
     assert (
         ended.stderr
-        == "error: degen must be given one of train, submit, status, cancel, analyze, report, got 'learn'.\n"
+        == "error: degen must be given one of train, submit, status, cancel, analyze, report, completion, "
+        "got 'learn'.\n"
     )
     assert degen().returncode == 2
     assert degen("--help").returncode == 0

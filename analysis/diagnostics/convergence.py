@@ -74,7 +74,7 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
     folder = RunFolder.of(runs, condition)
     # Over all networks in the folder: the sessions trained all of them.
     seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
-    return row | {"seconds per network": round(seconds / len(folder.finished()))}
+    return row | {"seconds per network": round(seconds / len(folder.finished_seeds()))}
 
 
 def _median_and_worst(values: pd.Series, placeholder: str) -> str:

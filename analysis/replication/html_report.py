@@ -210,7 +210,7 @@ def _costs(data: dict[str, ExperimentResults], runs: Path) -> str:
     versions: Counter[str] = Counter()
     for condition in distinct([one.experiment for one in data.values()]):
         folder = RunFolder.of(runs, condition)
-        for session in folder.read_manifest() if folder.path.exists() else []:
+        for session in folder.manifest.read() if folder.path.exists() else []:
             hours[session["device"]] += session["seconds"] / 3600
             named = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
             versions[f"{named}, commit {session['git_commit']}"] += 1

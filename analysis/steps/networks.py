@@ -39,7 +39,9 @@ def finished_seeds(experiment: Experiment, runs: Path) -> dict[str, list[int]]:
         BadInputError: no condition has a finished network.
     """
     seeds = {
-        condition.signature: sorted(set(RunFolder.of(runs, condition).finished()) & set(experiment.seeds))
+        condition.signature: sorted(
+            set(RunFolder.of(runs, condition).finished_seeds()) & set(experiment.seeds)
+        )
         for condition in experiment.conditions
     }
     command = f"python -m launch.train experiment={experiment.name}"

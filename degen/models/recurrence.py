@@ -15,22 +15,21 @@ from torch.autograd.function import once_differentiable
 
 
 def outputs(weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float) -> Tensor:
-    r"""Return outputs y_1 .. y_T of the network
+    r"""Return the outputs y_1 .. y_T of a leaky tanh network.
 
     .. math:: p_t = \lambda p_{t-1} + A [r_{t-1}, x_t], \quad r_t = \tanh(p_t), \quad y_t = B [r_t, x_t].
 
     Args:
         weights: A above B, (seeds, n + n_outputs, n + n_inputs).
-        inputs: x_1 .. x_T, (seeds, trials, time, n_inputs), without a gradient. A constant input of 1 is a
-            bias. B's weights of other inputs must be zero and get no gradient, because x_{T+1} does not
-            exist and the last input is used instead.
+        inputs: x_1 .. x_T, (seeds, trials, time, n_inputs). They get no gradient. A constant input of 1
+            gives a bias. Weights in B of all other inputs must be zero and get no gradient.
         state, rates: p_0 and r_0, (seeds, trials, n).
         leak: lambda, the fraction of a state that remains after a step.
 
     Returns:
         (seeds, trials, time, n_outputs).
     """
-    result: Tensor = _Outputs.apply(weights, inputs, state, rates, leak)
+    result: Tensor = _Outputs.apply(weights, inputs, state, rates, leak)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -41,7 +40,7 @@ class _Outputs(torch.autograd.Function):
     ) -> Tensor:
         seeds, trials, time, n_inputs = inputs.shape
         n = state.shape[-1]
-        # [r_t, x_{t+1}] for t = 0 .. T
+        # [r_t, x_{t+1}] for t = 0 .. T. There is no x_{T+1}, so the last input is used again.
         sources = inputs.new_empty(seeds, time + 1, trials, n + n_inputs)
         sources[:, :-1, :, n:] = inputs.transpose(1, 2)
         sources[:, -1, :, n:] = inputs[:, :, -1]
@@ -111,4 +110,5 @@ def _steps(array: Tensor) -> tuple[Tensor, ...]:
 
 
 def _add_product(seeds: int) -> Any:
+    """Return the function for products of matrices without (`_squeeze`) or with an axis of seeds."""
     return torch.addmm if seeds == 1 else torch.baddbmm

@@ -89,7 +89,7 @@ def plan(sweep: Sweep, tasks: Iterable[Task], launcher: dict[str, Any], max_arra
     pieces, finished, active, hours = [], 0, 0, 0.0
     known = _seconds_per_network(runs, (condition for condition, _ in sweep.wanted.values()))
     for condition, seeds in sweep.wanted.values():
-        there = set(seeds) & set(RunFolder.of(runs, condition).finished())
+        there = set(seeds) & set(RunFolder.of(runs, condition).finished_seeds())
         busy = set(seeds) & under_way.get(condition.signature, set()) - there
         missing = sorted(set(seeds) - there - busy)
         finished, active = finished + len(there), active + len(busy)
@@ -126,10 +126,10 @@ def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[st
         for path in sorted((runs / task).glob("*/condition.yaml")):
             try:
                 folder = RunFolder.open(path.parent)
-                spent = sum(session["seconds"] for session in folder.read_manifest())
+                spent = sum(session["seconds"] for session in folder.manifest.read())
             except BadInputError:
                 continue  # a copy, say, damaged, or of an older version: it is not what is submitted
-            finished = len(folder.finished())
+            finished = len(folder.finished_seeds())
             if finished:
                 seconds.setdefault(_kind(folder.condition), []).append(spent / finished)
     return {kind: statistics.median(values) for kind, values in seconds.items()}

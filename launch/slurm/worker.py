@@ -60,7 +60,7 @@ def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
         raise RuntimeError(
             f"this job was to train condition {piece['signature']}, its code makes it {condition.signature}"
         )
-    folder = RunFolder.of(Path(task["runs"]), condition).share(piece["seeds"])
+    folder = RunFolder.of(Path(task["runs"]), condition).shard(piece["seeds"])
     folder.create(bytes_needed=0)
     device = resolve_device(task["device"])
     prepare_device(device, task["tf32"])

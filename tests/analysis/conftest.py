@@ -56,7 +56,7 @@ def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
         confirmed[below[0]] = losses[below[0]]
         network.converged = {name: weights.clone() for name, weights in network.parameters.items()}
     network.histories = [History(losses, zeros, [0.001] * len(losses), losses, confirmed, zeros)]
-    folder.write_network(network, 0)
+    folder.networks.write(network, 0)
 
 
 def draw_nothing() -> None:

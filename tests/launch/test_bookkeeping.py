@@ -175,7 +175,7 @@ def test_training_warns_about_networks_of_another_numerics_version(launch, tmp_p
     first = launch(*TINY, "seeds=1")
     assert first.stderr == ""
     folder = RunFolder.open(run_folder(tmp_path))
-    (session,) = folder.read_manifest()
+    (session,) = folder.manifest.read()
     assert (session["code"], session["versions"]["numerics"]) == ({}, NUMERICS)
     assert launch(*TINY, "seeds=2").stderr == ""
     manifest = folder.path / "manifest.json"
@@ -185,7 +185,7 @@ def test_training_warns_about_networks_of_another_numerics_version(launch, tmp_p
         f"warning: runs/flip_flop/{build(*TINY).name}: degen's numerics (version 0 then, {NUMERICS} now) "
         "changed since networks here were trained; they may not be comparable\n"
     )
-    assert folder.finished() == [0, 1, 2]
+    assert folder.finished_seeds() == [0, 1, 2]
 
 
 def _cannot_write() -> None:

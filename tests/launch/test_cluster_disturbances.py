@@ -28,7 +28,7 @@ def folder(login: Login, gamma: float) -> RunFolder:
 
 def epoch(login: Login, gamma: float) -> int:
     """The epoch of the latest checkpoint."""
-    sessions = folder(login, gamma).read_manifest()
+    sessions = folder(login, gamma).manifest.read()
     return (sessions[-1]["epoch"] or 0) if sessions else 0
 
 
@@ -88,7 +88,7 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
     undisturbed.run("launch.train", "-m", *COMMON, gammas)
     undisturbed.run("launch.train", *COMMON, f"gamma={TIMED_OUT}", "training.max_epochs=70")
     for gamma in (KILLED, REQUEUED, PREEMPTED, TIMED_OUT):
-        sessions = folder(login, gamma).read_manifest()
+        sessions = folder(login, gamma).manifest.read()
         assert len(sessions) > 1, "it was not disturbed"
         epochs = 70 if gamma == TIMED_OUT else 40
         assert sum(session["epochs"] for session in sessions) == epochs, "an epoch was lost"
@@ -102,7 +102,7 @@ def test_jobs_of_a_node_that_dies_go_on_when_there_is_one_again(login, tmp_path)
     login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
     login.cluster.start_node()
     login.wait_for_end()
-    sessions = folder(login, 1).read_manifest()
+    sessions = folder(login, 1).manifest.read()
     assert len(sessions) == 2
     undisturbed = Login(login.cluster, tmp_path / "undisturbed")
     undisturbed.run("launch.train", *COMMON, "gamma=1")

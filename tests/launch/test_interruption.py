@@ -6,80 +6,23 @@ that nobody interrupted.
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import os
 import random
-import resource
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 import launch.train
 from degen.storage import RunFolder
-from tests.conftest import LONG, TINY, assert_same_networks, run_folder
+from degen.training import Ensemble
+from launch.session import Session
+from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
+from tests.launch.hooks import AtCall, LongestFile, Signal
 
-TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
 SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 """Exit codes: the shell's where the process ends itself, the kernel's where the signal ends it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Signal:
-    """Installed in a process: at a moment of writing a file, it sends itself a signal.
-
-    Attributes:
-        file: name of the file.
-        moment: half written, before the renaming or after it.
-        nth: write of that file.
-        times: how often the signal is sent.
-    """
-
-    file: str
-    moment: str
-    nth: int = 1
-    number: int = signal.SIGKILL
-    times: int = 1
-
-    def __call__(self) -> None:
-        fsync, replace = os.fsync, os.replace
-        writes = itertools.count(1)
-
-        def due(moment: str, path: Path) -> bool:
-            return moment == self.moment and self.file in path.name and next(writes) == self.nth
-
-        def send() -> None:
-            for _ in range(self.times):
-                os.kill(os.getpid(), self.number)
-
-        def signalling_fsync(descriptor: int) -> None:
-            if due("half written", Path(os.readlink(f"/proc/self/fd/{descriptor}"))):
-                if self.number == signal.SIGKILL:
-                    os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
-                send()
-            fsync(descriptor)
-
-        def signalling_replace(source: Path, target: Path) -> None:
-            if due("before the renaming", target):
-                send()
-            replace(source, target)
-            if due("after the renaming", target):
-                send()
-
-        os.fsync, os.replace = signalling_fsync, signalling_replace
-
-
-@dataclasses.dataclass(frozen=True)
-class LongestFile:
-    """Installed in a process: the kernel refuses it to write longer files, as a full disk does."""
-
-    size: int
-
-    def __call__(self) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.size))
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -112,32 +55,44 @@ def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start
     dies = Signal("checkpoint.safetensors", "after the renaming")
     for epochs in (1, 2, 3):
         assert start(*TINY_OFTEN, before=dies).wait() == -signal.SIGKILL
-        saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+        saved = RunFolder.open(run_folder(tmp_path)).checkpoints.read()
         assert [len(history.loss) for history in saved.histories] == [epochs] * 3
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many functions a process calls while it trains."""
+    place = tmp_path_factory.mktemp("counted")
+    assert Launched(TINY_OFTEN, place, before=AtCall(0)).wait() == 0
+    return int((place / "calls").read_text())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
-    tmp_path, start, launch, long_run, number
+    tmp_path, start, launch, tiny_run, calls, number
 ):
     moments, codes = random.Random(int(number)), []
     while len(codes) < 5 and 0 not in codes:
-        launched = start(*LONG)
-        if number != signal.SIGKILL:  # which needs no handler: it may come before training, too
-            launched.wait_for("training")
-        time.sleep(moments.uniform(0, 0.5))
-        launched.kill(number)
+        # At least two are interrupted: neither trains more than a third.
+        launched = start(*TINY_OFTEN, before=AtCall(moments.randint(1, calls // 3), number))
         codes.append(launched.wait())
         assert launched.stderr == ""
         if codes[-1] > 0:
             assert launched.stdout.endswith(": interrupted and stored; the same command goes on\n")
     assert codes.count(SHELL[number]) >= 2
     assert set(codes) <= {SHELL[number], 0}
-    launch(*LONG)
+    launch(*TINY_OFTEN)
     assert left_overs(run_folder(tmp_path)) == []
-    assert_same_networks(run_folder(tmp_path), long_run)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
+
+
+def test_a_process_killed_before_it_trains_is_as_if_it_never_was(tmp_path, start, launch, tiny_run):
+    for n in (1, 1000, 100_000):  # of some 150,000 calls
+        assert start(*TINY_OFTEN, before=AtCall(n, signal.SIGKILL, is_training=False)).wait() == -9
+    launch(*TINY_OFTEN)
+    assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
 def test_a_full_disk_ends_training_with_one_sentence_and_the_same_command_goes_on(
@@ -198,28 +153,39 @@ def test_an_interrupted_experiment_starts_no_further_condition(tmp_path, start):
     assert interrupted.stdout.count("training") == 1
 
 
-def _in_a_job() -> None:
+def _warned_in_the_first_epoch() -> None:
+    """Be a job of SLURM that SIGTERM reaches once, and note every checkpoint in a file."""
     os.environ["SLURM_JOB_ID"] = "1"
+    count, write = Session.count_epoch, RunFolder.write_checkpoint
+
+    def count_and_warn(session: Session) -> None:
+        count(session)
+        if session.record["epochs"] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def write_and_note(folder: RunFolder, ensemble: Ensemble) -> None:
+        write(folder, ensemble)
+        with open("checkpoints", "a") as file:
+            file.write(f"{[len(history.loss) for history in ensemble.histories]}\n")
+
+    Session.count_epoch, RunFolder.write_checkpoint = count_and_warn, write_and_note
 
 
-def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(tmp_path, start, long_run):
-    never = [argument for argument in LONG if not argument.startswith("checkpoint")]
-    launched = start(*never, "checkpoint_seconds=1000", before=_in_a_job)
-    launched.wait_for("epoch")
-    launched.kill(signal.SIGTERM)
-    checkpoint = run_folder(tmp_path) / "checkpoint.safetensors"
-    while not checkpoint.exists():
-        assert launched.process.is_alive()
-        time.sleep(0.01)
-    assert launched.wait() == 0
-    assert_same_networks(run_folder(tmp_path), long_run)
+def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(
+    tmp_path, launch, tiny_run
+):
+    arguments = (*TINY, "seeds=3", "checkpoint_seconds=1000")
+    launch(*arguments, before=_warned_in_the_first_epoch)
+    # The last one is that nothing is in training.
+    assert (tmp_path / "checkpoints").read_text() == "[1, 1, 1]\n[]\n"
+    assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
 def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == -signal.SIGUSR2
     assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
-    saved = RunFolder.open(run_folder(tmp_path)).read_checkpoint()
+    saved = RunFolder.open(run_folder(tmp_path)).checkpoints.read()
     assert len(saved.histories[0].loss) == 1
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)

@@ -7,6 +7,8 @@ permutation matrices P. The solver has two stages:
    2015, PLoS ONE). All initial matrices of all pairs are optimized in parallel.
 2. Local search that swaps two units at a time.
 
+Networks whose units cannot be told apart get further candidates (`degen.metrics.pif.symmetry`).
+
 Permutations are index tensors p with P[i, p_i] = 1. Shapes use `problems` for one initialization of one pair.
 """
 
@@ -17,10 +19,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from degen.metrics.pif.symmetry import candidate_gains, units_look_alike
+
 _FAQ_STEPS = 30
 _FAQ_TOLERANCE = 0.03  # root-mean-square size of a step over units, the default of SciPy
 _SWAP_TOLERANCE = 1e-9  # relative to the largest entry of T (`_swap_units`)
 _MAX_BATCH_ENTRIES = 1 << 20
+_REFINED_SYMMETRIES = 4  # candidates of a symmetric pair that are optimized further
+_OBJECTIVE_TOLERANCE = 1e-9  # relative to the norms of the matrices
 
 
 def match_units(first: Tensor, second: Tensor, linear: Tensor, seed: int) -> Tensor:
@@ -38,7 +44,12 @@ def match_units(first: Tensor, second: Tensor, linear: Tensor, seed: int) -> Ten
     n = first.shape[-1]
     batch_size = max(1, _MAX_BATCH_ENTRIES // (n * n * (2 + _n_random_permutations(n))))
     batches = zip(first.split(batch_size), second.split(batch_size), linear.split(batch_size), strict=True)
-    return torch.cat([_match_batch(*batch, seed) for batch in batches])
+    permutations = torch.cat([_match_batch(*batch, seed) for batch in batches])
+    alike = units_look_alike(first) & units_look_alike(second)
+    for pair in alike.nonzero().flatten().tolist():
+        a, b, gain = (m[pair : pair + 1] for m in (first, second, linear))
+        permutations[pair] = _match_symmetric(a, b, gain, permutations[pair])
+    return permutations
 
 
 def _match_batch(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
@@ -57,6 +68,27 @@ def _match_batch(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
     refined = _swap_units(*problems, candidates.flatten(0, 1))
     best = _objective(*problems, refined).view(pairs, -1).argmax(dim=1)
     return refined.unflatten(0, (pairs, -1))[torch.arange(pairs, device=a.device), best]
+
+
+def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, known: Tensor) -> Tensor:
+    """Return a better permutation (n,) than `known` for one symmetric pair (1, n, n), or `known`."""
+    candidates = _assign(candidate_gains(a[0], b[0]))
+    objectives = _objective(*_expand(len(candidates), a, b, linear), candidates)
+    count = min(_REFINED_SYMMETRIES, len(candidates))
+    candidates = candidates[objectives.topk(count).indices]
+    relaxed = _frank_wolfe(*_expand(count, a, b, linear), _permutation_matrix(candidates, a))
+    problems = _expand(2 * count, a, b, linear)
+    refined = _swap_units(*problems, torch.cat([candidates, relaxed]))
+    best, index = _objective(*problems, refined).max(dim=0)
+    gain = best - _objective(a, b, linear, known.unsqueeze(0))
+    threshold = _OBJECTIVE_TOLERANCE * torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
+    return torch.where(gain > threshold, refined[index], known)
+
+
+def _expand(count: int, *matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Repeat the matrices of one pair without copying them."""
+    first, second, third = (m.expand(count, -1, -1) for m in matrices)
+    return first, second, third
 
 
 def _repeat(count: int, a: Tensor, b: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """A parallel map over the cores of a CPU, with one forked process per core (Linux).
 
-Threads are slower. A training step consists of some hundred operations of a few microseconds, and Python's
-threads wait for one another between any two of them.
+Threads would be slower. A training step consists of hundreds of operations that take a few microseconds each,
+and Python's global lock serializes the threads between operations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -27,20 +27,19 @@ POLL_INTERVAL_S = 0.1
 
 
 def count_cores() -> int:
-    """Return the number of processes to fork; 1 where forking is not safe.
+    """Return the number of processes to fork; 1 if forking is not safe.
 
-    Forking is not safe beside a CUDA device: the first gradient starts autograd's threads for the device,
-    even a gradient on the CPU, and threads do not survive a fork. `launch.train device=cpu` hides the
-    devices.
+    Forking is not safe if a CUDA device is visible. The first gradient, even on the CPU, starts autograd's
+    threads for the device, and threads do not survive a fork. `launch.train device=cpu` hides the devices.
     """
     is_safe = sys.platform == "linux" and torch.cuda.device_count() == 0
     return available_cores() if is_safe else 1
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process is bound to, at most what its SLURM job asked for."""
+    """Return the number of cores that this process may use, at most the number its SLURM job requested."""
     bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    # Not every cluster binds a job to the cores it asked for.
+    # Not every cluster restricts a job to the cores that it requested.
     requested = os.environ.get("SLURM_CPUS_PER_TASK", "")
     return min(bound, int(requested)) if requested.isdigit() else bound
 
@@ -50,12 +49,14 @@ def parallel_map(
 ) -> list[Result]:
     """Return `work` of every item, in order.
 
-    Side effects of `work` are lost where it runs in a process of its own. With one item or one core, and
-    where forking is not safe, everything runs in this process.
+    Side effects of `work` in a forked process are lost. With one item or one core, or if forking is not safe,
+    all work runs in this process.
 
     Args:
-        work: takes an item and a function to call now and then; returns something that can be pickled.
-        check_interrupt: called at least every tenth of a second; an exception from it ends the work.
+        work: function of an item and of an interrupt check, which it calls regularly. Its result must be
+            picklable.
+        items: the items.
+        check_interrupt: called at least every tenth of a second. An exception that it raises stops the work.
 
     Raises:
         RuntimeError: a process was killed, most likely because memory ran out.
@@ -63,14 +64,14 @@ def parallel_map(
     n_processes = min(len(items), count_cores())
     if n_processes < 2:
         return [work(item, check_interrupt) for item in items]
-    shares = [range(first, len(items), n_processes) for first in range(n_processes)]
+    chunks = [range(first, len(items), n_processes) for first in range(n_processes)]
     context = multiprocessing.get_context("fork")
     processes, receivers, results = [], {}, dict[int, Result]()
     try:
-        for share in shares:
+        for chunk in chunks:
             receiver, sender = context.Pipe(duplex=False)
-            receivers[receiver] = share
-            arguments = (work, [items[i] for i in share], sender, list(receivers), os.getpid())
+            receivers[receiver] = chunk
+            arguments = (work, [items[i] for i in chunk], sender, list(receivers), os.getpid())
             processes.append(context.Process(target=_work_in_child, args=arguments, daemon=True))
             processes[-1].start()
             sender.close()
@@ -129,7 +130,8 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _receive(receiver: Connection) -> list:
+def _receive(receiver: Connection) -> list[Any]:
+    """Return the results of a worker process, or raise its exception."""
     try:
         answer = pickle.loads(receiver.recv_bytes())
     except EOFError:
