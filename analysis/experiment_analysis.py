@@ -98,7 +98,7 @@ class ExperimentAnalysis:
         table = compute_feature_learning(paired, *sources, self.kernel_probe, self.weights_at)
         return paired, table
 
-    def load_prepared(self) -> Experiment | None:
+    def load_paired(self) -> Experiment | None:
         """Return the experiment that `prepare` returned, or None if its files are not complete.
 
         It reads files only. Several jobs may compute distances at the same time.
@@ -119,7 +119,7 @@ class ExperimentAnalysis:
 
     def compute_distances(self, signature: str) -> None:
         """Store the distance matrices of one condition, after `prepare` and the hyperparameter selection."""
-        paired = self.load_prepared()
+        paired = self.load_paired()
         assert paired is not None, "call prepare first"
         remove_manifest(self.results.path)
         compute_distances(paired, self.results, self.metrics, signature)

@@ -18,7 +18,7 @@ from launch.slurm.submissions import locked
 logger = logging.getLogger(__name__)
 
 
-class Prepared(NamedTuple):
+class ComparableAnalysis(NamedTuple):
     """An analysis after its first steps, with the return values of `ExperimentAnalysis.prepare`."""
 
     analysis: ExperimentAnalysis
@@ -32,12 +32,12 @@ def run_analyses(analyses: Sequence[ExperimentAnalysis]) -> None:
     Raises:
         BadInputError: an experiment cannot be analyzed. The other experiments are.
     """
-    prepared, errors = _prepare(analyses)
-    if prepared:
+    comparable, errors = _prepare(analyses)
+    if comparable:
         # Another analysis in the same results folder waits, then uses this selection.
         with locked(analyses[0].results.path.parent, "results"):
-            errors += select_for([(each.analysis, each.paired) for each in prepared], analyses)
-    for analysis, paired, table in prepared:
+            errors += select_for([(item.analysis, item.paired) for item in comparable], analyses)
+    for analysis, paired, table in comparable:
         try:
             analysis.finish(paired, table)
         except BadInputError as error:
@@ -48,33 +48,33 @@ def run_analyses(analyses: Sequence[ExperimentAnalysis]) -> None:
         raise errors[0]
 
 
-def _prepare(analyses: Sequence[ExperimentAnalysis]) -> tuple[list[Prepared], list[BadInputError]]:
+def _prepare(analyses: Sequence[ExperimentAnalysis]) -> tuple[list[ComparableAnalysis], list[BadInputError]]:
     """Run the first steps of every experiment.
 
     An experiment without pairs of networks is an error only if there is no other experiment to analyze.
     """
-    prepared: list[Prepared] = []
+    comparable: list[ComparableAnalysis] = []
     errors: list[BadInputError] = []
     for analysis in analyses:
         try:
-            prepared.append(Prepared(analysis, *analysis.prepare()))
+            comparable.append(ComparableAnalysis(analysis, *analysis.prepare()))
         except BadInputError as error:
-            nothing_left = analysis is analyses[-1] and not prepared
+            nothing_left = analysis is analyses[-1] and not comparable
             if nothing_left or not isinstance(error, NothingToCompareError):
                 errors.append(error)
             if len(analyses) > 1:
                 logger.info("left out: %s, %s", analysis.experiment.name, error)
-    return prepared, errors
+    return comparable, errors
 
 
 def select_for(
-    prepared: Sequence[tuple[ExperimentAnalysis, Experiment]], targets: Sequence[ExperimentAnalysis]
+    comparable: Sequence[tuple[ExperimentAnalysis, Experiment]], targets: Sequence[ExperimentAnalysis]
 ) -> list[BadInputError]:
-    """Select hyperparameters on prepared experiments, and copy them to the results of the targets."""
-    if not prepared:
+    """Select hyperparameters on experiments with stored activations. Copy them to the targets' results."""
+    if not comparable:
         return []
-    first = prepared[0][0]
-    experiments = [AnalyzedExperiment(paired, analysis.results) for analysis, paired in prepared]
+    first = comparable[0][0]
+    experiments = [AnalyzedExperiment(paired, analysis.results) for analysis, paired in comparable]
     return select_hyperparameters(
         experiments, first.metrics, first.probe, [analysis.results for analysis in targets]
     )

@@ -45,17 +45,17 @@ class AnalysisTask:
         log_to_terminal()
         content = json.loads(self.file.read_text())
         experiments = [_decode_experiment(fields) for fields in content["experiments"]]
-        analyses = {each.name: ExperimentAnalysis(each, content["settings"]) for each in experiments}
+        analyses = {e.name: ExperimentAnalysis(e, content["settings"]) for e in experiments}
         analysis = analyses[content["name"]]
         if self.part == "prepare":
             analysis.prepare()
         elif self.part == "choose":
             # Jobs of other experiments select the same hyperparameters: the first job stores them.
             with locked(analysis.results.path.parent, "results"):
-                loaded = [(each, each.load_prepared()) for each in analyses.values()]
-                prepared = [(each, paired) for each, paired in loaded if paired is not None]
+                loaded = [(item, item.load_paired()) for item in analyses.values()]
+                comparable = [(item, paired) for item, paired in loaded if paired is not None]
                 # Copy them to this experiment only, because other experiments may be running.
-                select_for(prepared, [analysis])
+                select_for(comparable, [analysis])
         elif self.part == "run":
             analysis.finish(*analysis.prepare())
         else:
@@ -94,7 +94,7 @@ class JobChain:
         self.file = self.submission.path / "analysis.json"
         try:
             freeze(self.submission.code)
-            fields = [_encode_experiment(each.experiment) for each in analyses]
+            fields = [_encode_experiment(item.experiment) for item in analyses]
             content = {"settings": settings, "name": name, "experiments": fields}
             write_atomically(self.file, json.dumps(content, indent=1).encode())
             self.submission.write()

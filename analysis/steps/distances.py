@@ -36,7 +36,7 @@ def compute_distances(
     """
     conditions = [c for c in experiment.conditions if signature in (None, c.signature)]
     for name, (config, metric) in metrics.items():
-        n_computed = sum(_store_matrix(results, name, config, metric, each) for each in conditions)
+        n_computed = sum(_store_matrix(results, name, config, metric, condition) for condition in conditions)
         logger.info("matrices: %s of %d conditions, %d of them new", name, len(conditions), n_computed)
 
 

@@ -10,7 +10,6 @@ has a copy of the selection that its distances were computed with.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,30 +59,48 @@ def select_hyperparameters(
     """
     errors = []
     for name, (config, metric) in metrics.items():
-        if metric.selection_options is None:
-            continue
-        options = fingerprint(
-            config["_target_"], metric.version, metric.selection_options, dataclasses.asdict(probe)
-        )
-        # Metrics of a class share selections: input_dsa and dsa select in the same way.
-        metric_class = config["_target_"].rpartition(".")[2].lower()
-        for task, activations in _activations_by_task(experiments).items():
-            folders = [each.results for each in experiments if task in _tasks(each.experiment)]
-            shared = folders[0].shared_hyperparameters(metric_class, task, options)
-            copies = [each.hyperparameters(name, task) for each in folders if each in targets]
-            try:
-                curve = _load_or_select(shared, options, metric, activations, folders[0])
-            except BadInputError as error:
-                logger.info("not chosen: %s of %s, %s", name, task, error)
-                errors.append(error)
-                for copy in copies:
-                    copy.unlink(missing_ok=True)
-                continue
-            for copy in copies:
-                cached(copy, curve.attrs["fingerprint"], functools.partial(pd.DataFrame.copy, curve))
-            selected = format_hyperparameters(metric.selected(curve))
-            logger.info("choice: %s of %s, %s%s", name, task, selected, _basis(curve, activations, shared))
+        if metric.selection_options is not None:
+            for task, activations in _activations_by_task(experiments).items():
+                folders = [
+                    analyzed.results for analyzed in experiments if task in _tasks(analyzed.experiment)
+                ]
+                copies = [folder.hyperparameters(name, task) for folder in folders if folder in targets]
+                path, options = _selection(config, metric, probe, task, folders[0])
+                try:
+                    curve = _load_or_select(path, options, metric, activations, folders[0])
+                except BadInputError as error:
+                    logger.info("not chosen: %s of %s, %s", name, task, error)
+                    errors.append(error)
+                    _delete(copies)
+                else:
+                    _copy(curve, copies)
+                    selected = format_hyperparameters(metric.selected(curve))
+                    basis = _basis(curve, activations, path)
+                    logger.info("choice: %s of %s, %s, %s", name, task, selected, basis)
     return errors
+
+
+def _selection(
+    config: Mapping[str, Any], metric: Metric, probe: TrialSet, task: str, results: ResultsFolder
+) -> tuple[Path, str]:
+    """Return the path of a selection, and the fingerprint of the options that it depends on.
+
+    Metrics of a class share selections: input_dsa and dsa select in the same way.
+    """
+    target = config["_target_"]
+    options = fingerprint(target, metric.version, metric.selection_options, dataclasses.asdict(probe))
+    metric_class = target.rpartition(".")[2].lower()
+    return results.shared_hyperparameters(metric_class, task, options), options
+
+
+def _copy(curve: pd.DataFrame, paths: Sequence[Path]) -> None:
+    for path in paths:
+        cached(path, curve.attrs["fingerprint"], lambda: curve)
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def format_hyperparameters(hyperparameters: Hyperparameters) -> str:
@@ -98,13 +115,13 @@ def _tasks(experiment: Experiment) -> set[str]:
 def _basis(curve: pd.DataFrame, activations: dict[str, Path], path: Path) -> str:
     """Describe the networks that a selection is based on, and those of this analysis that it ignores."""
     used: Networks = curve.attrs["networks"]
-    n_used = sum(len(each["seeds"]) for each in used.values())
+    n_used = sum(len(networks["seeds"]) for networks in used.values())
     n_ignored = sum(
-        len(set(each["seeds"]) - set(used.get(signature, {"seeds": []})["seeds"]))
-        for signature, each in _read_networks(activations).items()
+        len(set(networks["seeds"]) - set(used.get(signature, {"seeds": []})["seeds"]))
+        for signature, networks in _read_networks(activations).items()
     )
     notice = f" (without {n_ignored} of these: delete {path} to select again)" if n_ignored else ""
-    return f", on {n_used} networks{notice}"
+    return f"on {n_used} networks{notice}"
 
 
 def _load_or_select(
@@ -129,9 +146,9 @@ def _contains(networks: Networks, used: Networks, results: ResultsFolder) -> boo
     """Return whether networks include all networks that a selection used and that still exist."""
     existing = _existing_networks(results)
     return all(
-        {seed for seed in each["seeds"] if (signature, seed) in existing}
+        {seed for seed in of_condition["seeds"] if (signature, seed) in existing}
         <= set(networks.get(signature, {"seeds": []})["seeds"])
-        for signature, each in used.items()
+        for signature, of_condition in used.items()
     )
 
 

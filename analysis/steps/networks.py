@@ -156,7 +156,7 @@ def _row(
     solved, converged = epochs_to_threshold(history, training), epochs_to_convergence(history, training)
     measured_at = converged if weights_at == "converged" and converged is not None else len(history)
     loss = functools.partial(mean_loss, condition.model, network.weights)
-    losses = {name: loss(each).item() for name, each in trials.items()}
+    losses = {name: loss(batch).item() for name, batch in trials.items()}
     return {
         "condition": condition.signature,
         "label": condition.label,
