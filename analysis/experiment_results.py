@@ -1,4 +1,4 @@
-"""Results of one experiment: the tables and matrices that figures and reports are made from."""
+"""Results of one experiment: the tables and matrices that figures and reports show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ExperimentResults:
 
     @property
     def exists(self) -> bool:
-        """Whether the experiment has been analyzed."""
+        """True if the experiment has been analyzed."""
         return self.results.degeneracy.exists() and self.results.networks.exists()
 
     @cached_property

@@ -104,7 +104,7 @@ class JobChain:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all jobs are submitted."""
+        """True if all jobs are submitted."""
         return len(self.job_ids) == len(self.parts)
 
     def submit_first(self) -> None:

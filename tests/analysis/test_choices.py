@@ -66,7 +66,7 @@ def two(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "two")
 
 
-def test_experiments_analysed_together_share_settings_and_the_values_of_shared_conditions(two):
+def test_experiments_analyzed_together_share_a_selection(two):
     printed = analyse(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "choice: ")
@@ -86,7 +86,7 @@ def test_experiments_analysed_together_share_settings_and_the_values_of_shared_c
     assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
 
 
-def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
+def test_a_later_experiment_reuses_the_selection(two):
     (choice,) = choices(two)  # by tiny alone
     before = pd.read_parquet(two / choice)
     (line,) = lines(analyse(two, "wide"), "choice: ")
@@ -134,7 +134,7 @@ def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
-def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two):
+def test_metrics_of_one_class_and_options_share_a_selection(two):
     before = choices(two)
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
@@ -156,7 +156,7 @@ def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two)
 
 
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
-def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(two, change):
+def test_other_candidates_or_probes_give_another_selection(two, change):
     before = pd.read_parquet(two / choices(two)[0])
     (line,) = lines(analyse(two, "wide", change), "choice: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
@@ -168,7 +168,7 @@ def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(t
     pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
 
 
-def test_what_others_choose_meanwhile_does_not_change_what_an_experiment_is_measured_by(two):
+def test_selections_of_others_leave_an_experiment_unchanged(two):
     own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
     (two / choices(two)[0]).unlink()
@@ -184,7 +184,7 @@ def test_activations_that_were_deleted_do_not_free_the_choice(two):
     pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
 
 
-def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
+def test_deleted_networks_do_not_prevent_a_selection(two):
     analyse(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
@@ -206,7 +206,7 @@ def test_networks_that_come_or_change_are_chosen_on_anew(place):
     assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 10 networks")
 
 
-def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(place):
+def test_a_network_too_small_for_the_selection_is_rejected(place):
     (place / "settings" / "experiment" / "thin.yaml").write_text(
         YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", "width=2")
     )
@@ -226,7 +226,7 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
 
 
-def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(two):
+def test_a_failed_experiment_does_not_stop_the_others(two):
     # A file that another program cut off in the midst.
     broken = next((two / "results" / "tiny" / "activations").iterdir())
     stale = two / "results" / "tiny" / "matrices" / "dsa" / broken.name
@@ -241,7 +241,7 @@ def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(
     assert (two / "results" / "wide" / "degeneracy.csv").exists()
 
 
-def test_an_experiment_without_a_pair_does_not_keep_the_others_from_being_measured(two):
+def test_an_experiment_without_a_pair_does_not_stop_the_others(two):
     for network in itertools.chain(*(path.glob("networks/*") for path in two.glob("runs/*/*-n10-*"))):
         network.unlink()
     (two / "settings" / "experiment" / "wide.yaml").write_text(

@@ -41,7 +41,7 @@ def test_a_network_that_never_got_there_is_the_worst(converged, place):
         assert math.isfinite(row["seconds per network"])
 
 
-def test_converged_networks_above_the_threshold_on_fresh_trials_are_counted(place):
+def test_converged_networks_above_the_threshold_are_counted(place):
     networks = pd.DataFrame(
         {
             "status": ["converged"] * 3 + ["unconverged"],

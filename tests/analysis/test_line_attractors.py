@@ -45,7 +45,7 @@ def integrator(gain: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("period", "wait"), [("delay", 20), ("response", 15)])
-def test_an_integrator_holds_f1_and_then_the_difference_on_a_line(period, wait):
+def test_an_integrator_has_a_line_attractor(period, wait):
     found = measured(integrator(1.0), 0.012, period)
     assert found["is_attractor"]
     assert found["fraction_reached"] == 1

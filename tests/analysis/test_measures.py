@@ -48,7 +48,7 @@ def test_two_doublings_are_four_times_the_trial_or_the_delay():
         assert 20 <= int(second[0] - first[-1]) - 1 <= 80
 
 
-def test_noise_is_a_share_of_each_inputs_spread_and_leaves_targets_alone():
+def test_noise_scales_with_each_input_and_spares_targets():
     clean, noisy = (drawn(0, noise, "task=sine_wave", "task.channels=2") for noise in (0.0, 0.1))
     assert torch.equal(clean.targets, noisy.targets)
     noise = noisy.inputs - clean.inputs
@@ -147,7 +147,7 @@ def driven(rotation: torch.Tensor, angle: float, trials: int = 16) -> tuple[torc
     return torch.stack(states, dim=1) @ rotation.mT, inputs
 
 
-def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
+def test_dsa_with_inputs_ignores_coordinates():
     rotation = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double())[0]
     plain = torch.eye(3, dtype=torch.float64)
     (first, inputs), (same, _), (other, _) = driven(plain, 0.6), driven(rotation, 0.6), driven(plain, 1.5)

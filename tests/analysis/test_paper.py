@@ -27,7 +27,7 @@ def composed_once():
         yield
 
 
-def test_a_list_of_experiments_is_analysed_but_for_those_that_are_not_trained(paper, tmp_path):
+def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     conf = place / "settings" / "experiment"
     conf.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_the_process_ends_with_code_2_and_one_sentence(paper):
     assert sorted(paper.rglob("*")) == before
 
 
-def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
+def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     before = (place / "results" / "verdict.csv").read_bytes()
     analysis = Launched(
@@ -86,7 +86,7 @@ def test_figures_and_table_are_of_a_finished_analysis_alone(paper, tmp_path):
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
-def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path):
+def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     before = (place / "results" / "verdict.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
@@ -108,7 +108,7 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
-def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_are_of(paper, tmp_path):
+def test_a_changed_table_is_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
@@ -116,7 +116,7 @@ def test_tables_of_other_numbers_of_networks_are_refused_whatever_they_say_they_
     assert sentence.startswith("results must be the results of an analysis that finished")
 
 
-def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_path):
+def test_results_of_other_conditions_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "manifest.json"
     signature = experiment("network_size", TINY).conditions[0].signature
@@ -125,7 +125,7 @@ def test_results_of_an_experiment_that_was_changed_since_are_refused(paper, tmp_
     assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
 
 
-def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, tmp_path):
+def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(place / "results" / "auxiliary_loss")
     more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], *NO_FIGURE)
@@ -145,7 +145,7 @@ def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, 
     assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]
 
 
-def test_a_matrix_that_is_not_of_the_networks_in_the_table_is_refused(paper, tmp_path):
+def test_a_changed_matrix_is_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     first, second, *_ = sorted(place.glob("results/network_size/matrices/pif/*.safetensors"))
     shutil.copy(first, second)
@@ -162,7 +162,7 @@ def test_results_without_a_manifest_are_rejected(paper, tmp_path):
     assert sentence == f"results must be {allowed}, got 'results/network_size'"
 
 
-def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(paper):
+def test_trajectories_contain_fixed_and_slow_points(paper):
     table = pd.read_parquet(paper / "results" / "auxiliary_loss" / "trajectories.parquet")
     for _, rows in table.groupby("condition"):
         trials = rows[rows["kind"] == "trial"]
@@ -174,7 +174,7 @@ def test_trajectories_are_those_of_a_network_with_its_fixed_and_slow_points(pape
             assert (rows.loc[rows["kind"] == kind, "q"] <= fastest).all()
 
 
-def test_every_converged_network_has_a_row_of_line_measures_for_both_periods(paper):
+def test_line_measures_have_a_row_per_network_and_period(paper):
     table = pd.read_csv(paper / "results" / "auxiliary_loss" / "line_attractors.csv")
     assert table.groupby(["factor_value", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
     # Hardly trained, they forget.
