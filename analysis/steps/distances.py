@@ -56,10 +56,9 @@ def _store_matrix(
 
     def compute() -> Arrays:
         try:
-            arrays = _compute_matrix(activations, metric, hyperparameters)
+            return _compute_matrix(activations, config, metric, hyperparameters)
         except BadInputError as error:
             raise _explain(error, name, condition, hyperparameters) from error
-        return Arrays(arrays.tensors, arrays.metadata | {"metric": config})
 
     return cached(target, key, compute)
 
@@ -75,14 +74,22 @@ def _find_copy(results: ResultsFolder, target: Path, key: str) -> Arrays | None:
     return None
 
 
-def _compute_matrix(activations: Path, metric: Metric, hyperparameters: Hyperparameters) -> Arrays:
+def _compute_matrix(
+    activations: Path, config: dict[str, Any], metric: Metric, hyperparameters: Hyperparameters
+) -> Arrays:
     states, stored = read_tensors(activations)
     distances = metric.distances(states, hyperparameters)
     tensors = {"distances": torch.from_numpy(distances.matrix)}
     if distances.null is not None:
         tensors["null"] = torch.from_numpy(distances.null)
-    metadata = {"version": metric.version, "level": metric.level, "hyperparameters": hyperparameters}
-    return Arrays(tensors, {"seeds": stored["seeds"]} | metadata)
+    metadata = {
+        "seeds": stored["seeds"],
+        "metric": config,
+        "version": metric.version,
+        "level": metric.level,
+        "hyperparameters": hyperparameters,
+    }
+    return Arrays(tensors, metadata)
 
 
 def _explain(
