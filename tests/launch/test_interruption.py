@@ -17,7 +17,7 @@ import pytest
 import launch.train
 from degen.storage import RunFolder
 from degen.training import Ensemble
-from launch.session import Session
+from launch.training_record import Session
 from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
 from tests.launch.hooks import AtCall, LongestFile, Signal
 
