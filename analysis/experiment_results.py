@@ -55,7 +55,7 @@ class ExperimentResults:
         """
         folder, manifest = self.results.path, self.manifest
         rerun = f"rerun python -m analysis experiment={self.experiment.name}"
-        complete = f"the results of an analysis that finished ({rerun})"
+        complete = f"a folder whose analysis has finished ({rerun})"
         require(manifest is not None, "results", str(folder), complete)
         assert manifest is not None
         analyzed = manifest.settings["overrides"]

@@ -128,7 +128,7 @@ def test_leaving_a_network_out_is_as_if_it_had_never_been_there(conditions, tmp_
         for metric, matrix in matrices.items():
             arrays = {"distances": torch.from_numpy(matrix[np.ix_(kept, kept)].copy())}
             path = ResultsFolder(folder).matrix(metric, condition.signature)
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(path, arrays, {"seeds": table["seed"].tolist()})
         return ConditionData(condition, table, ResultsFolder(folder))
 

@@ -82,7 +82,7 @@ def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
     analysis.kill()
     analysis.wait()
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be the results of an analysis that finished")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
     assert (place / "results" / "verdict.csv").read_bytes() == before
 
 
@@ -101,7 +101,7 @@ def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     scores = [read_metadata(results.matrix("dsa", one))["metric"]["score"] for one in signatures]
     assert scores == ["frobenius"] + ["angular"] * (len(signatures) - 1)
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be the results of an analysis that finished")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
     second.unlink()
     run(place, "analysis.__main__", *settings)
     run(place, "analysis.paper", *PAPER, *NO_FIGURE)
@@ -113,7 +113,7 @@ def test_a_changed_table_is_rejected(paper, tmp_path):
     path = place / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be the results of an analysis that finished")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
 
 
 def test_results_of_other_conditions_are_rejected(paper, tmp_path):
@@ -150,7 +150,7 @@ def test_a_changed_matrix_is_rejected(paper, tmp_path):
     first, second, *_ = sorted(place.glob("results/network_size/matrices/pif/*.safetensors"))
     shutil.copy(first, second)
     sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
-    assert sentence.startswith("results must be the results of an analysis that finished")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
     assert f"matrices/pif/{second.name}" in sentence
 
 
@@ -158,8 +158,8 @@ def test_results_without_a_manifest_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     (place / "results" / "network_size" / "manifest.json").unlink()
     sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
-    allowed = "the results of an analysis that finished (rerun python -m analysis experiment=network_size)"
-    assert sentence == f"results must be {allowed}, got 'results/network_size'"
+    allowed = "a folder whose analysis has finished (rerun python -m analysis experiment=network_size)"
+    assert sentence == f"results must be {allowed}, got 'results/network_size'."
 
 
 def test_trajectories_contain_fixed_and_slow_points(paper):
