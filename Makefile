@@ -125,14 +125,14 @@ bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.metrics
 
-# The Python that is there, with the torch that is there: no environment is made, nothing is fetched.
+# Uses PYTHON as it is: nothing is installed. SKIP_CHECKS=1 leaves out tests and benchmarks.
 EXPERIMENTS ?= demo
 MINUTES ?= 25
 EXPORT ?= export
 RESULTS ?= results
-gpu: ## with a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; what is to be kept goes to EXPORT
+gpu: ## on a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; results and logs go to EXPORT
 	$(PYTHON) -m launch.gpu --experiments "$(EXPERIMENTS)" --overrides "$(OVERRIDES)" --minutes $(MINUTES) \
-	    --export $(EXPORT) --runs $(RUNS) --results $(RESULTS) $(if $(WHEELS),--wheels $(WHEELS))
+	    --export $(EXPORT) --runs $(RUNS) --results $(RESULTS) $(if $(SKIP_CHECKS),--skip-checks)
 
 cluster-up: $(INSTALLED) ## start a private SLURM on this machine, to try the commands on (root in a Debian container)
 	$(BIN)/python -m tests.cluster install

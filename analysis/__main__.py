@@ -18,10 +18,10 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.logs import log_to_terminal
 from analysis.pipeline import ExperimentAnalysis, drop_untrained, run_analyses
 from analysis.settings import experiment_name, require_valid
-from launch.cli import entrypoint, resolved
+from launch.cli import entrypoint
+from launch.config import resolved
 from launch.experiment import experiments
 
 
@@ -39,7 +39,6 @@ def run_analysis(config: DictConfig) -> None:
 def main() -> None:
     """Run the command line."""
     torch.set_flush_denormal(True)
-    log_to_terminal()
     entrypoint("analyze", run_analysis, needs_arguments=True)()
 
 

@@ -123,7 +123,7 @@ class ExperimentResults:
         """Return the conditions of a task that have a degeneracy, sorted by the factor."""
         measured = set(self.degeneracy["condition"])
         conditions = [condition for condition in self.experiment.conditions if condition.task_name == task]
-        return self.experiment.along_the_axis([c for c in conditions if c.signature in measured])
+        return self.experiment.sorted_by_factor([c for c in conditions if c.signature in measured])
 
     @cached_property
     def tasks(self) -> list[str]:

@@ -14,7 +14,7 @@ def factor_columns(experiment: Experiment, condition: Condition) -> dict[str, An
     """Return `factor_name`, the path of the swept field of a condition, and `factor_value`, its value."""
     paths = [path for path in experiment.factor if condition.has(path)]
     name = (paths or experiment.factor)[0]
-    return {"factor_name": name, "factor_value": experiment.value_in_tables(condition)}
+    return {"factor_name": name, "factor_value": experiment.table_value(condition)}
 
 
 def swept_columns(experiment: Experiment) -> dict[str, dict[str, Any]]:

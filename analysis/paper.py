@@ -17,8 +17,10 @@ from degen.condition import build
 from degen.errors import require
 from degen.files import write_atomically
 from degen.statistics.bootstrap import Bootstrap
-from launch.cli import entrypoint, require_folder, resolved
+from launch.cli import entrypoint
+from launch.config import resolved
 from launch.experiment import experiments
+from launch.settings import require_folder
 
 
 def job(config: DictConfig) -> None:

@@ -12,8 +12,8 @@ from analysis.experiment_analysis import ExperimentAnalysis
 from analysis.steps.activations import NothingToCompareError
 from analysis.steps.hyperparameters import AnalyzedExperiment, select_hyperparameters
 from degen.errors import BadInputError, require
+from degen.locks import exclusive_lock
 from launch.experiment import Experiment
-from launch.slurm.submissions import locked
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def run_analyses(analyses: Sequence[ExperimentAnalysis]) -> None:
     comparable, errors = _prepare(analyses)
     if comparable:
         # Another analysis in the same results folder waits, then uses this selection.
-        with locked(analyses[0].results.path.parent, "results"):
+        with exclusive_lock(analyses[0].results.path.parent, "results"):
             errors += select_for([(item.analysis, item.paired) for item in comparable], analyses)
     for analysis, paired, table in comparable:
         try:

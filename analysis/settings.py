@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from degen.errors import require
-from launch.cli import require_folder
+from launch.settings import require_folder
 
 FIELDS = (
     "experiment",

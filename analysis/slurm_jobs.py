@@ -14,16 +14,17 @@ import torch
 from submitit.core.utils import DelayedSubmission
 
 from analysis.experiment_analysis import ExperimentAnalysis
-from analysis.logs import log_to_terminal
 from analysis.pipeline import select_for
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import write_atomically
+from degen.locks import exclusive_lock
 from degen.training.cpu.process_pool import available_cores
+from launch.cli import configure_logging
 from launch.experiment import Experiment
 from launch.slurm import client as slurm
-from launch.slurm.snapshot import freeze, require_frozen
-from launch.slurm.submissions import Piece, Submission, locked
+from launch.slurm.snapshot import require_snapshot, snapshot_code
+from launch.slurm.submissions import Shard, Submission
 
 
 class AnalysisTask:
@@ -39,10 +40,10 @@ class AnalysisTask:
         self.part = part
 
     def __call__(self) -> None:
-        require_frozen(self.file.parent / "code")
+        require_snapshot(self.file.parent / "code")
         torch.set_flush_denormal(True)
         torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
-        log_to_terminal()
+        configure_logging()
         content = json.loads(self.file.read_text())
         experiments = [_decode_experiment(fields) for fields in content["experiments"]]
         analyses = {e.name: ExperimentAnalysis(e, content["settings"]) for e in experiments}
@@ -51,7 +52,7 @@ class AnalysisTask:
             analysis.prepare()
         elif self.part == "choose":
             # Jobs of other experiments select the same hyperparameters: the first job stores them.
-            with locked(analysis.results.path.parent, "results"):
+            with exclusive_lock(analysis.results.path.parent, "results"):
                 loaded = [(item, item.load_paired()) for item in analyses.values()]
                 comparable = [(item, paired) for item, paired in loaded if paired is not None]
                 # Copy them to this experiment only, because other experiments may be running.
@@ -89,11 +90,11 @@ class JobChain:
         self.launcher = launcher | {"additional_parameters": options}
         self.python = settings["submit"]["python"]
         self.job_ids: list[str] = []
-        no_training: list[list[list[Piece]]] = [[[] for _ in parts] for parts in self.parts]
+        no_training: list[list[list[Shard]]] = [[[] for _ in parts] for parts in self.parts]
         self.submission = Submission.new(analysis.results.path, name, no_training, {})
         self.file = self.submission.path / "analysis.json"
         try:
-            freeze(self.submission.code)
+            snapshot_code(self.submission.code)
             fields = [_encode_experiment(item.experiment) for item in analyses]
             content = {"settings": settings, "name": name, "experiments": fields}
             write_atomically(self.file, json.dumps(content, indent=1).encode())
@@ -154,13 +155,13 @@ def roll_back(chains: Sequence[JobChain]) -> None:
 def _encode_experiment(experiment: Experiment) -> dict[str, Any]:
     """Convert an experiment to JSON types."""
     fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
-    conditions = {part: [condition.config for condition in fields[part]] for part in ("shared", "swept")}
+    conditions = {part: [condition.config for condition in fields[part]] for part in ("baseline", "swept")}
     return fields | conditions
 
 
 def _decode_experiment(fields: dict[str, Any]) -> Experiment:
     """Convert JSON types to an experiment."""
     conditions = {
-        part: [Condition.from_config(config) for config in fields[part]] for part in ("shared", "swept")
+        part: [Condition.from_config(config) for config in fields[part]] for part in ("baseline", "swept")
     }
     return Experiment(**fields | conditions)

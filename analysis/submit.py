@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis.experiment_analysis import ExperimentAnalysis
-from analysis.logs import log_to_terminal
 from analysis.pipeline import drop_untrained
 from analysis.settings import require_valid
 from analysis.slurm_jobs import JobChain, roll_back
-from launch.cli import Arguments, compose, compose_launcher, one_sentence_ends
+from degen.locks import exclusive_lock
+from launch.cli import Arguments, exit_on_user_error
+from launch.config import compose, compose_launcher
 from launch.experiment import experiments
 from launch.slurm import client as slurm
-from launch.slurm.submissions import Task, locked, read_submissions, read_tasks
+from launch.slurm.submissions import ArrayTask, read_submissions, read_tasks
 
 _POLL_INTERVAL_S = 10
 
@@ -53,7 +54,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[ExperimentAnalysis]:
         # In the order of their names, so that two processes never wait for each other.
         for analysis in sorted(analyses, key=lambda analysis: analysis.experiment.name):
             analysis.results.create()
-            locks.enter_context(locked(analysis.results.path, "results"))
+            locks.enter_context(exclusive_lock(analysis.results.path, "results"))
         locks.callback(roll_back, chains)
         for analysis in analyses:
             if any(task.is_active for task in _read_tasks([analysis])):
@@ -97,18 +98,20 @@ def wait(analyses: Sequence[ExperimentAnalysis]) -> list[str]:
     Returns:
         For each failed analysis, where its logs are, and the last lines of its errors.
     """
-    while any(task.is_active for task in _read_tasks(analyses, slurm.PATIENCE)):
+    while any(task.is_active for task in _read_tasks(analyses, slurm.SLURM_TIMEOUT_S)):
         time.sleep(_POLL_INTERVAL_S)
     failures = []
     for analysis in analyses:
-        tails = [task.last_words for task in _read_tasks([analysis], slurm.PATIENCE) if task.has_failed]
+        tails = [
+            task.error_tail for task in _read_tasks([analysis], slurm.SLURM_TIMEOUT_S) if task.has_failed
+        ]
         if tails:
             path = read_submissions(analysis.results.path)[-1].path
             failures.append(f"{analysis.experiment.name} failed ({path}):\n{tails[0]}")
     return failures
 
 
-def _read_tasks(analyses: Sequence[ExperimentAnalysis], timeout_s: float = 0.0) -> list[Task]:
+def _read_tasks(analyses: Sequence[ExperimentAnalysis], timeout_s: float = 0.0) -> list[ArrayTask]:
     """Return the jobs of the latest submission of each analysis."""
     latest = [read_submissions(analysis.results.path)[-1:] for analysis in analyses]
     return read_tasks([submission for submissions in latest for submission in submissions], timeout_s)
@@ -116,12 +119,11 @@ def _read_tasks(analyses: Sequence[ExperimentAnalysis], timeout_s: float = 0.0) 
 
 def main() -> None:
     """Run the command line."""
-    log_to_terminal()
     arguments = Arguments(__doc__ or "", "as for python -m analysis, and hydra/launcher=")
     arguments.parser.add_argument("--dry-run", action="store_true", help="print the plan and exit")
     wait_help = "return when all jobs have ended, with exit code 1 if a job failed"
     arguments.parser.add_argument("--wait", action="store_true", help=wait_help)
-    with one_sentence_ends(), arguments.parsed() as (options, overrides):
+    with exit_on_user_error(), arguments.parsed() as (options, overrides):
         analyses = submit(overrides, options.dry_run)
         failures = wait(analyses) if options.wait else []
         if failures:

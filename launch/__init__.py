@@ -1,1 +1,1 @@
-"""Entry points that train: one condition, a sweep or an experiment."""
+"""Entry points that train a condition, a sweep or an experiment, on this machine or on a SLURM cluster."""

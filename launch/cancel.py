@@ -1,7 +1,7 @@
-"""Stop what was submitted for an experiment, and nothing else: its jobs, queued or running.
+"""Cancel the jobs of an experiment or of one submission, queued or running. Other jobs are not touched.
 
 python -m launch.cancel experiment=demo
-python -m launch.cancel submission=2026-11-24_22-23-14-sweep     # a folder below runs/.submissions
+python -m launch.cancel submission=2026-11-24_22-23-14-sweep     # a folder in runs/.submissions
 """
 
 from __future__ import annotations
@@ -9,53 +9,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from degen.errors import BadInputError, require
-from launch.cli import Arguments, one_sentence_ends, runs_folder
-from launch.experiment import compose_settings
+from degen.locks import exclusive_lock
+from launch.cli import Arguments, exit_on_user_error
+from launch.experiment import compose_first
+from launch.settings import runs_folder
 from launch.slurm import client as slurm
-from launch.slurm.submissions import locked, read_submissions
+from launch.slurm.submissions import Submission, read_submissions
 
 
 def cancel(overrides: Sequence[str]) -> None:
-    """Cancel the active jobs of the submissions chosen.
+    """Cancel the active jobs of the submissions that `experiment=` or `submission=` names.
 
     Raises:
-        BadInputError: none is chosen, or SLURM refuses.
+        BadInputError: there is no such submission, or SLURM rejects the request.
     """
-    fields = dict(text.partition("=")[::2] for text in overrides)
-    chosen = {name: fields.pop(name) for name in ("experiment", "submission") if name in fields}
-    if len(chosen) != 1 or set(fields) - {"runs", "hydra.searchpath"}:
-        raise BadInputError(
-            f"launch.cancel must be given either experiment= or submission=, and runs= where it is not runs, "
-            f"got {' '.join(overrides) or 'nothing'}."
-        )
-    where = [text for text in overrides if text.startswith(("runs=", "hydra."))]
-    runs = runs_folder(compose_settings(where))
-    ((field, value),) = chosen.items()
+    field, value = _selection(overrides)
+    runs = runs_folder(compose_first([text for text in overrides if text.startswith(("runs=", "hydra."))]))
     slurm.require_slurm()
-    submissions = read_submissions(runs)
-    names = [each.experiment if field == "experiment" else each.path.name for each in submissions]
-    require(
-        value in names,
-        field,
-        value,
-        f"one of {', '.join(sorted(set(names))) or 'none: nothing was submitted'}",
-    )
-    with locked(runs):
-        chosen_ones = [each for each, name in zip(submissions, names, strict=True) if name == value]
-        known = slurm.jobs_named([name for each in chosen_ones for name in each.array_names])
-        for each in chosen_ones:
-            jobs = [task.job for task in each.tasks(known) if task.job is not None and task.is_active]
+
+    submissions: dict[str, list[Submission]] = {}
+    for submission in read_submissions(runs):
+        name = submission.experiment if field == "experiment" else submission.path.name
+        submissions.setdefault(name, []).append(submission)
+    names = ", ".join(sorted(submissions)) or "none: nothing was submitted"
+    require(value in submissions, field, value, f"one of {names}")
+    with exclusive_lock(runs):
+        for submission in submissions[value]:
+            tasks = submission.tasks(slurm.jobs_named(submission.array_names))
+            jobs = [task.job for task in tasks if task.job is not None and task.is_active]
             slurm.cancel(jobs)
             if jobs:
-                each.mark_cancelled()
-            print(f"{each.path.name}: {len(jobs)} jobs cancelled")
-    print("networks in training are stored; launch.submit with the arguments of before goes on")
+                submission.mark_cancelled()
+            print(f"{submission.path.name}: {len(jobs)} jobs cancelled")
+    print("networks in training are saved; run launch.submit with the same arguments to resume")
+
+
+def _selection(overrides: Sequence[str]) -> tuple[str, str]:
+    """Return `experiment` or `submission`, and its value."""
+    fields = dict(text.partition("=")[::2] for text in overrides)
+    selections = {name: fields.pop(name) for name in ("experiment", "submission") if name in fields}
+    if len(selections) != 1 or set(fields) - {"runs", "hydra.searchpath"}:
+        raise BadInputError(
+            "launch.cancel must be given either experiment= or submission=, and runs= if the folder is not "
+            f"runs, got {' '.join(overrides) or 'nothing'}."
+        )
+    return next(iter(selections.items()))
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     arguments = Arguments(__doc__ or "", "experiment= or submission=, and runs=")
-    with one_sentence_ends(), arguments.parsed() as (_, overrides):
+    with exit_on_user_error(), arguments.parsed() as (_, overrides):
         cancel(overrides)
 
 

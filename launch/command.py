@@ -41,7 +41,7 @@ def main() -> None:
     if name not in MODULES:
         print(f"error: degen must be given one of {', '.join(MODULES)}, got {name!r}.", file=sys.stderr)
         sys.exit(2)
-    # Own tasks are imported from the current folder. At the end of the path, it shadows nothing of ours.
+    # Tasks of the user are imported from the current folder. At the end of the path, it shadows no package.
     sys.path.append("")
     sys.argv = [f"degen {name}", *sys.argv[2:]]
     importlib.import_module(MODULES[name]).main()

@@ -1,7 +1,8 @@
-"""Progress of an ensemble: a bar on a terminal, plain lines elsewhere."""
+"""Progress of an ensemble in training: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import logging
 import statistics
 import sys
 import time
@@ -11,46 +12,60 @@ from tqdm import tqdm
 
 from degen.training import Ensemble, Training, status
 
-_SECONDS_BETWEEN_LINES = 10.0
+logger = logging.getLogger(__name__)
+
+_LOG_INTERVAL_S = 10.0
 
 
 class Progress:
-    """Counts of finished networks and the median loss of those in training, epoch by epoch."""
+    """Number of finished networks and median loss of the running networks, updated every epoch.
 
-    def __init__(self, title: str, training: Training, members: int):
+    Args:
+        title: text before the first line.
+        training: the recipe, from which the status of a network follows.
+        n_networks: number of networks to train.
+    """
+
+    def __init__(self, title: str, training: Training, n_networks: int):
         self.title = title
         self.training = training
-        self.members = members
+        self.n_networks = n_networks
         self.counts = {"converged": 0, "unconverged": 0, "diverged": 0}
-        self.printed = 0.0
-        self.started = time.monotonic()
-        self.bar = tqdm(total=members, unit="network") if sys.stderr.isatty() else None
+        self.logged_at = 0.0
+        self.started_at = time.monotonic()
+        self.bar: tqdm | None = None
 
     def __enter__(self) -> Progress:
-        if self.bar is None:
-            print(f"{self.title}: training {self.members} networks", flush=True)
-        else:
-            self.bar.write(f"{self.title}: training {self.members} networks")
+        logger.info("%s: training %d networks", self.title, self.n_networks)
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=self.n_networks, unit="network")
         return self
 
-    def epoch(self, running: Ensemble, done: Ensemble) -> None:
-        """Show the state after an epoch."""
+    def update(self, running: Ensemble, done: Ensemble) -> None:
+        """Show the state after an epoch.
+
+        Args:
+            running: the networks that train on.
+            done: the networks that ended in this epoch.
+        """
         for history in done.histories:
             self.counts[status(history, self.training)] += 1
-        text = ", ".join(f"{count} {word}" for word, count in self.counts.items() if count)
-        if len(running):
-            epoch = max(len(history) for history in running.histories)
-            loss, validation = (
-                statistics.median(getattr(history, name)[-1] for history in running.histories)
-                for name in ("loss", "validation_loss")
-            )
-            text = f"epoch {epoch}, loss {loss:.3g}, validation {validation:.3g}" + (text and f", {text}")
+        text = self._describe(running)
         if self.bar is not None:
             self.bar.set_postfix_str(text)
             self.bar.update(len(done))
-        elif not len(running) or time.monotonic() - self.printed >= _SECONDS_BETWEEN_LINES:
-            self.printed = time.monotonic()
-            print(f"  {self.printed - self.started:6.0f} s  {text}", flush=True)
+        elif not len(running) or time.monotonic() - self.logged_at >= _LOG_INTERVAL_S:
+            self.logged_at = time.monotonic()
+            logger.info("  %6.0f s  %s", self.logged_at - self.started_at, text)
+
+    def _describe(self, running: Ensemble) -> str:
+        parts = [f"{count} {word}" for word, count in self.counts.items() if count]
+        if len(running):
+            epoch = max(len(history) for history in running.histories)
+            loss = statistics.median(history.loss[-1] for history in running.histories)
+            validation = statistics.median(history.validation_loss[-1] for history in running.histories)
+            parts.insert(0, f"epoch {epoch}, loss {loss:.3g}, validation {validation:.3g}")
+        return ", ".join(parts)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""Signals that ask a training process to end: it stores what it has first."""
+"""Signals that ask a training process to end. The process saves its networks first."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from contextlib import contextmanager
 
 
 class Interrupted(SystemExit):
-    """A signal asked for the end; the exit code is the shell's for that signal."""
+    """A request to end by a signal; the exit code is the shell's code for that signal."""
 
 
 @contextmanager
 def interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`, raised where training waits.
+    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`. A second signal acts at once.
 
-    In a job of SLURM, SIGTERM only stores: SLURM sends it some time before it kills, and requeues a preempted
-    job only if that has not ended by itself.
+    In a SLURM job, SIGTERM calls `checkpoint` and training resumes. SLURM sends it some time before it kills
+    a preempted job, and requeues the job only if it has not ended by itself.
+
+    Yields:
+        A function to call between two steps; it raises `Interrupted` after a signal.
     """
     received: list[int] = []
 
@@ -30,7 +33,7 @@ def interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]
 
     def handle(number: int, frame: object) -> None:
         received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])  # a second one acts at once
+        signal.signal(number, previous[signal.Signals(number)])
 
     previous = {
         number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)

@@ -1,4 +1,4 @@
-"""Submit a sweep or an experiment to a SLURM cluster and return; what is finished or under way is left out.
+"""Submit a sweep or an experiment to a SLURM cluster. Finished networks and active jobs are skipped.
 
 python -m launch.submit experiment=demo hydra/launcher=slurm_gpu --dry-run
 python -m launch.submit gamma=0.5,1,2 task.channels=1,2 seeds=50 hydra/launcher=slurm_gpu
@@ -6,105 +6,93 @@ python -m launch.submit gamma=0.5,1,2 task.channels=1,2 seeds=50 hydra/launcher=
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from degen.errors import BadInputError, UnwritableError, require, require_number
+from degen.errors import BadInputError, UnwritableError, require_choice
 from degen.files import write_atomically
+from degen.locks import exclusive_lock
 from degen.storage import RunFolder
-from degen.tasks.contract import require_valid
-from launch.cli import Arguments, compose_launcher, one_sentence_ends, require_folder
-from launch.experiment import Sweep, sweep
+from launch.cli import Arguments, exit_on_user_error
+from launch.config import compose_launcher
+from launch.experiment import Sweep, compose_sweep
+from launch.settings import TrainSettings, check_run_folders
 from launch.slurm import client as slurm
-from launch.slurm.plan import Plan, plan
-from launch.slurm.snapshot import freeze
-from launch.slurm.submissions import Submission, locked, read_submissions, read_tasks
+from launch.slurm.plan import SubmissionPlan, plan_submission
+from launch.slurm.snapshot import snapshot_code
+from launch.slurm.submissions import Shard, Submission, read_submissions, read_tasks
 from launch.slurm.worker import TrainTask
 from launch.train import bytes_needed
 
 
 def submit(overrides: Sequence[str], dry_run: bool) -> None:
-    """Plan, say what is planned, and unless `dry_run` submit it.
+    """Print the plan of a submission, and submit it unless `dry_run`.
 
     Raises:
-        BadInputError: something is not allowed, or SLURM refuses; then nothing is submitted.
+        BadInputError: a setting is not allowed, or SLURM rejects it; then nothing is submitted.
     """
-    asked = sweep(overrides)
+    sweep = compose_sweep(overrides)
     name, launcher = compose_launcher("train", list(overrides))
-    _check(asked)
+    settings = TrainSettings.from_config(sweep.config)
+    require_choice("device", settings.device, ("auto", "cpu", "cuda"))
+    check_run_folders(sweep.conditions, settings.runs)
     slurm.require_accepted(name, launcher)
-    runs = Path(asked.settings["runs"])
     if dry_run:
-        planned = _plan(asked, launcher)
-        print("\n".join([*planned.lines(launcher, dry=True), "nothing is submitted (--dry-run)"]))
+        print(_plan(sweep, launcher).describe(launcher, show_conditions=True))
+        print("nothing is submitted (--dry-run)")
         return
-    with locked(runs):
-        planned = _plan(asked, launcher)
-        print("\n".join(planned.lines(launcher, dry=False)), flush=True)
-        if planned.arrays:
-            submission, numbers = _submit(planned, launcher, list(overrides))
-            print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
-            place = "" if runs == Path("runs") else f" runs={runs}"
-            stop = f"python -m launch.cancel submission={submission.path.name}{place}"
-            print(f"watch: python -m launch.status with the same arguments; stop: {stop}")
-        else:
+    with exclusive_lock(settings.runs):
+        plan = _plan(sweep, launcher)
+        print(plan.describe(launcher, show_conditions=False), flush=True)
+        if not plan.arrays:
             print("nothing to submit")
+            return
+        submission, numbers = _submit(plan, settings, launcher, list(overrides))
+    print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
+    runs = "" if settings.runs == Path("runs") else f" runs={settings.runs}"
+    print("watch: python -m launch.status with the same arguments")
+    print(f"stop: python -m launch.cancel submission={submission.path.name}{runs}")
 
 
-def _check(asked: Sweep) -> None:
-    """Refuse what a job would refuse, before there is one."""
-    settings = asked.settings
-    require_folder("runs", settings["runs"])
-    require(isinstance(settings["tf32"], bool), "tf32", settings["tf32"], "true or false")
-    require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
-    is_device = re.fullmatch(r"auto|cpu|cuda", str(settings["device"])) is not None
-    require(is_device, "device", settings["device"], "auto, cpu or cuda")
-    for condition, _ in asked.wanted.values():
-        require_valid(condition.task, condition.dtype)
-        RunFolder.of(Path(settings["runs"]), condition).validate()
+def _plan(sweep: Sweep, launcher: dict[str, Any]) -> SubmissionPlan:
+    tasks = read_tasks(read_submissions(Path(sweep.config["runs"])))
+    return plan_submission(sweep, tasks, launcher, slurm.max_array_size())
 
 
-def _plan(asked: Sweep, launcher: dict[str, Any]) -> Plan:
-    tasks = read_tasks(read_submissions(Path(asked.settings["runs"])))
-    return plan(asked, tasks, launcher, slurm.max_array_size())
+def _submit(
+    plan: SubmissionPlan, settings: TrainSettings, launcher: dict[str, Any], overrides: list[str]
+) -> tuple[Submission, list[str]]:
+    """Snapshot the code, write the record, submit. Return the submission and its job numbers.
 
-
-def _submit(planned: Plan, launcher: dict[str, Any], overrides: list[str]) -> tuple[Submission, list[str]]:
-    """Freeze, record, submit: whoever reads the record finds the jobs by name, even if this process dies."""
-    wanted, runs = planned.sweep.wanted, Path(planned.sweep.settings["runs"]).resolve()
-    for piece in planned.pieces:
-        condition, _ = wanted[piece.signature]
-        folder = RunFolder.of(runs, condition).shard(piece.seeds)
-        folder.create(bytes_needed=bytes_needed(condition, len(piece.seeds)))
+    The record is written before SLURM gets any job. Jobs are therefore found by the names in the record,
+    even if this process dies.
+    """
+    requested, runs = plan.sweep.requested, settings.runs.resolve()
+    for shard in plan.shards:
+        condition, _ = requested[shard.signature]
+        folder = RunFolder.of(runs, condition).shard(shard.seeds)
+        folder.create(bytes_needed=bytes_needed(condition, len(shard.seeds)))
         folder.store_condition()
     names = {
-        signature: f"{condition.task_name}/{condition.name}" for signature, (condition, _) in wanted.items()
+        signature: f"{condition.task_name}/{condition.name}"
+        for signature, (condition, _) in requested.items()
     }
-    submission = Submission.new(runs, planned.sweep.name, planned.arrays, names)
+    submission = Submission.new(runs, plan.sweep.name, plan.arrays, names)
     numbers: list[str] = []
     try:
-        freeze(submission.code)
-        calls = _write_tasks(submission, planned, launcher)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        submission.write(overrides=overrides, launcher=launcher, submitted=started, user=getpass.getuser())
-        for array, tasks in enumerate(planned.arrays):
-            numbers.append(
-                slurm.submit_array(
-                    submission.array_name(array),
-                    launcher | {"array_parallelism": min(planned.cap, len(tasks))},
-                    calls[array],
-                    folder=submission.logs(array),
-                    code=submission.code,
-                    python=planned.sweep.settings["submit"]["python"],
-                    after=f"afterany:{numbers[-1]}" if planned.is_chained and numbers else None,
-                )
-            )
+        snapshot_code(submission.code)
+        calls = _write_tasks(submission, plan, settings, launcher)
+        submitted = datetime.now(UTC).isoformat(timespec="seconds")
+        submission.write(overrides=overrides, launcher=launcher, submitted=submitted, user=getpass.getuser())
+        for array in range(len(plan.arrays)):
+            after = f"afterany:{numbers[-1]}" if plan.is_chained and numbers else None
+            numbers.append(_submit_array(submission, array, calls[array], plan, launcher, after))
     except (BadInputError, UnwritableError):
         if not numbers:
             shutil.rmtree(submission.path)
@@ -112,51 +100,69 @@ def _submit(planned: Plan, launcher: dict[str, Any], overrides: list[str]) -> tu
     return submission, numbers
 
 
-def _write_tasks(submission: Submission, planned: Plan, launcher: dict[str, Any]) -> list[list[TrainTask]]:
-    """What each job trains, as a file; and its call."""
-    settings = planned.sweep.settings
-    common = {
-        "runs": str(Path(settings["runs"]).resolve()),
-        "device": _device(settings["device"], launcher),
-        "tf32": settings["tf32"],
-        "checkpoint_seconds": settings["checkpoint_seconds"],
-    }
+def _submit_array(
+    submission: Submission,
+    array: int,
+    calls: list[TrainTask],
+    plan: SubmissionPlan,
+    launcher: dict[str, Any],
+    after: str | None,
+) -> str:
+    return slurm.submit_array(
+        submission.array_name(array),
+        launcher | {"array_parallelism": min(plan.cap, len(calls))},
+        calls,
+        folder=submission.logs(array),
+        code=submission.code,
+        python=plan.sweep.config["submit"]["python"],
+        after=after,
+    )
+
+
+def _write_tasks(
+    submission: Submission, plan: SubmissionPlan, settings: TrainSettings, launcher: dict[str, Any]
+) -> list[list[TrainTask]]:
+    """Write a file for each job, and return the calls of each array."""
+    device = device_of_job(settings.device, launcher)
+    settings = dataclasses.replace(settings, runs=settings.runs.resolve(), device=device)
+
+    def describe(shard: Shard) -> dict[str, Any]:
+        condition, _ = plan.sweep.requested[shard.signature]
+        return dataclasses.asdict(shard) | {"condition": condition.config}
+
     (submission.path / "tasks").mkdir()
     calls: list[list[TrainTask]] = []
     number = 0
-    for array in planned.arrays:
+    for array in plan.arrays:
         calls.append([])
-        for task in array:
-            pieces = [
-                {
-                    "signature": piece.signature,
-                    "seeds": piece.seeds,
-                    "condition": planned.sweep.wanted[piece.signature][0].config,
-                }
-                for piece in task
-            ]
+        for shards in array:
+            content = settings.to_config() | {"shards": [describe(shard) for shard in shards]}
             file = submission.task_file(number)
-            write_atomically(file, json.dumps(common | {"pieces": pieces}, indent=1).encode())
+            write_atomically(file, json.dumps(content, indent=1).encode())
             calls[-1].append(TrainTask(file))
             number += 1
     return calls
 
 
-def _device(device: str, launcher: dict[str, Any]) -> str:
-    """`auto` is what the job asks for: a job with a GPU that it cannot use must fail, not train elsewhere."""
+def device_of_job(device: str, launcher: dict[str, Any]) -> str:
+    """Replace `auto` by the device that a launcher requests.
+
+    A job whose GPU cannot be used must fail; with `auto` it would train on the CPU.
+    """
     if device != "auto":
         return device
-    asked = launcher | (launcher.get("additional_parameters") or {})
-    counts = [value for name, value in asked.items() if name.replace("-", "_").startswith("gpus")]
-    return "cuda" if any(counts) or "gpu" in f"{asked.get('gres')} {asked.get('tres_per_task')}" else "cpu"
+    settings = launcher | (launcher.get("additional_parameters") or {})
+    counts = [value for name, value in settings.items() if name.replace("-", "_").startswith("gpus")]
+    resources = f"{settings.get('gres')} {settings.get('tres_per_task')}"
+    return "cuda" if any(counts) or "gpu" in resources else "cpu"
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     arguments = Arguments(__doc__ or "")
-    arguments.parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
-    with one_sentence_ends(), arguments.parsed() as (given, overrides):
-        submit(overrides, given.dry_run)
+    arguments.parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    with exit_on_user_error(), arguments.parsed() as (options, overrides):
+        submit(overrides, options.dry_run)
 
 
 if __name__ == "__main__":

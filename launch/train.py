@@ -1,4 +1,4 @@
-"""Train a condition, a sweep (`-m`) or an experiment. Finished networks are not trained again.
+"""Train a condition, a sweep (`-m`) or an experiment. Finished networks are skipped.
 
 Examples:
     python -m launch.train task=flip_flop task.channels=2 width=64 scale=reduced
@@ -7,167 +7,133 @@ Examples:
     python -m launch.train experiment=demo
     python -m launch.train --config-dir my_conf task=my_task
 
-Fields and their defaults: conf/train.yaml and the groups task, parameterization, width, gamma, regularizer,
-scale and experiment in conf/. `--cfg job` prints the composed configuration.
+Fields and their defaults are in conf/train.yaml and in the groups of conf/: task, parameterization, width,
+gamma, regularizer, scale and experiment. `--cfg job` prints the composed configuration.
 """
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
+import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from degen.condition import Condition
-from degen.errors import require, require_number
-from degen.locks import ClaimedError
+from degen.locks import LockedError
 from degen.storage import RunFolder
-from degen.tasks.contract import require_valid
 from degen.training import Ensemble, History, train
-from launch.cli import (
-    compose,
-    entrypoint,
-    grid,
-    launcher_of,
-    one_sentence_ends,
-    require_folder,
-    resolved,
-)
+from launch.cli import entrypoint
+from launch.config import in_launcher_job, resolved
 from launch.device import prepare_device, prepare_torch, resolve_device
-from launch.experiment import conditions, parse_seeds
+from launch.experiment import conditions
 from launch.progress import Progress
+from launch.provenance import changes_since, code_digests
+from launch.settings import TrainSettings, check_run_folders, parse_seeds
 from launch.signals import Interrupted, interruptible
-from launch.slurm import client as slurm
-from launch.training_record import Session, changes_since, code_digests
+from launch.training_record import TrainingRecord
+
+logger = logging.getLogger(__name__)
 
 
-def job(config: DictConfig) -> None:
-    """What Hydra calls: one condition, or every condition of an experiment in turn."""
+def run_training(config: DictConfig) -> None:
+    """Train one condition, or every condition of an experiment in turn."""
     prepare_torch()
-    settings = resolved(config)
-    folders = checked(settings, HydraConfig.get().overrides.task)
-    seeds, device = parse_seeds(settings["seeds"]), resolve_device(settings["device"])
-    prepare_device(device, settings["tf32"])
+    settings, seeds, folders = check_training(resolved(config), HydraConfig.get().overrides.task)
+    device = resolve_device(settings.device)
+    prepare_device(device, settings.tf32)
     for folder in folders:
-        # A finished one may be a colleague's, who lets others read.
+        # A finished folder may belong to a colleague and be read-only.
         if set(seeds) - set(folder.finished_seeds()):
             folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):
-        place = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
+        progress_prefix = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         try:
-            train_condition(folder, seeds, device, settings["checkpoint_seconds"], place)
-        except ClaimedError as claimed:
-            if "SUBMITIT_EXECUTOR" in os.environ:
-                raise  # a launcher's job that trains nothing has failed
-            print(f"{place}{claimed}: nothing is done here", flush=True)
+            train_condition(folder, seeds, device, settings.checkpoint_seconds, progress_prefix)
+        except LockedError as error:
+            if in_launcher_job():
+                raise  # a job that trains nothing must fail
+            logger.info("%s%s: skipped", progress_prefix, error)
 
 
-def checked(settings: dict[str, Any], overrides: Sequence[str]) -> list[RunFolder]:
-    """The run folders of a configuration, everything that can be refused looked at, nothing made.
+def check_training(
+    config: dict[str, Any], overrides: Sequence[str]
+) -> tuple[TrainSettings, list[int], list[RunFolder]]:
+    """Check everything that can be checked before training; nothing is written.
 
     Args:
-        overrides: those of the command line that `settings` were composed with.
+        config: `conf/train.yaml`, resolved.
+        overrides: the overrides that `config` was composed with.
+
+    Returns:
+        Settings, seeds, and the run folder of each condition.
 
     Raises:
-        BadInputError: a setting is not allowed, or a folder is damaged.
+        BadInputError: a setting is not allowed, or a run folder is damaged.
     """
-    resolve_device(settings["device"])
-    require(isinstance(settings["tf32"], bool), "tf32", settings["tf32"], "true or false")
-    require_number("checkpoint_seconds", settings["checkpoint_seconds"], minimum=0.0)
-    parse_seeds(settings["seeds"])
-    require_folder("runs", settings["runs"])
-    found = conditions(settings, overrides)
-    for condition in found:
-        require_valid(condition.task, condition.dtype)
-    folders = [RunFolder.of(Path(settings["runs"]), condition) for condition in found]
-    for folder in folders:
-        folder.validate()
-    return folders
-
-
-class CheckedSweep(Callback):
-    """A sweep is refused as a whole: every job of it is checked before Hydra starts the first."""
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        # Hydra takes what a callback raises for a warning, but for the end of the process.
-        with one_sentence_ends():
-            jobs = grid(list(config.hydra.overrides.task))
-            for overrides in jobs:
-                checked(compose("train", overrides), overrides)
-            name, launcher = launcher_of(config)
-            if slurm.is_for_slurm(launcher):
-                slurm.require_accepted(name, launcher)
-                limit, allowed = slurm.max_array_size(), "of as many jobs as this cluster puts in an array"
-                require(
-                    len(jobs) <= limit,
-                    "a sweep",
-                    f"{len(jobs)} jobs",
-                    f"{allowed} ({limit}; launch.submit makes several)",
-                )
-
-
-class FailedJob(Callback):
-    """A launcher's job that failed ends with code 1, once its result is stored: SLURM then says so, too."""
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if job_return.status == JobStatus.FAILED and "SUBMITIT_EXECUTOR" in os.environ:
-            atexit.register(os._exit, 1)
+    settings = TrainSettings.from_config(config)
+    resolve_device(settings.device)
+    seeds = parse_seeds(config["seeds"])
+    return settings, seeds, check_run_folders(conditions(config, overrides), settings.runs)
 
 
 def train_condition(
-    folder: RunFolder, seeds: list[int], device: torch.device, checkpoint_seconds: float, place: str = ""
+    folder: RunFolder,
+    seeds: list[int],
+    device: torch.device,
+    checkpoint_seconds: float,
+    progress_prefix: str = "",
 ) -> None:
-    """Train the seeds that are missing, going on from a checkpoint where there is one.
+    """Train the seeds that are not finished, from a checkpoint if there is one.
 
     Args:
-        place: what stands before each line of progress.
+        progress_prefix: text before each progress line.
 
     Raises:
-        ClaimedError: another process trains there.
+        LockedError: another process trains in this folder.
     """
-    title = f"{place}{folder.path}"
+    title = f"{progress_prefix}{folder.path}"
     _warn_of_changes(folder, title)
     if not set(seeds) - set(folder.finished_seeds()):
-        print(f"{title}: all {len(seeds)} networks are there", flush=True)
+        logger.info("%s: all %d networks are finished", title, len(seeds))
         return
     try:
         with folder.lock():
-            ensemble, set_aside = _gather(folder, seeds, device)
+            ensemble, inactive = _resume_or_create(folder, seeds, device)
             if len(ensemble):
-                _train(folder, ensemble, set_aside, checkpoint_seconds, title)
+                _train(folder, ensemble, Checkpointer(folder, ensemble, inactive, checkpoint_seconds), title)
     except Interrupted as interrupted:
-        print(f"{title}: interrupted and stored; the same command goes on", flush=True)
+        logger.info("%s: interrupted and saved; run the same command again to resume", title)
         if interrupted.code == 128 + signal.SIGUSR2:
-            # To whom it is meant for, now that all is stored: submitit's handler requeues the job.
+            # Everything is saved: raise SIGUSR2 again so that submitit's handler requeues the job.
             try:
                 signal.raise_signal(signal.SIGUSR2)
             except (OSError, subprocess.SubprocessError) as error:
-                print(f"{title}: this job is not requeued, submit again ({error})", flush=True)
+                logger.info("%s: this job could not be requeued; submit it again (%s)", title, error)
         raise
 
 
 def _warn_of_changes(folder: RunFolder, title: str) -> None:
-    """Warn if networks of a folder were trained by other code than today's."""
+    """Warn if networks in a folder were trained with other code than the code in use."""
     changes = changes_since(folder.manifest.read(), code_digests(folder.condition))
     if changes:
-        words = f"{' and '.join(changes)} changed since networks here were trained"
-        print(f"warning: {title}: {words}; they may not be comparable", file=sys.stderr, flush=True)
+        subject = " and ".join(changes)
+        logger.warning(
+            "%s: %s changed since networks here were trained; they may not be comparable", title, subject
+        )
 
 
-def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[Ensemble, Ensemble | None]:
-    """The networks to train, resumed or new, and those of the checkpoint that nobody asked for now."""
+def _resume_or_create(
+    folder: RunFolder, seeds: list[int], device: torch.device
+) -> tuple[Ensemble, Ensemble | None]:
+    """Return the networks to train, and the inactive networks of the checkpoint, which are not requested."""
     condition = folder.condition
     missing = [seed for seed in seeds if seed not in set(folder.finished_seeds())]
     saved = folder.checkpoints.read()
@@ -177,38 +143,63 @@ def _gather(folder: RunFolder, seeds: list[int], device: torch.device) -> tuple[
     ensemble = Ensemble.new(fresh, condition.task, condition.model, device=device, dtype=condition.dtype)
     if saved is None:
         return ensemble, None
-    kept = [i for i in range(len(saved)) if i not in set(resumed)]
-    return saved.select(resumed).to(device).join(ensemble), saved.select(kept)
+    inactive = [i for i in range(len(saved)) if i not in set(resumed)]
+    return saved.select(resumed).to(device).join(ensemble), saved.select(inactive)
 
 
-def _train(
-    folder: RunFolder,
-    ensemble: Ensemble,
-    set_aside: Ensemble | None,
-    checkpoint_seconds: float,
-    title: str,
-) -> None:
+class Checkpointer:
+    """Stores an ensemble while it trains: finished networks, checkpoints, and the training record.
+
+    Args:
+        folder: where they are stored.
+        ensemble: the networks to train.
+        inactive: further networks that the checkpoint must keep.
+        interval_s: longest time between checkpoints, in seconds.
+    """
+
+    def __init__(
+        self, folder: RunFolder, ensemble: Ensemble, inactive: Ensemble | None, interval_s: float
+    ) -> None:
+        self.folder = folder
+        self.inactive = inactive
+        self.interval_s = interval_s
+        self.record = TrainingRecord(folder, ensemble)
+        self.latest = ensemble.select(range(len(ensemble)))
+        self.saved_at = time.monotonic()
+
+    def __call__(self, running: Ensemble, done: Ensemble) -> None:
+        """Store what an epoch finished.
+
+        Args:
+            running: the networks that train on.
+            done: the networks that ended in this epoch.
+        """
+        for member in range(len(done)):
+            self.folder.networks.write(done, member)
+        self.latest = running.select(range(len(running)))
+        self.record.count_epoch()
+        if len(done) or time.monotonic() - self.saved_at >= self.interval_s:
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of the latest epoch."""
+        latest = self.latest
+        self.folder.checkpoints.write(
+            latest if self.inactive is None else latest.to("cpu").join(self.inactive)
+        )
+        self.record.store(latest)
+        self.saved_at = time.monotonic()
+
+
+def _train(folder: RunFolder, ensemble: Ensemble, checkpointer: Checkpointer, title: str) -> None:
     condition = folder.condition
-    session = Session(folder, ensemble)
     progress = Progress(title, condition.training, len(ensemble))
-    latest, saved_at = ensemble.select(range(len(ensemble))), time.monotonic()
-
-    def checkpoint() -> None:
-        folder.checkpoints.write(latest if set_aside is None else latest.to("cpu").join(set_aside))
-        session.store(latest)
 
     def on_epoch(running: Ensemble, done: Ensemble) -> None:
-        nonlocal latest, saved_at
-        for member in range(len(done)):
-            folder.networks.write(done, member)
-        latest = running.select(range(len(running)))
-        session.count_epoch()
-        if len(done) or time.monotonic() - saved_at >= checkpoint_seconds:
-            checkpoint()
-            saved_at = time.monotonic()
-        progress.epoch(running, done)
+        checkpointer(running, done)
+        progress.update(running, done)
 
-    with interruptible(checkpoint) as check_interrupt, progress:
+    with interruptible(checkpointer.save) as check_interrupt, progress:
         try:
             train(
                 ensemble,
@@ -219,27 +210,28 @@ def _train(
                 check_interrupt=check_interrupt,
                 on_epoch=on_epoch,
             )
-            check_interrupt()  # a signal in the last epoch: the next condition is not to start
+            check_interrupt()  # after a signal in the last epoch, the next condition must not start
         except Interrupted:
-            checkpoint()
+            checkpointer.save()
             raise
 
 
 def bytes_needed(condition: Condition, seeds: int) -> int:
-    """Return the space of a run folder.
+    """Return the disk space of a run folder.
 
-    A network file holds three sets of weights, each of two checkpoints five. All three hold the history.
+    A network file contains three sets of weights, and each of two checkpoints contains five. All three
+    contain the history.
     """
-    one = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
-    size = sum(weights.numel() * weights.element_size() for weights in one.initial.values())
+    network = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
+    size = sum(weights.numel() * weights.element_size() for weights in network.initial.values())
     epochs = condition.training.max_epochs + condition.training.settle_epochs
     return seeds * (13 * size + 3 * 8 * len(dataclasses.fields(History)) * epochs) + 2**20
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    entrypoint("train", job, needs_arguments=True)()
+    entrypoint("train", run_training, needs_arguments=True)()
 
 
 if __name__ == "__main__":

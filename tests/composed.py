@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launch.cli import CONF, compose
+from launch.config import CONF, compose
 from launch.experiment import Experiment, experiments
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the tests share: conditions composed as a user would, and entry points in processes of their own."""
+"""Shared fixtures: conditions composed as by a user, and commands in separate processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import degen
 from degen.condition import Condition
 from degen.storage import RunFolder
 from degen.tasks import Task
-from launch.cli import compose
+from launch.config import compose
 from tests.login import PATIENCE, ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
 
 TINY = (

@@ -127,7 +127,7 @@ class Login:
         tasks = [
             task
             for task in read_tasks(submissions, PATIENCE)
-            if any(piece.signature in wanted for piece in task.pieces)
+            if any(shard.signature in wanted for shard in task.shards)
         ]
         return tasks[-1].job
 

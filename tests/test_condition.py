@@ -1,4 +1,4 @@
-"""Conditions: how they are built and named, and which configurations are rejected."""
+"""Conditions: construction, names and rejected configurations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def called(*arguments: object, **named: object) -> None:
     raise AssertionError("called")
 
 
-def test_a_complete_configuration_builds_the_same_condition_again():
+def test_a_complete_configuration_rebuilds_the_condition():
     for overrides in (
         (),
         ("task=path_integration", "regularizer=nuclear_norm"),
@@ -60,7 +60,7 @@ def test_the_name_is_readable_and_ends_with_the_signature():
     assert [snake_case(name) for name in ("MuP", "NuclearNorm", "L1")] == ["mup", "nuclear_norm", "l1"]
 
 
-def test_values_are_found_by_dotted_path():
+def test_values_are_read_by_dotted_path():
     condition = build("task.channels=2", "gamma=0.5")
     assert (condition.value("task.channels"), condition.value("gamma")) == (2, 0.5)
     with pytest.raises(BadInputError, match=r"factor must be a field of condition .*, got 'task.bits'"):
@@ -101,9 +101,7 @@ def test_values_are_found_by_dotted_path():
         (("training", "schedule", "_target_"), "os.system", "training.schedule._target_ must be the dotted"),
     ],
 )
-def test_what_is_misspelt_missing_or_of_another_kind_is_refused_in_one_sentence_and_never_called(
-    path, value, sentence
-):
+def test_a_bad_configuration_is_rejected_before_any_call(path, value, sentence):
     with pytest.raises(BadInputError) as caught:
         Condition.from_config(changed(path, value))
     assert str(caught.value).startswith(sentence)
@@ -111,7 +109,7 @@ def test_what_is_misspelt_missing_or_of_another_kind_is_refused_in_one_sentence_
 
 
 @pytest.mark.parametrize("name", ["task", "parameterization", "training", "dtype"])
-def test_every_part_must_be_given(name):
+def test_every_part_is_required(name):
     config = {key: value for key, value in BASE.items() if key != name}
     with pytest.raises(BadInputError, match=f"^{name} must be given"):
         Condition.from_config(config)

@@ -1,4 +1,4 @@
-"""The files of conf/: every one of them builds a condition, and experiments are what the paper has."""
+"""The files of conf/ build conditions, and the experiments have the conditions of the paper."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from degen.condition import Condition, snake_case
 from degen.errors import BadInputError
-from launch.cli import CONF, compose
-from launch.experiment import Experiment, distinct, experiment
+from launch.config import CONF, compose
+from launch.experiment import Experiment, experiment, unique_conditions
 from tests.composed import all_of, files, leaves
 from tests.conftest import build
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("task", files("task"))
 @pytest.mark.parametrize("parameterization", files("parameterization"))
 @pytest.mark.parametrize("regularizer", files("regularizer"))
-def test_every_task_parameterization_and_regularizer_build_a_condition(task, parameterization, regularizer):
+def test_every_combination_of_parts_builds_a_condition(task, parameterization, regularizer):
     condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
     assert condition.task_name == task
     assert snake_case(type(condition.model).__name__) == parameterization
@@ -36,7 +36,7 @@ def test_every_task_parameterization_and_regularizer_build_a_condition(task, par
     assert (condition.model.width, condition.model.gamma) == (128, 1)
 
 
-def test_the_tables_of_the_specification_are_in_the_files():
+def test_files_have_the_values_of_the_specification():
     table = {  # learning rate, schedule, epochs, batch, time constant, threshold, time steps
         "flip_flop": (0.001, "Constant", 300, 256, 1.0, 0.001, 100),
         "delayed_discrimination": (0.001, "CosineAnnealingWarmRestarts", 500, 256, 0.1, 0.01, 60),
@@ -63,7 +63,7 @@ def test_the_tables_of_the_specification_are_in_the_files():
 
 @pytest.mark.parametrize("scale", files("scale"))
 @pytest.mark.parametrize("name", files("experiment"))
-def test_every_experiment_builds_conditions_that_differ_in_its_factor(name, scale):
+def test_conditions_of_every_experiment_differ_in_its_factor(name, scale):
     for swept in all_of(name, scale):
         assert len({condition.signature for condition in swept.conditions}) == len(swept.conditions)
         assert len({str(swept.value(condition)) for condition in swept.conditions}) > 1
@@ -72,10 +72,10 @@ def test_every_experiment_builds_conditions_that_differ_in_its_factor(name, scal
     assert len(lines) <= 25
 
 
-def test_the_paper_has_68_conditions_and_3400_networks_and_shared_ones_are_trained_once():
+def test_the_paper_has_68_conditions_trained_once_each():
     paper = all_of("paper")
     counts = {one.name: len(one.swept) for one in paper}
-    assert counts == {  # 15 + 15 + 12 + 26 (SPEC, section 5)
+    assert counts == {  # 15 + 15 + 12 + 26 (docs/specification.md, section 5)
         "task_complexity": 12,
         "memory_demand": 2,
         "auxiliary_loss": 1,
@@ -87,20 +87,20 @@ def test_the_paper_has_68_conditions_and_3400_networks_and_shared_ones_are_train
     assert sum(len(one.swept) * len(one.seeds) for one in paper) == 3400
     # gamma 1 at 128 units is both of feature_learning and of network_size, for four tasks; the conditions
     # that other experiments share are all own ones of task_complexity.
-    assert len(distinct(paper)) == 68 - 4
+    assert len(unique_conditions(paper)) == 68 - 4
     own = {condition.signature for condition in paper[0].swept}
-    assert all(condition.signature in own for one in paper for condition in one.shared)
+    assert all(condition.signature in own for one in paper for condition in one.baseline)
 
 
-def test_an_axis_of_penalties_starts_at_none():
+def test_penalty_sweeps_start_without_penalty():
     (swept,) = all_of("low_rank")
-    assert {swept.value(condition) for condition in swept.shared} == {0.0}
+    assert {swept.value(condition) for condition in swept.baseline} == {0.0}
     assert all(swept.value(condition) > 0 for condition in swept.swept)
 
 
-def test_a_scale_changes_no_condition_of_another():
-    full = {condition.signature for condition in distinct(all_of("paper"))}
-    reduced = distinct(all_of("paper", "reduced"))
+def test_the_reduced_scale_changes_only_its_conditions():
+    full = {condition.signature for condition in unique_conditions(all_of("paper"))}
+    reduced = unique_conditions(all_of("paper", "reduced"))
     # Path integration is as in the paper but for its width, and both vary the width.
     shared = [condition for condition in reduced if condition.signature in full]
     assert [(one.task_name, one.model.width) for one in shared] == [
@@ -113,7 +113,7 @@ def test_a_scale_changes_no_condition_of_another():
     assert build("task=sine_wave", "scale=reduced", "width=100").model.width == 100
 
 
-def test_overrides_of_an_experiment_reach_every_condition_and_win():
+def test_overrides_of_an_experiment_reach_every_condition():
     swept = experiment("demo", ["width=8", "seeds=[3,4]"])
     assert [condition.model.width for condition in swept.conditions] == [8] * len(swept.conditions)
     assert swept.seeds == [3, 4]
@@ -121,13 +121,13 @@ def test_overrides_of_an_experiment_reach_every_condition_and_win():
         experiment("demo", ["task.channels=1"])
 
 
-def test_a_list_of_experiments_is_no_experiment():
+def test_a_list_of_experiments_is_not_a_single_experiment():
     with pytest.raises(BadInputError, match="experiment must be a single one, not a list of them"):
         experiment("paper")
 
 
 @pytest.mark.parametrize("group", ["width", "gamma"])
-def test_a_number_with_a_file_is_the_number_of_its_name(group):
+def test_number_files_contain_the_number_of_their_name(group):
     for name in files(group):
         assert yaml.safe_load((Path(CONF) / group / f"{name}.yaml").read_text()) == {group: float(name)}
         assert build(f"{group}={name}").value(group) == float(name)
@@ -140,7 +140,7 @@ def test_width_and_gamma_take_any_number_that_has_no_file(width, gamma):
     assert (condition.model.width, condition.model.gamma) == (width, gamma)
 
 
-def test_no_file_of_a_group_is_left_out_of_these_tests():
+def test_every_file_of_a_group_is_tested():
     groups = {folder.name for folder in Path(CONF).iterdir() if folder.is_dir()}
     own = {"task", "parameterization", "regularizer", "experiment", "width", "gamma", "scale"}
     assert own <= groups
@@ -148,7 +148,7 @@ def test_no_file_of_a_group_is_left_out_of_these_tests():
     assert groups - own <= {"metric", "hydra", "scale_overrides", "training"}
 
 
-def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default():
+def test_files_set_every_argument_and_constructors_no_default():
     for task, parameterization in itertools.product(files("task"), files("parameterization")):
         composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
         complete = build(f"task={task}", f"parameterization={parameterization}").config
@@ -169,15 +169,15 @@ def test_a_constructor_has_no_argument_that_its_file_leaves_out_and_no_default()
     ],
     ids=str,
 )
-def test_values_of_a_factor_are_of_one_kind_in_tables_and_in_order_on_axes(values, in_tables, order):
+def test_factor_values_have_one_type_and_are_sorted(values, in_tables, order):
     swept = [dataclasses.replace(build(), config={"task": {"factor": value}}) for value in values]
     of = Experiment("own", ["task.factor"], "", [], swept, [0], "full", False)
-    assert [of.value_in_tables(condition) for condition in swept] == in_tables
-    assert [of.value(condition) for condition in of.along_the_axis(swept)] == order
+    assert [of.table_value(condition) for condition in swept] == in_tables
+    assert [of.value(condition) for condition in of.sorted_by_factor(swept)] == order
 
 
-def test_the_long_training_has_the_papers_standard_conditions_without_path_integration():
-    paper = distinct(all_of("paper"))
+def test_long_training_has_the_papers_33_standard_conditions():
+    paper = unique_conditions(all_of("paper"))
     wanted = {
         condition.signature
         for condition in paper

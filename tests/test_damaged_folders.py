@@ -1,4 +1,4 @@
-"""Run folders that are damaged, altered, or of another condition or version."""
+"""Run folders that are damaged or altered, or belong to another condition or version."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def sentence(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_folder_without_a_condition_is_refused(tmp_path):
+def test_a_folder_without_a_condition_is_rejected(tmp_path):
     assert sentence(tmp_path).startswith("run folder must be a folder with a condition.yaml, got ")
     assert sentence(tmp_path / "nowhere").startswith("run folder must be a folder with a condition.yaml")
 
 
-def test_a_renamed_folder_is_refused(copied):
+def test_a_folder_with_another_signature_is_rejected(copied):
     renamed = copied.rename(copied.with_name(copied.name[:-1] + "x"))
     assert sentence(renamed).startswith("run folder must be named with the signature ")
 
@@ -46,7 +46,7 @@ def test_a_renamed_folder_is_refused(copied):
 @pytest.mark.parametrize(
     "path", ["task.n_steps", "training.batch_size", "parameterization.width", "dtype", "signature"]
 )
-def test_an_altered_condition_is_refused(copied, path):
+def test_an_altered_condition_is_rejected(copied, path):
     config = yaml.safe_load((copied / "condition.yaml").read_text())
     *parents, last = path.split(".")
     node = config
@@ -57,7 +57,7 @@ def test_an_altered_condition_is_refused(copied, path):
     assert sentence(copied).startswith(f"{copied / 'condition.yaml'} must be of signature ")
 
 
-def test_a_folder_of_another_format_is_rejected_with_the_version_that_wrote_it(copied):
+def test_another_format_is_rejected_naming_its_version(copied):
     file = copied / "condition.yaml"
     stored = yaml.safe_load(file.read_text())
     file.write_text(yaml.safe_dump(stored | {"format": 3, "written_by": "degen 9.1"}))
@@ -68,7 +68,7 @@ def test_a_folder_of_another_format_is_rejected_with_the_version_that_wrote_it(c
     assert sentence(copied).endswith(", got 'format 1 of degen 0.1.0'.")
 
 
-def test_a_field_of_a_later_version_is_rejected_with_the_version_that_wrote_it(copied):
+def test_an_unknown_field_is_rejected_naming_its_version(copied):
     file = copied / "condition.yaml"
     stored = yaml.safe_load(file.read_text())
     stored["task"]["distractors"] = 2
@@ -77,7 +77,7 @@ def test_a_field_of_a_later_version_is_rejected_with_the_version_that_wrote_it(c
     assert sentence(copied).startswith(expected)
 
 
-def test_a_folder_is_found_by_its_signature_whatever_its_label(copied):
+def test_a_folder_is_found_by_its_signature_not_its_label(copied):
     condition = build(*TINY)
     home = copied.parent / "runs" / condition.task_name
     home.mkdir(parents=True)
@@ -86,12 +86,12 @@ def test_a_folder_is_found_by_its_signature_whatever_its_label(copied):
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "just text", "- a list", "task: {}", "\x00", "signature: 1"])
-def test_a_damaged_condition_is_refused(copied, content):
+def test_a_damaged_condition_is_rejected(copied, content):
     (copied / "condition.yaml").write_text(content)
     assert "must be" in sentence(copied)
 
 
-def test_a_condition_cut_anywhere_is_refused(copied):
+def test_a_condition_truncated_anywhere_is_rejected(copied):
     content = (copied / "condition.yaml").read_text()
     assert Condition.from_config(yaml.safe_load(content)) == build(*TINY)
     for size in range(0, len(content) - 1, 7):
@@ -99,7 +99,7 @@ def test_a_condition_cut_anywhere_is_refused(copied):
         sentence(copied)
 
 
-def test_a_consistent_condition_with_the_networks_of_another_is_refused(copied):
+def test_networks_of_another_condition_are_rejected(copied):
     other = build(*TINY, "training.threshold=0.5")
     about = {"signature": other.signature, "format": FORMAT}
     (copied / "condition.yaml").write_text(yaml.safe_dump({**about, **other.config}))
@@ -108,14 +108,14 @@ def test_a_consistent_condition_with_the_networks_of_another_is_refused(copied):
     assert sentence(renamed).startswith(f"{network} must be of signature {other.signature}, got ")
 
 
-def test_the_network_of_another_seed_is_refused(copied):
+def test_the_network_of_another_seed_is_rejected(copied):
     networks = copied / "networks"
     shutil.copy(networks / "00001.safetensors", networks / "00000.safetensors")
     assert sentence(copied) == f"{networks / '00000.safetensors'} must be the network of seed 0, got 1."
 
 
 @pytest.mark.parametrize("part", ["networks/00001.safetensors", "manifest.json", "checkpoint.safetensors"])
-def test_a_file_cut_in_the_middle_is_refused_before_training_and_when_loaded(copied, part):
+def test_a_truncated_file_is_rejected_in_training_and_loading(copied, part):
     folder = RunFolder.open(copied)
     folder.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
     folder.validate()
@@ -127,7 +127,7 @@ def test_a_file_cut_in_the_middle_is_refused_before_training_and_when_loaded(cop
         assert sentence(copied).startswith(f"{copied / part} must be ")
 
 
-def test_a_checkpoint_is_no_network_and_a_network_no_checkpoint(copied):
+def test_checkpoints_and_networks_are_not_exchangeable(copied):
     folder = RunFolder.open(copied)
     folder.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
     network, checkpoint = copied / "networks" / "00000.safetensors", copied / "checkpoint.safetensors"
@@ -140,7 +140,7 @@ def test_a_checkpoint_is_no_network_and_a_network_no_checkpoint(copied):
         folder.networks.read(0)
 
 
-def test_a_checkpoint_of_another_condition_is_refused(copied):
+def test_a_checkpoint_of_another_condition_is_rejected(copied):
     folder = RunFolder.open(copied)
     other = RunFolder(copied, build(*TINY, "training.threshold=0.5"))
     other.checkpoints.write(Ensemble.new([7], folder.condition.task, folder.condition.model))
@@ -148,20 +148,20 @@ def test_a_checkpoint_of_another_condition_is_refused(copied):
         folder.checkpoints.read()
 
 
-def test_weights_with_a_checksum_of_their_own_but_another_signature_are_refused(copied):
+def test_weights_with_another_signature_are_rejected(copied):
     path = copied / "networks" / "00000.safetensors"
     tensors, metadata = read_tensors(path)
     write_tensors(path, tensors, metadata | {"signature": "0" * 12})
     assert sentence(copied).startswith(f"{path} must be of signature ")
 
 
-def test_what_is_no_network_file_is_no_network(copied):
+def test_files_with_other_names_are_not_networks(copied):
     for name in ("1.safetensors", "notes.safetensors", "00007.txt", ".00008.safetensors.abc.part"):
         (copied / "networks" / name).write_text("")
     assert degen.load(copied).seeds == [0, 1, 2]
 
 
-def test_nothing_is_made_where_there_is_no_space(tmp_path, monkeypatch):
+def test_without_space_no_folder_is_created(tmp_path, monkeypatch):
     folder = RunFolder.of(tmp_path / "runs", build(*TINY))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=999))
     with pytest.raises(BadInputError, match="runs must be on a disk with 1,000 bytes free"):
@@ -169,7 +169,7 @@ def test_nothing_is_made_where_there_is_no_space(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
+def test_a_folder_without_permission_is_rejected(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file" / "runs", Path("/proc/runs")):
         with pytest.raises(BadInputError, match="runs must be a folder that can be written to, got "):

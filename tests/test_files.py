@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes and checked tensor files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "file.safetensors"
 
 
-def test_tensors_and_metadata_come_back_as_they_were(written):
+def test_tensors_and_metadata_read_equal_those_written(written):
     tensors, metadata = read_tensors(written)
     assert metadata.items() >= METADATA.items()
     assert set(tensors) == set(TENSORS)
@@ -60,14 +60,14 @@ def refused(path: Path, content: bytes) -> bool:
     return False
 
 
-def test_a_file_cut_anywhere_is_refused(written):
+def test_a_file_truncated_anywhere_is_rejected(written):
     content = written.read_bytes()
     assert [size for size in range(len(content)) if not refused(written, content[:size])] == []
     assert refused(written, content + b"\0")
     assert not refused(written, content)
 
 
-def test_a_file_with_one_bit_flipped_anywhere_is_refused(written):
+def test_a_file_with_one_flipped_bit_is_rejected(written):
     content = written.read_bytes()
     unnoticed = []
     for bit in range(0, 8 * len(content), 5):  # every byte; every bit of a byte in turn
@@ -78,13 +78,13 @@ def test_a_file_with_one_bit_flipped_anywhere_is_refused(written):
     assert unnoticed == []
 
 
-def test_other_metadata_with_the_old_checksum_is_refused(written):
+def test_altered_metadata_are_rejected(written):
     content = written.read_bytes()
     assert content.count(b"converged") == 1
     assert refused(written, content.replace(b"converged", b"divergent"))
 
 
-def test_metadata_alone_are_those_written_and_none_of_what_is_no_such_file(written):
+def test_metadata_are_read_without_tensors_or_empty(written):
     assert read_metadata(written).items() >= METADATA.items()
     for content in (
         b"",
@@ -107,7 +107,7 @@ def test_a_file_has_the_permissions_of_the_umask(tmp_path):
         assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
 
 
-def test_a_filesystem_that_cannot_sync_folders_does_without(tmp_path, monkeypatch):
+def test_a_filesystem_without_folder_sync_is_supported(tmp_path, monkeypatch):
     for number, refused in ((errno.EINVAL, False), (errno.EIO, True)):
 
         def fsync(descriptor, number=number):
@@ -120,7 +120,7 @@ def test_a_filesystem_that_cannot_sync_folders_does_without(tmp_path, monkeypatc
         assert (tmp_path / "file").read_bytes() == b"content"
 
 
-def test_a_file_that_is_cut_or_longer_is_not_whole(written):
+def test_a_file_of_another_length_is_not_complete(written):
     assert is_complete(written)
     content = written.read_bytes()
     for other in (b"", content[:5], content[:100], content[:-1], content + b"0", b"\0" * len(content)):
@@ -139,11 +139,11 @@ def test_equal_tensors_and_metadata_give_equal_bytes(tmp_path):
     assert len(contents) == 1
 
 
-def test_a_path_may_be_text(written):
+def test_a_path_may_be_a_string(written):
     assert read_tensors(str(written))[1] == read_tensors(written)[1]
 
 
-def test_a_link_to_nothing_and_a_folder_are_rejected_in_one_sentence(written, tmp_path):
+def test_a_dangling_link_and_a_folder_are_rejected(written, tmp_path):
     link = tmp_path / "link.safetensors"
     link.symlink_to("../annex/objects/gone")
     allowed = "must be a file that can be read, got a link to a missing file"
@@ -156,7 +156,7 @@ def test_a_link_to_nothing_and_a_folder_are_rejected_in_one_sentence(written, tm
     assert (read_metadata(link), is_complete(link)) == ({}, False)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch):
     write_atomically(tmp_path / "file", b"old")
 
     def full(descriptor: int) -> None:
@@ -174,7 +174,7 @@ def _rewrite(path: Path) -> None:
         write_tensors(path, {"number": torch.tensor([number])}, {"number": number})
 
 
-def test_a_file_that_another_process_replaces_is_read_as_it_was_or_is(tmp_path):
+def test_a_file_being_replaced_is_read_in_its_old_or_new_state(tmp_path):
     path = tmp_path / "file"
     write_tensors(path, {"number": torch.tensor([-1])}, {"number": -1})
     writer = multiprocessing.get_context("forkserver").Process(target=_rewrite, args=(path,))
@@ -242,7 +242,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("there_before", [True, False])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_process_killed_inside_a_write_leaves_the_old_file_or_the_new_one(tmp_path, moment, there_before):
+def test_a_killed_write_leaves_the_old_or_the_new_file(tmp_path, moment, there_before):
     path = tmp_path / "file"
     if there_before:
         write_atomically(path, b"old" * 1000)

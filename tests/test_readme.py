@@ -1,4 +1,4 @@
-"""What the README tells a new user to type works as it stands."""
+"""The commands and code of the README run as written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def block(language: str, holding: str) -> str:
     return found[0]
 
 
-def test_the_users_own_task_trains_without_a_change_to_this_repository(tmp_path):
+def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     (tmp_path / "my_conf/task").mkdir(parents=True)
     (tmp_path / "my_tasks.py").write_text(block("python", "class EvidenceAccumulation"))
     (tmp_path / "my_conf/task/evidence_accumulation.yaml").write_text(block("yaml", "my_tasks."))
@@ -42,6 +42,6 @@ def test_the_users_own_task_trains_without_a_change_to_this_repository(tmp_path)
     assert names["hidden"].shape == (1, 64, 50, 32)
 
 
-def test_the_commands_name_files_that_are_there():
+def test_the_commands_name_existing_files():
     for path in re.findall(r"\]\(((?:docs|conf)/[^)]+)\)", README):
         assert (Path(__file__).parent.parent / path).exists(), path

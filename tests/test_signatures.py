@@ -1,4 +1,4 @@
-"""Signatures: what changes them, and that they find the run folders that exist."""
+"""Signatures: the settings that change them, and those of existing run folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from degen.fields import neutral
 from degen.storage import RunFolder
 from degen.tasks import FlipFlop
 from degen.training import NoPenalty, Regularizer
-from launch.cli import compose
+from launch.config import compose
 from tests.composed import BASE, changed, files, leaves
 from tests.conftest import build
 
@@ -66,11 +66,11 @@ def test_another_class_changes_the_signature():
 @pytest.mark.parametrize(
     "override", ["seeds=3", "device=cpu", "tf32=true", "runs=elsewhere", "checkpoint_seconds=1"]
 )
-def test_what_is_not_trained_does_not_change_the_signature(override):
+def test_run_settings_do_not_change_the_signature(override):
     assert build(override).signature == build().signature
 
 
-def test_a_changed_default_of_a_constructor_changes_the_signature(monkeypatch):
+def test_a_changed_constructor_default_changes_the_signature(monkeypatch):
     config = changed(("regularizer",), {"_target_": f"{__name__}.Weighed", "strength": 1.0})
     before = Condition.from_config(config)
     assert before.config["regularizer"] == config["regularizer"] | {"power": 2.0}
@@ -82,7 +82,7 @@ def test_a_changed_default_of_a_constructor_changes_the_signature(monkeypatch):
     assert after.signature != before.signature
 
 
-def test_one_and_one_point_zero_are_the_same_condition():
+def test_1_and_1_0_have_equal_signatures():
     whole, real = (Condition.from_config(changed(("parameterization", "gamma"), gamma)) for gamma in (1, 1.0))
     assert whole.signature == real.signature
     assert build("gamma=1").signature == build("gamma=1.0").signature == build("gamma=1e0").signature
@@ -109,7 +109,7 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("overrides", SIGNATURES, ids=" ".join)
-def test_signatures_are_those_of_the_run_folders_that_exist(overrides):
+def test_signatures_of_existing_run_folders_are_unchanged(overrides):
     assert build(*overrides).signature == SIGNATURES[overrides]
 
 
@@ -149,7 +149,7 @@ def test_a_new_option_that_is_off_finds_the_old_run_folder(tmp_path, monkeypatch
         assert Condition.from_config(own(Noisy, **options)).signature != before.signature
 
 
-def test_a_part_that_is_neutral_is_left_out_and_may_be_missing():
+def test_a_neutral_part_may_be_missing():
     without = {key: value for key, value in compose("train", []).items() if key != "regularizer"}
     condition = Condition.from_config(without)
     assert condition.regularizer == NoPenalty()

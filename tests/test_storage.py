@@ -1,4 +1,4 @@
-"""Run folders: what is written is read again."""
+"""Run folders: written files are read back."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def stored(folder: RunFolder, seeds: list[int], epochs: int = 4) -> Ensemble:
 @pytest.mark.parametrize(
     "overrides", [(), ("task=path_integration", "parameterization=mup", "dtype=float64")]
 )
-def test_a_network_is_read_as_it_was_written(tmp_path, overrides):
+def test_a_network_read_equals_the_network_written(tmp_path, overrides):
     condition = build(*TINY, *overrides)
     folder = RunFolder.of(tmp_path, condition)
     folder.create(0)
@@ -73,7 +73,7 @@ def test_a_network_is_read_as_it_was_written(tmp_path, overrides):
     assert not torch.equal(network.weights["recurrent"], network.initial["recurrent"])
 
 
-def test_a_checkpoint_is_read_as_it_was_written(folder):
+def test_a_checkpoint_read_equals_the_checkpoint_written(folder):
     saved = stored(folder, SEEDS, epochs=2)
     read = folder.checkpoints.read()
     assert read.seeds == SEEDS
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_read_as_it_was_written(folder):
     assert saved.second_moment["recurrent"].abs().max() > 0
 
 
-def test_finished_networks_leave_the_checkpoint_and_an_empty_checkpoint_is_no_file(folder):
+def test_finished_networks_leave_the_checkpoint(folder):
     saved = stored(folder, SEEDS, epochs=2)
     folder.networks.write(saved, 1)
     assert folder.checkpoints.read().seeds == [2, 5]
@@ -114,12 +114,12 @@ def test_loading_gives_task_model_networks_weights_and_history(tiny_run):
     assert run.converged.history.empty
 
 
-def test_a_folder_is_loaded_from_wherever_one_stands(tiny_run, monkeypatch):
+def test_a_folder_is_loaded_by_relative_and_absolute_paths(tiny_run, monkeypatch):
     monkeypatch.chdir(tiny_run)
     assert degen.load(".").seeds == degen.load(str(tiny_run)).seeds == [0, 1, 2]
 
 
-def test_the_manifest_tells_versions_commit_device_and_costs(tiny_run):
+def test_the_manifest_has_versions_commit_device_and_seconds(tiny_run):
     (session,) = degen.load(tiny_run).sessions
     assert session["seeds"] == [0, 1, 2]
     assert session["seconds"] > 0
@@ -129,7 +129,7 @@ def test_the_manifest_tells_versions_commit_device_and_costs(tiny_run):
     assert session["device"] == "cpu"
 
 
-def test_the_folder_is_named_by_task_label_and_signature_and_holds_nothing_else(tiny_run):
+def test_the_folder_has_its_name_and_no_other_files(tiny_run):
     condition = build(*TINY)
     assert (tiny_run.parent.name, tiny_run.name) == (condition.task_name, condition.name)
     names = sorted(str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file())
@@ -144,7 +144,7 @@ def test_files_and_folders_have_the_permissions_of_the_umask(tiny_run):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask
 
 
-def test_weights_at_convergence_and_after_settling_are_both_stored(tmp_path):
+def test_converged_and_settled_weights_are_stored(tmp_path):
     quick = ("training.threshold=10", "training.patience=2", "training.settle_epochs=2")
     folder = RunFolder.of(tmp_path, build(*TINY, *quick))
     folder.create(0)

@@ -1,4 +1,4 @@
-"""Random numbers by address."""
+"""Counter-based random numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scipy import stats
 from degen.streams import _GOLDEN, Stream, _mix, _signed, key
 
 
-def test_the_mixer_is_that_of_splitmix64():
+def test_the_mixer_equals_splitmix64():
     # The first outputs of the reference implementation (Vigna, splitmix64.c) from the state 0.
     published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
     states = torch.tensor([_signed(i * _GOLDEN % 2**64) for i in range(1, 5)])
     assert _mix(states).tolist() == [_signed(value) for value in published]
 
 
-def test_the_numbers_of_an_address_never_change():
+def test_the_numbers_of_a_key_never_change():
     # Whoever changes them changes every network that was ever trained. Derived here in plain integers.
     def mix(z: int) -> int:
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
@@ -51,7 +51,7 @@ def test_draws_follow_their_distribution(draw, distribution):
     assert values.std() == pytest.approx(distribution.std(), rel=0.01)
 
 
-def test_normal_tails_are_those_of_the_normal_distribution():
+def test_normal_tails_have_their_probabilities():
     values = Stream.named([0], "test").normal(1_000_000)[0]
     beyond = int((values.abs() > 4).sum())
     assert stats.poisson(2 * stats.norm.sf(4) * 1e6).sf(beyond) > 0.001
@@ -73,7 +73,7 @@ def test_uniform_is_open_at_both_ends_in_float32(monkeypatch):
         assert stream.integers(0, 9, 1).item() == (0 if bits == 0 else 9)
 
 
-def test_names_that_differ_in_one_word_have_different_and_uncorrelated_numbers():
+def test_different_keys_have_uncorrelated_numbers():
     names = [(0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0), (0, "a", 0, 1)]
     keys = torch.tensor([key(*name) for name in names])
     draws = Stream(keys, torch.float64).normal(40_000)
@@ -94,7 +94,7 @@ def test_successive_draws_differ_and_are_uncorrelated():
     assert correlation.abs().max() < 4.5 / 40_000**0.5
 
 
-def test_neighbouring_numbers_of_a_draw_are_uncorrelated():
+def test_successive_numbers_of_a_draw_are_uncorrelated():
     draw = Stream.named([0], "test", dtype=torch.float64).normal(100_001)[0]
     for lag in (1, 2, 64, 1024):
         assert abs(torch.corrcoef(torch.stack((draw[:-lag], draw[lag:])))[0, 1]) < 4 / 100_000**0.5
@@ -108,13 +108,13 @@ def test_neighbouring_numbers_of_a_draw_are_uncorrelated():
         lambda stream: stream.integers(0, 1000, 5, 3),
     ],
 )
-def test_a_key_has_the_same_numbers_whatever_the_other_keys(draw):
+def test_numbers_of_a_key_do_not_depend_on_other_keys(draw):
     together = draw(Stream.named([3, 1, 4], "test"))
     for row, seed in zip(together, [3, 1, 4], strict=True):
         assert torch.equal(row, draw(Stream.named([seed], "test"))[0])
 
 
-def test_the_shape_of_the_keys_leads_every_draw():
+def test_draws_have_the_keys_shape_as_leading_axes():
     keys = torch.tensor([[key(seed, "test", 0, step) for seed in (0, 1, 2)] for step in (0, 1)])
     numbers = Stream(keys).uniform(5)
     assert numbers.shape == (2, 3, 5)
@@ -127,7 +127,7 @@ def test_float32_and_float64_get_the_same_numbers_up_to_rounding():
         assert torch.equal(narrow, wide.float())
 
 
-def test_the_global_generator_is_neither_read_nor_moved():
+def test_the_global_generator_is_neither_read_nor_advanced():
     torch.manual_seed(0)
     first, after = Stream.named([0], "test").normal(10), torch.rand(1)
     torch.manual_seed(1)

@@ -19,7 +19,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import degen
-from analysis.logs import log_to_terminal
 from analysis.results import ResultsFolder
 from analysis.settings import experiment_name, require_valid
 from analysis.steps.degeneracy import STATUSES
@@ -30,7 +29,8 @@ from degen.errors import require_choice
 from degen.files import write_atomically
 from degen.networks import WEIGHTS_AT
 from degen.storage import RunFolder
-from launch.cli import entrypoint, resolved
+from launch.cli import entrypoint
+from launch.config import resolved
 from launch.experiment import experiment
 
 RATIOS = (1.05, 1.5)
@@ -115,7 +115,6 @@ def run_convergence(config: DictConfig) -> None:
 def main() -> None:
     """Run the command line."""
     torch.set_flush_denormal(True)
-    log_to_terminal()
     entrypoint("analyze", run_convergence)()
 
 

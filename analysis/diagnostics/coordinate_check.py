@@ -25,7 +25,8 @@ from degen.condition import Condition
 from degen.reporting.style import PANEL, save
 from degen.streams import Stream
 from degen.training import Ensemble, train
-from launch.cli import compose, entrypoint
+from launch.cli import entrypoint
+from launch.config import compose
 
 PARAMETERIZATIONS = ("standard", "mup")
 WIDTHS = (64, 128, 256, 512, 1024)

@@ -23,7 +23,9 @@ from degen.condition import Condition, build
 from degen.errors import BadInputError, require, require_integer
 from degen.files import write_atomically
 from degen.metrics.memory_demand import Predictor, memory_demand
-from launch.cli import compose, entrypoint, require_folder, resolved
+from launch.cli import entrypoint
+from launch.config import compose, resolved
+from launch.settings import require_folder
 
 
 def compute_curves(

@@ -55,7 +55,7 @@ class _Inputs:
     def __init__(self, experiment: Experiment, results: ResultsFolder):
         self.degeneracy, self.history = require_table(results.degeneracy), require_table(results.history)
         trained = set(self.history["condition"])
-        conditions = experiment.along_the_axis([c for c in experiment.conditions if c.signature in trained])
+        conditions = experiment.sorted_by_factor([c for c in experiment.conditions if c.signature in trained])
         conditions = sorted(conditions, key=lambda condition: condition.task_name)
         self.titles = {condition.signature: _title(experiment, condition) for condition in conditions}
         self.thresholds = {condition.signature: condition.training.threshold for condition in conditions}

@@ -20,7 +20,7 @@ from analysis.replication.manipulation_check import pilot
 from analysis.replication.markdown import READING, floor_of, interval_of, p_of
 from analysis.replication.table_one import WORDS
 from degen.storage import RunFolder
-from launch.experiment import distinct
+from launch.experiment import unique_conditions
 
 PAPER_GPU_HOURS = 68_000
 """App. N of the paper."""
@@ -208,7 +208,7 @@ def _costs(data: dict[str, ExperimentResults], runs: Path) -> str:
     """Time of all training sessions by device, and the versions that ran them."""
     hours: Counter[str] = Counter()
     versions: Counter[str] = Counter()
-    for condition in distinct([one.experiment for one in data.values()]):
+    for condition in unique_conditions([one.experiment for one in data.values()]):
         folder = RunFolder.of(runs, condition)
         for session in folder.manifest.read() if folder.path.exists() else []:
             hours[session["device"]] += session["seconds"] / 3600
@@ -245,7 +245,7 @@ def _settings(data: dict[str, ExperimentResults], settings: dict[str, Any]) -> s
         if one.manifest is not None:
             text = html.escape(yaml.safe_dump(one.manifest.settings, sort_keys=False))
             parts.append(_details(f"Analysis of {name}", f"<pre>{text}</pre>"))
-    for condition in distinct([one.experiment for one in data.values()]):
+    for condition in unique_conditions([one.experiment for one in data.values()]):
         text = html.escape(yaml.safe_dump(condition.config, sort_keys=False))
         parts.append(_details(html.escape(f"{condition.task_name}: {condition.name}"), f"<pre>{text}</pre>"))
     return "".join(parts)

@@ -157,7 +157,7 @@ def axes_of(
     """For each task the conditions with enough converged networks, in the order of the factor."""
     good = table[table["status"] == "converged"].sort_values("seed")
     groups = {}
-    ordered = sorted(experiment.along_the_axis(experiment.conditions), key=lambda each: each.task_name)
+    ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
         sources = [ConditionData(c, good[good["condition"] == c.signature], results) for c in conditions]
         enough = [source for source in sources if len(source.seeds) >= FEWEST]

@@ -55,7 +55,9 @@ def drop_unpaired_conditions(experiment: Experiment, table: pd.DataFrame) -> Exp
     def paired(conditions: list[Condition]) -> list[Condition]:
         return [condition for condition in conditions if counts[condition.signature] >= 2]
 
-    return dataclasses.replace(experiment, shared=paired(experiment.shared), swept=paired(experiment.swept))
+    return dataclasses.replace(
+        experiment, baseline=paired(experiment.baseline), swept=paired(experiment.swept)
+    )
 
 
 def activations_fingerprint(table: pd.DataFrame, condition: Condition, probe: TrialSet) -> str:

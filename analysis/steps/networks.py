@@ -27,7 +27,7 @@ from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
 from launch.experiment import Experiment
-from launch.training_record import changes_since, code_digests
+from launch.provenance import changes_since, code_digests
 
 logger = logging.getLogger(__name__)
 

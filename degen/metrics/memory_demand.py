@@ -28,7 +28,7 @@ class Predictor:
         n_steps: number of Adam steps.
         batch: number of samples per step.
         learning_rate: initial learning rate.
-        held_out: fraction of trials on which the error is evaluated, in (0, 0.9]. They are the last trials.
+        held_out: fraction of trials on which the error is evaluated, in (0, 0.9]. These are the last trials.
         seeds: number of random initializations. Their seeds are 0 to seeds - 1.
         tolerance: largest reduction of the error that is ignored, as a fraction of the error of the shortest
             history (see `memory_demand`).

@@ -13,22 +13,37 @@ from degen.streams import Stream
 from degen.tasks import Task, Trials
 
 Parameters = dict[str, Tensor]
-"""Name to weights, (seeds, ...)."""
+"""Weights by name, each (seeds, ...)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(ABC):
     """A recurrent network with `width` hidden units whose output is divided by `gamma`.
 
-    A new cell implements `initialize`, `step`, `readout` and `recurrent`. Larger `gamma` means stronger
-    feature learning (section 3.3 of the paper).
+    A model holds no weights. Its methods take the weights of an ensemble and compute all networks at once.
+    Calling it returns outputs. A new cell implements `initialize`, `step`, `readout` and `recurrent`. Larger
+    `gamma` means stronger feature learning (section 3.3 of the paper).
 
     Args:
         width: number n of hidden units.
-        gamma: divides the output and multiplies the learning rate.
+        gamma: divisor of the output and factor of the learning rate.
 
     Raises:
         BadInputError: `width` is below 1, or `gamma` is not above 0.
+
+    Examples:
+        >>> from degen.models import Standard
+        >>> from degen.tasks import FlipFlop
+        >>> task = FlipFlop(channels=3, n_steps=20, pulse_probability=0.3)
+        >>> model = Standard(width=8, gamma=1.0)
+        >>> weights = model.initialize(task, Stream.named([0, 1], "example"))
+        >>> weights["recurrent"].shape  # (seeds, width, width)
+        torch.Size([2, 8, 8])
+        >>> trials = task.generate(5, Stream.named([0, 1], "example"))
+        >>> model.unroll(weights, trials).shape  # (seeds, trials, time, width)
+        torch.Size([2, 5, 20, 8])
+        >>> model(weights, trials).shape  # (seeds, trials, time, n_outputs)
+        torch.Size([2, 5, 20, 3])
     """
 
     width: int
@@ -40,14 +55,20 @@ class Model(ABC):
 
     @abstractmethod
     def initialize(self, task: Task, stream: Stream) -> Parameters:
-        """Draw initial weights, one network for each of the stream's keys (seeds,)."""
+        """Draw initial weights, each (seeds, ...), with one network per key of the stream.
+
+        Args:
+            task: the task, which determines the numbers of inputs and outputs.
+            stream: random numbers with keys of shape (seeds,).
+        """
 
     @abstractmethod
     def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
-        """Return the next hidden state.
+        """Return the next hidden state, (seeds, trials, width).
 
         Args:
-            hidden: the last hidden state, (seeds, trials, width).
+            parameters: weights by name, each (seeds, ...).
+            hidden: the current hidden state, (seeds, trials, width).
             inputs: (seeds, trials, n_inputs).
         """
 
@@ -60,13 +81,13 @@ class Model(ABC):
         """Return the effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
 
     def learning_rate(self, base: float) -> float:
-        """Return the optimizer's learning rate: gamma times the task's (App. G and L of the paper)."""
+        """Return gamma times the learning rate of the task (App. G and L of the paper)."""
         return self.gamma * base
 
     def initial_hidden(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """Return the hidden state before the first step (seeds, trials, width).
+        """Return the hidden state before the first step, (seeds, trials, width).
 
-        Zero, or the weights `encoder` times `Trials.start`.
+        It is zero, or the product of the weights `encoder` and `Trials.start` if trials have a start.
         """
         if trials.start is not None:
             return trials.start @ parameters["encoder"].mT

@@ -23,8 +23,21 @@ class MuP(Model):
     states and outputs, and of their change in a training step, then does not depend on the width.
 
     Args:
-        leak_rate: a in (0, 1], the share of the hidden state that each step replaces (the paper's tau).
-        input_std: standard deviation of U. Inputs far above 1 need a small one, or most units saturate.
+        leak_rate: a in (0, 1], the fraction of the hidden state that each step replaces (the paper's tau).
+        input_std: standard deviation of U. Use a small value for inputs far above 1, which saturate units.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> from degen.tasks import FlipFlop
+        >>> model = MuP(width=8, gamma=1.0, leak_rate=1.0, input_std=1.0)
+        >>> task = FlipFlop(channels=3, n_steps=20, pulse_probability=0.3)
+        >>> weights = model.initialize(task, Stream.named([0], "example"))
+        >>> sorted(weights)
+        ['input', 'output', 'recurrent']
+        >>> torch.equal(model.recurrent(weights), weights["recurrent"] / 8)
+        True
     """
 
     leak_rate: float

@@ -16,7 +16,21 @@ from degen.tasks import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standard(Model):
-    r"""h_t = tanh(W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma; all U(-1/sqrt n, 1/sqrt n)."""
+    """h_t = tanh(W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma.
+
+    Weights and biases are drawn from U(-1/sqrt(n), 1/sqrt(n)), as in `torch.nn.RNN` and `torch.nn.Linear`.
+
+    Args:
+        width: number n of hidden units.
+        gamma: divisor of the output and factor of the learning rate.
+
+    Examples:
+        >>> from degen.tasks import FlipFlop
+        >>> model = Standard(width=8, gamma=1.0)
+        >>> task = FlipFlop(channels=3, n_steps=20, pulse_probability=0.3)
+        >>> sorted(model.initialize(task, Stream.named([0], "example")))
+        ['bias', 'input', 'output', 'output_bias', 'recurrent']
+    """
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
         bound = self.width**-0.5

@@ -16,7 +16,7 @@ class RunPaths:
         root: the run folder.
         shard_seeds: seeds of the shard; None for the whole folder.
 
-    Example:
+    Examples:
         >>> paths = RunPaths(Path("runs/flip_flop/3bit"), shard_seeds=[8, 9])
         >>> paths.checkpoint.as_posix()
         'runs/flip_flop/3bit/shares/00008-00009/checkpoint.safetensors'

@@ -12,7 +12,7 @@ from pathlib import Path
 from degen.condition import Condition
 from degen.errors import BadInputError, require
 from degen.files import remove_temporary_files, require_atomic_renames
-from degen.locks import ClaimedError, claimed, is_held_here
+from degen.locks import LockedError, hold_lock, is_locked_on_this_host
 from degen.storage.checkpoints import Checkpoints
 from degen.storage.condition_file import read_condition, write_condition
 from degen.storage.manifest import Manifest
@@ -121,16 +121,16 @@ class RunFolder:
         The operating system releases the lock when the process ends.
 
         Raises:
-            ClaimedError: another process, which the message names, has the lock.
+            LockedError: another process, which the message names, has the lock.
         """
         seeds = self.paths.shard_seeds
         with ExitStack() as locks:
             try:
                 if seeds is not None:
-                    locks.enter_context(claimed(self.paths.whole_folder_lock, shared=True))
-                locks.enter_context(claimed(self.paths.lock, shared=False))
-            except ClaimedError as error:
-                raise ClaimedError(f"{self.path} is being trained by {error}") from None
+                    locks.enter_context(hold_lock(self.paths.whole_folder_lock, shared=True))
+                locks.enter_context(hold_lock(self.paths.lock, shared=False))
+            except LockedError as error:
+                raise LockedError(f"{self.path} is being trained by {error}") from None
             remove_temporary_files(self.paths.shard_path)
             # Other shards may be writing files of their seeds.
             for prefix in [""] if seeds is None else [f"{seed:05d}." for seed in seeds]:
@@ -145,4 +145,4 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Return whether a process on this machine trains here. Other machines are not checked."""
-        return any(is_held_here(lock) for lock in self.paths.in_all_shards(self.paths.lock.name))
+        return any(is_locked_on_this_host(lock) for lock in self.paths.in_all_shards(self.paths.lock.name))

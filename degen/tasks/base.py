@@ -21,6 +21,13 @@ class Trials:
         mask: (..., trials, time), weights of the loss; None for the plain mean.
         start: (..., trials, n_start), mapped to the initial hidden state by a learned linear map; None for
             an initial state of zero.
+
+    Examples:
+        >>> from degen.tasks import FlipFlop
+        >>> task = FlipFlop(channels=2, n_steps=20, pulse_probability=0.3)
+        >>> trials = task.generate(5, Stream.named([0, 1, 2], "example"))
+        >>> trials.inputs.shape, trials.targets.shape, trials.mask
+        (torch.Size([3, 5, 20, 2]), torch.Size([3, 5, 20, 2]), None)
     """
 
     inputs: Tensor
@@ -29,7 +36,7 @@ class Trials:
     start: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
-        """Return trials with `function` applied to every array."""
+        """Return trials with `function` applied to every array that is not None."""
         return Trials(
             inputs=function(self.inputs),
             targets=function(self.targets),
@@ -39,11 +46,11 @@ class Trials:
 
 
 class Task(ABC):
-    """A task: a pure function of its parameters and a stream of random numbers.
+    """A task: a pure function from its parameters and a stream of random numbers to trials.
 
-    Tasks are frozen dataclasses with keyword arguments and no defaults, because their values are in YAML.
-    `generate` must work for any leading shape, so index trials, time and units from the end (dimensions -3,
-    -2 and -1).
+    Tasks are frozen dataclasses with keyword arguments. They have no defaults, because values belong in YAML.
+    `generate` must work for any leading shape: index trials, time and units from the end, as dimensions -3,
+    -2 and -1.
     """
 
     @property
@@ -63,13 +70,13 @@ class Task(ABC):
 
     @property
     def variant(self) -> str:
-        """A few characters that distinguish this variant of the task in the names of run folders."""
+        """Short name of this variant of the task, used in the names of run folders."""
         return ""
 
     @abstractmethod
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        """Draw trials, arrays of shape (*stream.keys.shape, n_trials, time, units)."""
+        """Draw trials, with arrays of shape (*stream.keys.shape, n_trials, time, units)."""
 
     @abstractmethod
     def ood(self) -> Task:
-        """Return the task on which out-of-distribution behavior is compared (section 2.3.1 of the paper)."""
+        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper)."""

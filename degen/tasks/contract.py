@@ -1,4 +1,4 @@
-"""A check of what training relies on in a task, for tasks of the user's own."""
+"""A check of user-defined tasks: shapes of trials, and dependence on the stream only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _KEYS, _TRIALS = (0, 1), 32
 def require_valid(task: Task, dtype: torch.dtype = torch.float32) -> None:
     """Raise `BadInputError` unless a task's trials have the declared shapes and depend on the stream only.
 
-    Takes milliseconds: a few trials are drawn and compared.
+    A few trials are drawn and compared, which takes milliseconds.
 
     Args:
         task: the task to check.
-        dtype: of the trials drawn.
+        dtype: dtype of the trials.
 
-    Example:
+    Examples:
         >>> from degen.tasks import FlipFlop
         >>> require_valid(FlipFlop(channels=1, n_steps=20, pulse_probability=0.3))
     """

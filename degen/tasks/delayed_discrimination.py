@@ -14,26 +14,39 @@ from degen.tasks.base import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DelayedDiscrimination(Task):
-    """Two pulses f1 != f2 on separate inputs, a delay between them; the target is sign(f2 - f1) in a window.
+    """Two pulses f1 != f2 on separate inputs, with a delay in between.
+
+    The target is sign(f2 - f1) in a response window, and 0 outside of it.
 
     The layout is that of Turner, Dabholkar & Barak 2021 ("Charting and navigating the space of solutions
-    for recurrent neural networks"). Inputs are ordered f1 of every channel, then f2 of every channel; a
-    trial has one delay, shared by its channels.
+    for recurrent neural networks"). Inputs are f1 of every channel, then f2 of every channel. All channels
+    of a trial share one delay.
 
     Args:
         channels: number C of simultaneous comparisons, with 2C inputs.
         n_steps: time steps per trial.
         min_delay, max_delay: steps from the end of f1 to the start of f2, both included.
-        min_amplitude, max_amplitude: integers, both included.
+        min_amplitude, max_amplitude: range of the integer amplitudes, both included.
         first_onset: step at which f1 starts.
         pulse_steps: duration of a pulse.
         response_onset: steps from the start of f2 to the start of the response window.
         response_steps: duration of the response window.
-        auxiliary_loss: adds C outputs with target (f2 - f1) / auxiliary_scale in the window (Fig. 4B).
-        auxiliary_scale: with 8 the largest target is 1.
+        auxiliary_loss: add C outputs with the target (f2 - f1) / auxiliary_scale in the window (Fig. 4B).
+        auxiliary_scale: divisor of the auxiliary target. With 8, the largest default target is 1.
 
     Raises:
         BadInputError: an argument is out of its range, or the longest delay does not fit the trial.
+
+    Examples:
+        >>> task = DelayedDiscrimination(
+        ...     channels=1, n_steps=60, min_delay=5, max_delay=20, min_amplitude=2, max_amplitude=10,
+        ...     first_onset=5, pulse_steps=5, response_onset=15, response_steps=5, auxiliary_loss=False,
+        ...     auxiliary_scale=8.0,
+        ... )
+        >>> trials = task.generate(4, Stream.named([0], "example"))
+        >>> difference = trials.inputs.sum(dim=-2).diff(dim=-1).squeeze(-1)  # f2 - f1 over all pulse steps
+        >>> torch.equal(trials.targets.sum(dim=-2).squeeze(-1).sign(), difference.sign())
+        True
     """
 
     channels: int
@@ -74,7 +87,7 @@ class DelayedDiscrimination(Task):
         )
 
     def _steps_for(self, max_delay: int) -> int:
-        """Return the number of steps that a trial with that delay needs."""
+        """Return the number of time steps of a trial with this delay."""
         return self.first_onset + self.pulse_steps + max_delay + self.response_onset + self.response_steps
 
     @property
@@ -98,12 +111,12 @@ class DelayedDiscrimination(Task):
         return self.trials(first, second, delay, stream.dtype)
 
     def trials(self, first: Tensor, second: Tensor, delay: Tensor, dtype: torch.dtype) -> Trials:
-        """Return the trials of given pulses.
+        """Return trials with given amplitudes and delays.
 
         Args:
-            first, second: integer amplitudes, (..., trials, C).
+            first, second: integer amplitudes f1 and f2, (..., trials, C).
             delay: integer delays, (..., trials, 1).
-            dtype: of the arrays returned.
+            dtype: dtype of the returned arrays.
         """
         difference = (second - first).unsqueeze(-2).to(dtype)
         onset = self.first_onset + self.pulse_steps + delay

@@ -22,6 +22,14 @@ class FlipFlop(Task):
 
     Raises:
         BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> task = FlipFlop(channels=1, n_steps=8, pulse_probability=0.5)
+        >>> trials = task.generate(1, Stream.named([0], "example"))
+        >>> trials.inputs.flatten().int().tolist()
+        [0, 0, 1, 0, 1, 0, -1, 0]
+        >>> trials.targets.flatten().int().tolist()
+        [0, 0, 1, 1, 1, 1, -1, -1]
     """
 
     channels: int

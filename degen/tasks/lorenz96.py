@@ -31,6 +31,16 @@ class Lorenz96(Task):
 
     Raises:
         BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> task = Lorenz96(
+        ...     channels=8, n_steps=50, forcing=8.0, dt=0.05, burn_in_steps=100, initial_noise_std=1.0
+        ... )
+        >>> trials = task.generate(2, Stream.named([0], "example"))
+        >>> trials.inputs.shape
+        torch.Size([1, 2, 50, 8])
+        >>> torch.equal(trials.targets[..., :-1, :], trials.inputs[..., 1:, :])  # the next state
+        True
     """
 
     channels: int

@@ -40,6 +40,17 @@ class PathIntegration(Task):
 
     Raises:
         BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> task = PathIntegration(
+        ...     dimensions=2, n_steps=50, heading="velocity", start="displacement", box_size=10.0,
+        ...     max_speed=0.4, speed_std=0.1, heading_std=0.3, input_noise_std=0.0, mean_stop=30.0,
+        ...     mean_go=50.0,
+        ... )
+        >>> trials = task.generate(2, Stream.named([0], "example"))
+        >>> steps_sum = trials.inputs.cumsum(dim=-2)  # velocities, summed over time
+        >>> torch.allclose(steps_sum, trials.targets, atol=1e-5)
+        True
     """
 
     dimensions: int

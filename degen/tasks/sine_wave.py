@@ -20,11 +20,21 @@ class SineWave(Task):
         channels: number C of inputs and outputs, with one frequency per channel.
         n_steps: time steps per trial.
         dt: seconds per step.
-        min_frequency, max_frequency: in hertz, both included.
+        min_frequency, max_frequency: range of frequencies in Hz, both included.
         n_frequencies: number of evenly spaced frequencies.
 
     Raises:
         BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> task = SineWave(
+        ...     channels=1, n_steps=5, dt=0.25, min_frequency=1.0, max_frequency=1.0, n_frequencies=1
+        ... )
+        >>> trials = task.generate(1, Stream.named([0], "example"))
+        >>> trials.inputs.flatten().tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0]
+        >>> trials.targets.flatten().numpy().round(2) + 0.0
+        array([ 0.,  1.,  0., -1.,  0.], dtype=float32)
     """
 
     channels: int

@@ -18,8 +18,9 @@ class LossesAndGradients(NamedTuple):
 
     Attributes:
         losses: task losses, (seeds,).
-        penalties: (seeds,).
-        gradients: each (seeds, ...). A network's gradients depend on its own losses only.
+        penalties: penalties, (seeds,).
+        gradients: gradients by the name of the weight, each (seeds, ...). The gradients of a network depend
+            only on its own losses.
     """
 
     losses: Tensor
@@ -37,9 +38,9 @@ def task_loss(outputs: Tensor, trials: Trials, full_batch: Trials | None = None)
 
     Args:
         outputs: (seeds, trials, time, n_outputs).
-        trials: targets, and the mask that weights the error if there is one.
-        full_batch: the batch that `trials` are a part of. The result is then the part's contribution to
-            the loss of the full batch.
+        trials: targets, and optionally the mask that weights the error.
+        full_batch: the batch of which `trials` are a part. The result is then the contribution of the part
+            to the loss of the full batch.
     """
     error, full_batch = (outputs - trials.targets) ** 2, full_batch or trials
     if trials.mask is None or full_batch.mask is None:
@@ -56,8 +57,8 @@ def _sum_per_network(array: Tensor) -> Tensor:
 def network_slices(array: Tensor) -> list[slice]:
     """Return slices of the first axis of (seeds, ...) within which sums are computed together.
 
-    On a CPU each network has a slice of its own. Otherwise the order of a sum would depend on the ensemble
-    size. On a GPU, where networks agree to rounding only, one slice holds all.
+    On a CPU, each network is a separate slice. Otherwise the order of a sum would depend on the ensemble
+    size. On a GPU, where networks agree only to rounding, one slice contains all networks.
     """
     if array.device.type != "cpu" or len(array) == 1:
         return [slice(None)]
@@ -71,7 +72,7 @@ def loss_and_gradients(
     trials: Trials,
     full_batch: Trials | None = None,
 ) -> LossesAndGradients:
-    """Compute task losses, penalties and gradients on these trials; `full_batch` as in `task_loss`."""
+    """Compute task losses, penalties and gradients on these trials; for `full_batch` see `task_loss`."""
     leaves = {name: weights.detach().requires_grad_() for name, weights in parameters.items()}
     with torch.enable_grad():
         losses = task_loss(model(leaves, trials), trials, full_batch)

@@ -1,6 +1,7 @@
-"""The training loop: epochs until every network has ended.
+"""The training loop: epochs until every network has finished.
 
-Networks may be at different epochs, some resumed and some new. Networks that have ended leave the ensemble.
+Networks may be at different epochs, because some are resumed and some are new. Finished networks leave the
+ensemble.
 """
 
 from __future__ import annotations
@@ -32,16 +33,43 @@ def train(
     check_interrupt: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Ensemble, Ensemble], None] = lambda running, done: None,
 ) -> None:
-    """Train every network to its end.
+    """Train every network until it converges, diverges or reaches the maximum number of epochs.
 
-    On a CPU, networks are distributed over the cores, several in one pass where this is faster. If there are
-    more cores than networks, several cores share a network's trials. A network's bits do not depend on the
-    ensemble size or the number of cores. On a GPU, all networks are one batch, or as many as fit its memory;
-    they agree with networks trained separately to rounding.
+    On a CPU, networks are distributed over the cores, several in one pass if this is faster. If there are
+    more cores than networks, several cores share the trials of a network. The bits of a network do not depend
+    on the ensemble size or on the number of cores. On a GPU, networks are trained as one batch, or as several
+    if memory requires it. They agree to rounding with networks trained separately.
 
     Args:
-        check_interrupt: called at least every tenth of a second or before each step; may raise.
-        on_epoch: called after each epoch with the networks still in training and those that ended in it.
+        ensemble: new or resumed networks. Their arrays may change.
+        task: source of the trials.
+        model: the recurrent network.
+        training: optimizer, schedule and stop rule.
+        regularizer: penalty on the recurrent matrix.
+        check_interrupt: called at least every tenth of a second or before each step. It may raise.
+        on_epoch: called after each epoch with the networks still in training and those that finished in it.
+
+    Examples:
+        >>> from degen.models import Standard
+        >>> from degen.tasks import FlipFlop
+        >>> from degen.training import Adam, Constant, NoPenalty, Training
+        >>> task = FlipFlop(channels=1, n_steps=5, pulse_probability=0.3)
+        >>> model = Standard(width=4, gamma=1.0)
+        >>> training = Training(
+        ...     optimizer=Adam(learning_rate=0.01, betas=(0.9, 0.999), eps=1e-8), schedule=Constant(),
+        ...     max_epochs=2, steps_per_epoch=3, batch_size=4, threshold=0.001, patience=3,
+        ...     validation_trials=8, confirmation_trials=8, settle_epochs=0, fresh_trials=True,
+        ... )
+        >>> finished = []
+        >>> ensemble = Ensemble.new([0], task, model)
+        >>> train(
+        ...     ensemble, task, model, training, NoPenalty(),
+        ...     on_epoch=lambda running, done: finished.append(done),
+        ... )
+        >>> finished[-1].seeds, len(finished[-1].histories[0])
+        ([0], 2)
+        >>> status(finished[-1].histories[0], training)
+        'unconverged'
     """
     epoch: Callable[[Ensemble, Callable[[], None]], Ensemble]
     if ensemble.like.device.type == "cpu":
@@ -70,7 +98,7 @@ class _CpuEpoch:
     ):
         self.task, self.model, self.training, self.regularizer = task, model, training, regularizer
         self.validation = Validation(task, model, training, ensemble.like)
-        # By group size: whether networks computed in one pass have the bits of networks computed separately.
+        # Whether batched gradients equal separate gradients bitwise, by group size.
         self.is_bitwise_equal: dict[int, bool | None] = {}
 
     def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None]) -> Ensemble:
@@ -85,7 +113,11 @@ class _CpuEpoch:
     def _work(
         self, assignment: tuple[Ensemble, Worker], check_interrupt: Callable[[], None]
     ) -> tuple[Ensemble, bool | None] | None:
-        """Train a group for an epoch; its first worker returns it and the result of the bitwise check."""
+        """Train a group for an epoch.
+
+        Returns:
+            The group and the result of the bitwise check for the first worker of the group, None for others.
+        """
         group, worker = assignment
         compute = functools.partial(worker.loss_and_gradients, check_interrupt)
         batched = BatchedGradients(compute, self.is_bitwise_equal.get(len(group)))

@@ -1,7 +1,7 @@
-"""How many networks of an ensemble fit into a device's memory, from a formula.
+"""Prediction of the memory that training needs, and of the number of networks that fit into a device.
 
-The formula counts the arrays of a training step (`degen.models.recurrence`, `degen.training.step`) and of a
-draw of trials. `tests/training/test_memory.py` compares it with the memory that is allocated.
+The prediction counts the arrays of a training step (`degen.models.recurrence`, `degen.training.step`) and of
+a draw of trials. `tests/training/test_memory.py` compares it with the allocated memory.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from degen.tasks import Task
 from degen.training.recipe import Training
 from degen.training.validation import TRIALS_PER_BLOCK
 
-# Fractions of the free memory. The rest is for copies of the ensemble, libraries' workspaces and gaps.
+# Fractions of the free memory. The rest is for copies of the ensemble, workspaces of libraries and gaps.
 _FRACTION_FOR_NETWORKS, _FRACTION_FOR_TRIALS = 0.6, 0.2
-# Arrays (trials, time, width) that autograd stores for a model without backpropagation of its own.
-_ARRAYS_OF_AUTOGRAD = 8
+# Arrays (trials, time, width) that autograd stores for a model without hand-written backpropagation.
+_AUTOGRAD_ARRAYS = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class MemoryPlan:
-    """How the work of an epoch is divided.
+    """Division of the work of an epoch.
 
     Attributes:
-        networks: computed at once, at most.
-        steps_per_draw: training steps whose trials are drawn at once.
+        networks: largest number of networks computed at once.
+        steps_per_draw: number of training steps whose trials are drawn at once.
     """
 
     networks: int
@@ -38,12 +38,12 @@ class MemoryPlan:
 def plan_memory(
     networks: int, task: Task, model: Model, training: Training, dtype: torch.dtype, free_bytes: int
 ) -> MemoryPlan:
-    """Return how many of the networks fit, and the trials of how many steps fit beside them.
+    """Return the number of networks that fit into the memory, and the number of steps per draw of trials.
 
-    At least one network and one step, whether or not they fit.
+    Both are at least 1, even if a single network or step does not fit.
     """
     draw = draw_bytes(task, training.batch_size, dtype)
-    # Validation takes its trials in blocks, and needs less per trial than a training step.
+    # Validation computes blocks of trials, and needs less memory per trial than a training step.
     n_trials = max(training.batch_size, TRIALS_PER_BLOCK)
     network = step_bytes(task, model, n_trials, dtype) + draw
     networks = min(networks, max(1, int(_FRACTION_FOR_NETWORKS * free_bytes // network)))
@@ -52,27 +52,27 @@ def plan_memory(
 
 
 def step_bytes(task: Task, model: Model, batch_size: int, dtype: torch.dtype) -> int:
-    """Return the bytes of a training step of one network, its trials and optimizer state included."""
+    """Return the bytes of a training step of one network, including its trials and optimizer state."""
     trials = task.generate(1, Stream.named([0], "shapes"))
     weights = model.initialize(task, Stream.named([0], "shapes")).values()
     time, n_inputs, n_outputs = trials.inputs.shape[-2], task.n_inputs + 1, task.n_outputs
-    # States beside inputs, and gradients of states beside those of outputs.
+    # States and inputs; gradients of states and of outputs.
     history = (time + 1) * (2 * model.width + n_inputs + n_outputs)
     if type(model).__call__ is Model.__call__:
-        history += time * _ARRAYS_OF_AUTOGRAD * model.width
-    # Inputs, and inputs with a one; targets, outputs, errors, gradients of both.
+        history += time * _AUTOGRAD_ARRAYS * model.width
+    # Inputs without and with a constant 1; targets, outputs, errors, and gradients of outputs and errors.
     others = time * (2 * n_inputs + 5 * n_outputs) + 8 * model.width
-    # Weights now, at the start and at convergence, two moments, gradients; concatenations, transposes, the
-    # optimizer's temporaries.
+    # Current, initial and converged weights, two moments and gradients; concatenations, transposes and
+    # temporary arrays of the optimizer.
     n_weights = sum(array.numel() for array in weights)
     return dtype.itemsize * (batch_size * (history + others) + 13 * n_weights)
 
 
 def draw_bytes(task: Task, batch_size: int, dtype: torch.dtype) -> int:
-    """Return the bytes of drawing one step's trials of one network, the trials included."""
+    """Return the bytes of drawing the trials of one step of one network, including the trials."""
     time = task.generate(1, Stream.named([0], "shapes")).inputs.shape[-2]
     n_inputs, n_outputs = task.n_inputs, task.n_outputs
-    # Random bits are mixed in integers of eight bytes, and random walks keep their increments.
+    # Random bits are mixed in integers of eight bytes, and random walks store their increments.
     per_step = 2 * dtype.itemsize * (n_inputs + n_outputs) + 4 * 8 * max(n_inputs, n_outputs)
     return batch_size * time * per_step
 

@@ -19,7 +19,7 @@ class Optimizer(ABC):
     """An update rule with at most two running averages per weight.
 
     Args:
-        learning_rate: before the schedule and before the model scales it (`Model.learning_rate`).
+        learning_rate: initial learning rate, before scaling by the model (`Model.learning_rate`).
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -34,25 +34,24 @@ class Optimizer(ABC):
     def coefficients(
         self, learning_rates: Sequence[Sequence[float]], steps_done: Sequence[int], like: Tensor
     ) -> Tensor:
-        """Return the numbers that `update` needs for each step of an epoch, (steps, k, seeds).
-
-        The optimizer decides their number k.
+        """Return the k numbers per network that `update` needs in each step of an epoch, (steps, k, seeds).
 
         Args:
-            learning_rates: of each network, the rate of each step of the epoch.
-            steps_done: of each network, the steps before this epoch.
-            like: an array of the device and dtype wanted.
+            learning_rates: for each network, the learning rate of each step of the epoch.
+            steps_done: for each network, the number of steps before this epoch.
+            like: an array with the device and dtype of the result.
         """
 
     @abstractmethod
     def update(self, ensemble: Ensemble, gradients: Parameters, coefficients: Tensor) -> None:
-        """Change weights and moments of an ensemble in place.
+        """Update the weights and moments of an ensemble in place.
 
-        Must not wait for the device, so that a step can be captured as a CUDA graph.
+        This method must not synchronize with the device, so that a step can be captured as a CUDA graph.
 
         Args:
-            gradients: each (seeds, ...).
-            coefficients: of this step, (k, seeds).
+            ensemble: the networks to update.
+            gradients: gradients by the name of the weight, each (seeds, ...).
+            coefficients: coefficients of this step, (k, seeds).
         """
 
 
@@ -61,10 +60,18 @@ class Adam(Optimizer):
     """Adam without weight decay (Kingma & Ba 2015, algorithm 1; `torch.optim.Adam`).
 
     Args:
-        learning_rate: as for `Optimizer`.
+        learning_rate: initial learning rate, before scaling by the model (`Model.learning_rate`).
         betas: decay rates of the averages of gradients and of squared gradients.
-        eps: added to the denominator. Must lie far below the gradients, whose size depends on the
-            parameterization.
+        eps: constant added to the denominator. It must be far smaller than the gradients, whose size depends
+            on the parameterization.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> adam = Adam(learning_rate=0.001, betas=(0.9, 0.999), eps=1e-8)
+        >>> adam.coefficients([[0.001, 0.001]], [0], torch.zeros(1)).shape  # (steps, k, seeds)
+        torch.Size([2, 2, 1])
     """
 
     betas: tuple[float, float]

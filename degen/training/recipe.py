@@ -1,4 +1,4 @@
-"""How a network is trained and when it has converged (`docs/specification.md`, section 4)."""
+"""Training settings, and the criterion of convergence (`docs/specification.md`, section 4)."""
 
 from __future__ import annotations
 
@@ -11,40 +11,43 @@ from degen.training.optimizers import Optimizer
 from degen.training.schedules import Schedule
 
 MARGIN = 2.0
-"""Standard errors by which a confirmed loss must be below the threshold [chosen].
+"""Number of standard errors by which a confirmed loss must be below the threshold [chosen].
 
-Without a margin, a network whose loss creeps towards the threshold is confirmed as soon as chance allows it.
+Without a margin, a network whose loss slowly approaches the threshold would be confirmed by chance.
 """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """Training until the task is solved, then with a learning rate that falls to zero.
+    """Training settings: optimizer, schedule, stop rule and trials.
 
-    After each epoch, the task loss is computed on validation trials that never change. When it has been
-    below `threshold` for `patience` consecutive epochs, it is computed once more on other trials
-    (`confirmation_trials`). If that loss is below the threshold by `MARGIN` standard errors, the network has
+    After each epoch, the task loss is computed on validation trials, which are the same in every epoch. When
+    it has been below `threshold` for `patience` consecutive epochs, the loss is computed on separate
+    confirmation trials. If that loss is below the threshold by `MARGIN` standard errors, the network has
     converged. Otherwise training continues, and `patience` further epochs must pass before the next
     confirmation.
 
-    A converged network is then trained for `settle_epochs` more, in which the learning rate falls linearly
+    A converged network is then trained for `settle_epochs` epochs, in which the learning rate falls linearly
     to zero.
 
     Args:
-        optimizer: the update rule.
-        schedule: the learning rate of each epoch.
-        max_epochs: a network that has not converged by then is unconverged. Settling comes on top.
-        steps_per_epoch: optimizer steps per epoch.
-        batch_size: trials per step.
+        optimizer: update rule.
+        schedule: learning rate of each epoch.
+        max_epochs: maximum number of epochs until convergence. Settling epochs are added to it.
+        steps_per_epoch: number of optimizer steps per epoch.
+        batch_size: number of trials per step.
         threshold: mean squared error below which the task counts as solved.
-        patience: consecutive epochs below the threshold.
-        validation_trials: trials of the loss after each epoch, the same for all networks.
-        confirmation_trials: trials of the loss that confirms convergence, the same for all networks.
-        settle_epochs: epochs after convergence; 0 for none.
-        fresh_trials: new trials in every epoch, or those of the first epoch again.
+        patience: number of consecutive epochs below the threshold before a confirmation.
+        validation_trials: number of validation trials, which all networks share.
+        confirmation_trials: number of confirmation trials, which all networks share.
+        settle_epochs: number of epochs after convergence.
+        fresh_trials: draw new trials in every epoch. If false, every epoch has the trials of the first.
 
     Raises:
         BadInputError: an argument is out of its range.
+
+    Examples:
+        See `train`.
     """
 
     optimizer: Optimizer
@@ -71,13 +74,13 @@ class Training:
 
 
 def epochs_to_threshold(history: History, training: Training) -> int | None:
-    """Return the number of epochs up to the first whose validation loss is below the threshold."""
+    """Return the first epoch, counted from 1, whose validation loss is below the threshold, or None."""
     losses = enumerate(history.validation_loss, start=1)
     return next((epoch for epoch, loss in losses if loss < training.threshold), None)
 
 
 def epochs_to_convergence(history: History, training: Training) -> int | None:
-    """Return the number of epochs up to convergence, None for a network that has not converged."""
+    """Return the epoch of convergence, counted from 1, or None for a network that has not converged."""
     pairs = zip(history.confirmation_loss, history.confirmation_error, strict=True)
     bounds = enumerate((loss + MARGIN * error for loss, error in pairs), start=1)
     return next((epoch for epoch, bound in bounds if bound < training.threshold), None)
@@ -86,8 +89,8 @@ def epochs_to_convergence(history: History, training: Training) -> int | None:
 def needs_confirmation(history: History, training: Training) -> bool:
     """Return whether the last epoch completes `patience` epochs below the threshold.
 
-    Only epochs after the last confirmation count. The last epoch has a validation loss already and no
-    confirmation loss yet.
+    Only epochs after the last confirmation count. The last epoch must have a validation loss, but no
+    confirmation loss.
     """
     if epochs_to_convergence(history, training) is not None:
         return False
@@ -97,7 +100,10 @@ def needs_confirmation(history: History, training: Training) -> bool:
 
 
 def status(history: History, training: Training) -> str:
-    """Return `running`, `converged`, `unconverged` or `diverged`; a network that settles is `running`."""
+    """Return the status of a network: `running`, `converged`, `unconverged` or `diverged`.
+
+    A network in its settling epochs is `running`. A network with a NaN or infinite loss is `diverged`.
+    """
     epochs, converged = len(history), epochs_to_convergence(history, training)
     if converged is not None:
         return "converged" if epochs >= converged + training.settle_epochs else "running"
@@ -107,10 +113,12 @@ def status(history: History, training: Training) -> str:
 
 
 def step_learning_rates(history: History, training: Training, initial: float) -> list[float]:
-    """Return the learning rate of each step of a network's next epoch.
+    """Return the learning rate of each step of the next epoch of a network.
 
     Args:
-        initial: the learning rate that the schedule starts from.
+        history: the epochs so far.
+        training: schedule and settling epochs.
+        initial: learning rate at which the schedule starts.
     """
     steps, converged = training.steps_per_epoch, epochs_to_convergence(history, training)
     if converged is None:

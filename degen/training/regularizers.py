@@ -16,22 +16,27 @@ _POLAR_STEPS = 36
 
 
 class Regularizer(ABC):
-    """A penalty added to the task loss.
+    """A penalty that is added to the task loss.
 
     Attributes:
-        neutral_target: the class that stands for no penalty; a condition's signature leaves it out.
+        neutral_target: class that means "no penalty". Signatures of conditions leave it out.
     """
 
     neutral_target: ClassVar[str] = "degen.training.NoPenalty"
 
     @abstractmethod
     def __call__(self, recurrent: Tensor) -> Tensor:
-        """Return the penalty (seeds,) of effective recurrent matrices (seeds, n, n)."""
+        """Return the penalties (seeds,) of effective recurrent matrices (seeds, n, n)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoPenalty(Regularizer):
-    """No penalty."""
+    """No penalty.
+
+    Examples:
+        >>> NoPenalty()(torch.ones(2, 3, 3))
+        tensor([0., 0.])
+    """
 
     def __call__(self, recurrent: Tensor) -> Tensor:
         return recurrent.new_zeros(len(recurrent))
@@ -47,13 +52,21 @@ class _Weighted(Regularizer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NuclearNorm(_Weighted):
-    """Strength times the sum of singular values, which favors low rank."""
+    """Strength times the sum of singular values (the nuclear norm), which favors low rank.
+
+    Args:
+        strength: at least 0.
+
+    Examples:
+        >>> NuclearNorm(strength=0.5)(torch.diag(torch.tensor([3.0, -1.0])).unsqueeze(0))
+        tensor([2.])
+    """
 
     def __call__(self, recurrent: Tensor) -> Tensor:
         if recurrent.device.type != "cpu":
-            # The norm of W is the trace of Q^T W and its gradient Q, the orthogonal polar factor of W.
+            # The norm of W is the trace of Q^T W, with the orthogonal polar factor Q of W as its gradient.
             return self.strength * (recurrent * polar_factor(recurrent.detach())).sum(dim=(-2, -1))
-        # The decomposition of a matrix that is not finite raises for the whole batch.
+        # The decomposition raises an error for the whole batch if a matrix is not finite.
         finite = recurrent.isfinite().all(dim=(-2, -1))
         values = torch.linalg.svdvals(torch.where(finite[:, None, None], recurrent, 0.0))
         return self.strength * values.sum(dim=-1).where(finite, torch.nan)
@@ -61,7 +74,15 @@ class NuclearNorm(_Weighted):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class L1(_Weighted):
-    """Strength times the sum of absolute values, which favors sparsity."""
+    """Strength times the sum of absolute values, which favors sparsity.
+
+    Args:
+        strength: at least 0.
+
+    Examples:
+        >>> L1(strength=0.5)(torch.tensor([[[3.0, -1.0], [0.0, 0.0]]]))
+        tensor([2.])
+    """
 
     def __call__(self, recurrent: Tensor) -> Tensor:
         return self.strength * recurrent.abs().sum(dim=(-2, -1))
@@ -73,7 +94,7 @@ def polar_factor(matrices: Tensor) -> Tensor:
     .. math:: X_0 = W / c, \quad X_{k+1} = \tfrac{3}{2} X_k - \tfrac{1}{2} X_k X_k^T X_k
 
     The iteration consists of matrix products of all networks at once. A decomposition would make a GPU wait
-    for the processor. Singular values converge to 1, except those below about 1e-5 of the largest, which end
+    for the CPU. Singular values converge to 1, except those below about 1e-5 of the largest, which end
     between 0 and 1. The result is a subgradient of the nuclear norm also if singular values are zero (Watson
     1992, "Characterization of the subdifferential of some matrix norms").
     """

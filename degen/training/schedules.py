@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of a network's own validation losses: nothing to checkpoint."""
+"""Learning-rate schedules: pure functions of the validation losses of a network, without state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ class Schedule(ABC):
         """Return the learning rate of the next epoch.
 
         Args:
-            initial: the learning rate that the schedule starts from.
-            losses: validation losses of the epochs so far.
+            initial: learning rate of the first epoch.
+            losses: validation losses of all epochs so far.
         """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """The initial learning rate in every epoch."""
+    """The initial learning rate in every epoch.
+
+    Examples:
+        >>> Constant().learning_rate(0.1, [0.5, 0.4])
+        0.1
+    """
 
     def learning_rate(self, initial: float, losses: Sequence[float]) -> float:
         return initial
@@ -38,8 +43,16 @@ class CosineAnnealingWarmRestarts(Schedule):
     Equal to `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` with T_mult = 1, stepped once per epoch.
 
     Args:
-        T_0: epochs from one restart to the next.
-        eta_min: the lowest learning rate.
+        T_0: number of epochs between restarts.
+        eta_min: lowest learning rate.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> schedule = CosineAnnealingWarmRestarts(T_0=4, eta_min=0.0)
+        >>> [round(schedule.learning_rate(1.0, [0.5] * epoch), 3) for epoch in range(5)]
+        [1.0, 0.854, 0.5, 0.146, 1.0]
     """
 
     T_0: int
@@ -56,14 +69,22 @@ class CosineAnnealingWarmRestarts(Schedule):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReduceLROnPlateau(Schedule):
-    """The learning rate times `factor` after more than `patience` epochs without improvement.
+    """A learning rate that is multiplied by `factor` after more than `patience` epochs without improvement.
 
     Equal to `torch.optim.lr_scheduler.ReduceLROnPlateau` with its other defaults and eps = 0.
 
     Args:
-        factor: of each reduction, above 0 and at most 1.
-        patience: epochs without improvement that are tolerated.
-        threshold: relative improvement that counts.
+        factor: factor of each reduction, above 0 and at most 1.
+        patience: number of epochs without improvement that are tolerated.
+        threshold: smallest relative improvement that counts.
+
+    Raises:
+        BadInputError: an argument is out of its range.
+
+    Examples:
+        >>> schedule = ReduceLROnPlateau(factor=0.5, patience=1, threshold=0.0)
+        >>> [schedule.learning_rate(1.0, [0.3, 0.3, 0.3][:epoch]) for epoch in range(4)]
+        [1.0, 1.0, 1.0, 0.5]
     """
 
     factor: float

@@ -18,16 +18,17 @@ from degen.training.recipe import Training, step_learning_rates
 from degen.training.regularizers import Regularizer
 
 TRIALS_PER_DRAW = 4096
-"""Trials of all networks that are drawn at once on a CPU; the numbers do not depend on it.
+"""Number of trials of all networks that are drawn at once on a CPU. It does not change the trials.
 
-Tasks that draw trials time step by time step are faster with more trials, until these leave the cache.
+Tasks that compute trials time step by time step are faster with more trials, as long as the trials fit into
+the cache.
 """
 
 StepFunction = Callable[[Trials, Tensor], None]
-"""Makes a step of its trials and the optimizer's coefficients: a `TrainingStep` or a `CudaGraphStep`."""
+"""Takes a step, given trials and coefficients of the optimizer: a `TrainingStep` or a `CudaGraphStep`."""
 
 GradientFunction = Callable[[Model, Regularizer, Parameters, Trials], LossesAndGradients]
-"""Computes gradients: `loss_and_gradients`, or several processes together."""
+"""Computes gradients: `loss_and_gradients`, or a function that divides the work."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainingStep:
     can be captured as a CUDA graph.
 
     Attributes:
-        loss_sum, penalty_sum: over the steps so far, (seeds,).
+        loss_sum, penalty_sum: sums over the steps so far, (seeds,).
         gradient_function: computes the gradients.
     """
 
@@ -68,7 +69,7 @@ class TrainingStep:
 
         Args:
             trials: (seeds, trials, ...).
-            coefficients: of the optimizer for this step, (k, seeds).
+            coefficients: coefficients of the optimizer for this step, (k, seeds).
         """
         results = self.gradient_function(self.model, self.regularizer, self.ensemble.parameters, trials)
         self.loss_sum.add_(results.losses)
@@ -83,12 +84,16 @@ def train_epoch(
     step_function: StepFunction | None = None,
     steps_per_draw: int = 0,
 ) -> None:
-    """Train every network of `step` for one epoch, each at its own; wait for the device once, at the end.
+    """Train every network of `step` for its next epoch.
+
+    The device is synchronized once, at the end.
 
     Args:
-        check_interrupt: called before each step; may raise.
-        step_function: makes the steps; by default `step` itself.
-        steps_per_draw: steps whose trials are drawn at once; the numbers do not depend on it.
+        step: the step and its networks.
+        task: source of the trials.
+        check_interrupt: called before each step. It may raise.
+        step_function: takes the steps; `step` itself by default.
+        steps_per_draw: number of steps whose trials are drawn at once. It does not change the trials.
     """
     ensemble, training = step.ensemble, step.training
     epochs = [len(history) for history in ensemble.histories]
@@ -120,8 +125,12 @@ def epoch_trials(
     """Yield the trials of each step, (seeds, trials, ...), on the device of `like`.
 
     Args:
-        epochs: of each seed, the epoch whose trials are drawn.
-        steps_per_draw: steps whose trials are drawn at once; 0 for `TRIALS_PER_DRAW`.
+        seeds: seeds of the networks.
+        epochs: for each seed, the epoch whose trials are drawn.
+        task: source of the trials.
+        training: numbers of steps and trials.
+        like: an array with the device and dtype of the trials.
+        steps_per_draw: number of steps whose trials are drawn at once; 0 for `TRIALS_PER_DRAW`.
     """
     block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch_size * len(seeds)))
     key_epochs = epochs if training.fresh_trials else [0] * len(epochs)

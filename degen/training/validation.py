@@ -1,4 +1,4 @@
-"""Task losses on trials that never change: after each epoch, and to confirm convergence."""
+"""Validation after each epoch, and confirmation of convergence, on fixed trials."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from degen.training.gradients import network_slices, task_loss
 from degen.training.recipe import Training, epochs_to_convergence, needs_confirmation
 
 TRIALS_PER_BLOCK = 128
-"""Trials per forward pass: more leave the cache of a CPU core."""
+"""Number of trials per forward pass. More trials do not fit into the cache of a CPU core."""
 
 
 class Validation:
     """Validation and confirmation of an ensemble, on the same trials for all networks and epochs.
 
-    On a CPU each network is computed by itself, so that its losses do not depend on the ensemble size.
+    On a CPU, each network is computed separately, so that its losses do not depend on the ensemble size.
     """
 
     def __init__(self, task: Task, model: Model, training: Training, like: Tensor):
@@ -34,10 +34,11 @@ class Validation:
         self.confirmation_trials = drawn(training.confirmation_trials, "confirmation trials")
 
     def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None] = lambda: None) -> None:
-        """Complete the histories of the epoch just trained, and store the weights of networks that converged.
+        """Complete the histories of the last epoch, and store the weights of networks that converged in it.
 
         Args:
-            check_interrupt: called between forward passes; may raise.
+            ensemble: the networks. Their last epoch has no validation loss yet.
+            check_interrupt: called between forward passes. It may raise.
         """
         losses = mean_loss(self.model, ensemble.parameters, self.validation_trials, check_interrupt)
         for history, loss in zip(ensemble.histories, losses.tolist(), strict=True):
@@ -70,8 +71,10 @@ def mean_loss(
     """Return the task loss of each network (seeds,) on the same trials.
 
     Args:
-        trials: with a leading dimension of 1.
-        check_interrupt: called between forward passes; may raise.
+        model: the recurrent network.
+        parameters: weights by name, each (seeds, ...).
+        trials: trials with a leading dimension of 1, (1, trials, ...).
+        check_interrupt: called between forward passes. It may raise.
     """
     blocks = _measure_blocks(task_loss, model, parameters, trials, check_interrupt)
     return torch.cat([functools.reduce(torch.add, losses) for losses in blocks])
@@ -103,13 +106,17 @@ def _measure_blocks(
     trials: Trials,
     check_interrupt: Callable[[], None],
 ) -> list[list[Tensor]]:
-    """Measure outputs on `TRIALS_PER_BLOCK` trials at a time.
+    """Apply `measure` to the outputs on blocks of `TRIALS_PER_BLOCK` trials.
 
     Args:
-        measure: takes outputs, their trials and all trials.
+        measure: function of the outputs on a block, the trials of the block and all trials.
+        model: the recurrent network.
+        parameters: weights by name, each (seeds, ...).
+        trials: trials with a leading dimension of 1, (1, trials, ...).
+        check_interrupt: called between forward passes. It may raise.
 
     Returns:
-        For each of `network_slices`, the results of all blocks.
+        The results of all blocks, for each of `network_slices`.
     """
     like = next(iter(parameters.values()))
     results = []

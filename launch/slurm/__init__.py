@@ -1,1 +1,1 @@
-"""Submission of training to SLURM."""
+"""Training on a SLURM cluster: plan, submission records, code snapshots, and the jobs themselves."""

@@ -1,4 +1,4 @@
-"""What is asked of SLURM, by its own commands, and told to it, through submitit."""
+"""Client of SLURM: queries through its own commands, submission through submitit."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ from submitit.core.utils import FailedJobError
 from degen.errors import BadInputError, require, require_integer
 
 ACTIVE = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING", "SIGNALING")
-"""States of jobs that have not ended (squeue's manual, "job state codes")."""
+"""States of jobs that have not ended (manual of squeue, "Job state codes")."""
+
+SLURM_TIMEOUT_S = 900.0
+"""Seconds that commands which watch jobs wait for an answer, in case SLURM's controller restarts."""
+
+_POLL_INTERVAL_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A job, as SLURM knows it.
+    """A job in SLURM.
 
     Attributes:
-        identity: as SLURM writes it, 12 or 12_3.
-        state: SLURM's word, such as RUNNING.
-        restarts: how often it was requeued; 0 where that is not known.
+        identity: job number as SLURM writes it, 12 or 12_3.
+        state: SLURM's name of the state, such as RUNNING.
+        restarts: how often the job was requeued; 0 if that is not known.
     """
 
     identity: str
@@ -38,16 +43,17 @@ class Job:
 
     @property
     def is_active(self) -> bool:
+        """Whether the job waits or runs."""
         return self.state in ACTIVE
 
     @property
     def task(self) -> int:
-        """Its number in its array; 0 for a job that is none."""
+        """Task number in the array; 0 for a job that is not part of an array."""
         return int(self.identity.partition("_")[2] or 0)
 
 
 def require_slurm() -> None:
-    """Raise `BadInputError` unless SLURM's commands are there."""
+    """Raise `BadInputError` unless SLURM's commands are installed."""
     missing = [name for name in ("sbatch", "squeue", "scancel", "scontrol") if shutil.which(name) is None]
     if missing:
         raise BadInputError(
@@ -57,19 +63,20 @@ def require_slurm() -> None:
 
 
 def is_for_slurm(launcher: dict[str, Any]) -> bool:
-    """Whether a launcher's settings are for SLURM, and not for this machine."""
+    """Return whether a launcher's settings are for SLURM."""
     return str(launcher.get("_target_")).endswith(".SlurmLauncher")
 
 
 def require_accepted(name: str, launcher: dict[str, Any]) -> None:
-    """See that SLURM would take a job with these settings; nothing is submitted.
+    """Check that SLURM would accept a job with a launcher's settings. Nothing is submitted.
 
     Args:
-        name: of the launcher.
+        name: name of the launcher.
         launcher: its settings, from `conf/hydra/launcher/`.
 
     Raises:
-        BadInputError: they are not for SLURM, one is missing, or SLURM refuses them, in its own words.
+        BadInputError: the settings are not for SLURM, one is missing, or SLURM rejects them. The message then
+            contains SLURM's reason.
     """
     require(is_for_slurm(launcher), "hydra/launcher", name, "one for SLURM, such as slurm_gpu or slurm_cpu")
     for field, minimum in (("timeout_min", 1), ("array_parallelism", 1), ("max_num_timeout", 0)):
@@ -81,13 +88,13 @@ def require_accepted(name: str, launcher: dict[str, Any]) -> None:
         script.flush()
         answer = subprocess.run(["sbatch", "--test-only", script.name], capture_output=True, text=True)
     if answer.returncode != 0:
-        raise BadInputError(_refusal(launcher, answer.stderr))
+        raise BadInputError(_rejection(launcher, answer.stderr))
 
 
 def max_array_size() -> int:
-    """The largest number of jobs in one array."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"))
-    return int(found.group(1)) if found else 1001
+    """Return the largest number of jobs in an array (SLURM's MaxArraySize)."""
+    match = re.search(r"MaxArraySize\s*=\s*(\d+)", _query("scontrol", "show", "config"))
+    return int(match.group(1)) if match else 1001
 
 
 def submit_array(
@@ -99,21 +106,22 @@ def submit_array(
     python: str | None = None,
     after: str | None = None,
 ) -> str:
-    """Submit calls as the tasks of one job array; its number.
+    """Submit calls as the tasks of a job array, and return the array's job number.
 
     Args:
-        name: of the array.
+        name: name of the array.
         launcher: settings from `conf/hydra/launcher/`.
-        folder: where submitit's files go, the output of jobs among them.
-        code: folder from which they import.
-        python: command that starts Python there.
-        after: condition on other jobs, as `sbatch --dependency` takes it.
+        calls: one per task; they must be picklable.
+        folder: folder of submitit's files, including the output of jobs.
+        code: folder from which jobs import the packages.
+        python: command that starts Python in a job; None for the Python in use.
+        after: dependency on other jobs, in the syntax of `sbatch --dependency`.
 
     Raises:
-        BadInputError: SLURM refuses.
+        BadInputError: SLURM rejects the array.
     """
     setup = [
-        # Since SLURM 22.05 the step that submitit starts does not inherit it, and may be bound to one core.
+        # Since SLURM 22.05, submitit's job step does not inherit this number and may be bound to one core.
         "${SLURM_CPUS_PER_TASK:+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK}",
         *(launcher.get("setup") or []),
         f"cd {quote(str(code))}",
@@ -125,73 +133,74 @@ def submit_array(
         with executor.batch():
             jobs = [executor.submit(call) for call in calls]
     except FailedJobError as error:
-        raise BadInputError(_refusal(launcher, str(error))) from error
+        raise BadInputError(_rejection(launcher, str(error))) from error
     return jobs[0].job_id.partition("_")[0]
 
 
-PATIENCE = 900.0
-"""Seconds for which SLURM may be silent before who waits for jobs gives up: a restart of its controller."""
-_SECONDS_BETWEEN_QUESTIONS = 10.0
+def jobs_named(names: Sequence[str], timeout_s: float = 0.0) -> dict[str, dict[int, Job]]:
+    """Return the jobs of arrays that SLURM knows, by array name and task number.
 
-
-def jobs_named(names: Sequence[str], patience: float = 0.0) -> dict[str, dict[int, Job]]:
-    """What SLURM knows of arrays, by name and task: from the controller, and the accounts where it has any.
+    The controller forgets jobs some time after they end; accounting, where SLURM has it, remembers them.
 
     Args:
-        patience: seconds for which it is asked again where it does not answer.
+        timeout_s: seconds to wait for SLURM to answer.
 
     Raises:
-        BadInputError: SLURM is there and does not answer; to guess would submit or report something twice.
+        BadInputError: SLURM is installed and does not answer. To assume an answer could submit a job twice.
     """
-    known: dict[str, dict[int, Job]] = {name: {} for name in names}
+    jobs: dict[str, dict[int, Job]] = {name: {} for name in names}
     if not names or shutil.which("squeue") is None:
-        return known
-    chosen = f"--name={','.join(names)}"
-    table = _ask("sacct", "-X", "-n", "-P", "-S", "now-365days", "-o", "JobID,JobName,State", chosen)
-    lines = [[*line.split("|"), "0"] for line in table.splitlines()]
-    queue = ["squeue", "--array", "--noheader", "--states=all", chosen]
-    queue.append("--Format=JobArrayID:40,Name:120,State:20,RestartCnt:10")
-    until = time.monotonic() + patience
-    while (answer := subprocess.run(queue, capture_output=True, text=True)).returncode != 0:
-        if time.monotonic() >= until:
-            raise BadInputError(f"SLURM must answer, got {_short(answer.stderr)!r} from squeue; try again.")
-        time.sleep(min(_SECONDS_BETWEEN_QUESTIONS, patience))
-    # The controller has the last word.
-    lines += [line.split() for line in answer.stdout.splitlines()]
-    for identity, name, state, restarts in lines:
-        if re.fullmatch(r"\d+(_\d+)?", identity) and name in known:
+        return jobs
+    selection = f"--name={','.join(names)}"
+    accounted = _query("sacct", "-X", "-n", "-P", "-S", "now-365days", "-o", "JobID,JobName,State", selection)
+    rows = [[*line.split("|"), "0"] for line in accounted.splitlines()]
+    # The controller's answer comes last, so it wins.
+    rows += [line.split() for line in _query_queue(selection, timeout_s).splitlines()]
+    for identity, name, state, restarts in rows:
+        if re.fullmatch(r"\d+(_\d+)?", identity) and name in jobs:
             job = Job(identity, state.split()[0], int(restarts) if restarts.isdigit() else 0)
-            known[name][job.task] = job
-    return known
+            jobs[name][job.task] = job
+    return jobs
+
+
+def _query_queue(selection: str, timeout_s: float) -> str:
+    """Return one line per job of the controller: number, name, state and number of restarts."""
+    command = ["squeue", "--array", "--noheader", "--states=all", selection]
+    command.append("--Format=JobArrayID:40,Name:120,State:20,RestartCnt:10")
+    deadline = time.monotonic() + timeout_s
+    while (answer := subprocess.run(command, capture_output=True, text=True)).returncode != 0:
+        if time.monotonic() >= deadline:
+            raise BadInputError(f"SLURM must answer, got {_short(answer.stderr)!r} from squeue; try again.")
+        time.sleep(min(_POLL_INTERVAL_S, timeout_s))
+    return answer.stdout
 
 
 def cancel(jobs: Sequence[Job]) -> None:
     """Cancel jobs.
 
     Raises:
-        BadInputError: SLURM refuses, because they are somebody else's, say.
+        BadInputError: SLURM rejects the request, for example because a job belongs to another user.
     """
     if jobs:
         answer = subprocess.run(["scancel", *(job.identity for job in jobs)], capture_output=True, text=True)
         if answer.returncode != 0:
-            raise BadInputError(f"SLURM must let these jobs be cancelled, got {_short(answer.stderr)!r}.")
+            raise BadInputError(f"SLURM must allow cancelling these jobs, got {_short(answer.stderr)!r}.")
 
 
-def _ask(*command: str) -> str:
-    """The answer of a command of SLURM; empty where that has none."""
+def _query(*command: str) -> str:
+    """Return the output of a SLURM command; empty if the command is not installed."""
     if shutil.which(command[0]) is None:
         return ""
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def _executor(launcher: dict[str, Any], folder: Path, python: str | None = None) -> submitit.AutoExecutor:
-    """Submitit's, with a launcher's settings, passed on as Hydra's own launcher does."""
-    shared = submitit.AutoExecutor._typed_parameters()
-    aside = ("_target_", "max_num_timeout")
+    """Return submitit's executor for a launcher's settings, named as in Hydra's own launcher."""
+    common = submitit.AutoExecutor._typed_parameters()
     settings = {
-        field if field in shared else f"slurm_{field}": value
+        field if field in common else f"slurm_{field}": value
         for field, value in launcher.items()
-        if field not in aside
+        if field not in ("_target_", "max_num_timeout")
     }
     executor = submitit.AutoExecutor(
         folder, cluster="slurm", slurm_max_num_timeout=launcher["max_num_timeout"], slurm_python=python
@@ -199,30 +208,26 @@ def _executor(launcher: dict[str, Any], folder: Path, python: str | None = None)
     try:
         executor.update_parameters(**settings)
     except (AssertionError, NameError) as error:
-        raise BadInputError(
-            f"hydra.launcher must be what submitit takes, got {_short(str(error))}."
-        ) from error
+        message = f"hydra.launcher must be settings that submitit accepts, got {_short(str(error))}."
+        raise BadInputError(message) from error
     return executor
 
 
-def _refusal(launcher: dict[str, Any], message: str) -> str:
-    chosen = [
+def _rejection(launcher: dict[str, Any], message: str) -> str:
+    settings = [
         f"{field}={launcher[field]}"
         for field in ("partition", "account", "qos", "constraint", "gres")
         if launcher.get(field) is not None
     ]
     return (
-        f"hydra.launcher must be settings that this cluster takes, got {', '.join(chosen) or 'its defaults'} "
-        f"(SLURM: {_short(message)})."
+        "hydra.launcher must be settings that this cluster accepts, "
+        f"got {', '.join(settings) or 'its defaults'} (SLURM: {_short(message)})."
     )
 
 
 def _short(message: str) -> str:
-    """The last thing that SLURM said, without its own names before it."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    errors = (
-        [line for line in lines if "error:" in line or "failure:" in line] or lines or ["no reason given"]
-    )
-    return re.sub(r"^.*?(Batch job submission failed|allocation failure|error):\s*", "", errors[-1]).rstrip(
-        "."
-    )
+    """Return the last error in SLURM's output, without the name of its command."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["no reason given"]
+    errors = [line for line in lines if "error:" in line or "failure:" in line] or lines
+    prefix = r"^.*?(Batch job submission failed|allocation failure|error):\s*"
+    return re.sub(prefix, "", errors[-1]).rstrip(".")

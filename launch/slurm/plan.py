@@ -1,4 +1,4 @@
-"""What is to be submitted of a sweep: all that is neither finished nor under way, cut into jobs."""
+"""Submission plan of a sweep: the networks that are neither finished nor in a job, split into jobs."""
 
 from __future__ import annotations
 
@@ -14,98 +14,124 @@ from degen.condition import Condition
 from degen.errors import BadInputError, require_integer
 from degen.storage import RunFolder
 from launch.experiment import Sweep
-from launch.slurm.submissions import Piece, Task
+from launch.slurm.submissions import ArrayTask, Shard
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class SubmissionPlan:
     """The jobs of a sweep.
 
     Attributes:
-        sweep: what was asked for.
-        finished, active: networks that are there; that a job waits for or trains.
-        arrays: of each job array, the pieces of each task.
-        hours: of one device, for all networks to train; None where no earlier run tells.
-        cap: jobs that run at once.
+        sweep: the requested conditions and seeds.
+        finished: number of finished networks.
+        active: number of networks in a job that waits or runs.
+        arrays: for each job array, the shards of each task.
+        hours: hours on one device to train all networks of the plan; None without earlier runs.
+        cap: number of jobs that may run at the same time.
     """
 
     sweep: Sweep
     finished: int
     active: int
-    arrays: list[list[list[Piece]]]
+    arrays: list[list[list[Shard]]]
     hours: float | None
     cap: int
 
     @property
-    def pieces(self) -> list[Piece]:
-        return [piece for array in self.arrays for task in array for piece in task]
+    def shards(self) -> list[Shard]:
+        """The shards of all tasks."""
+        return [shard for array in self.arrays for task in array for shard in task]
 
     @property
     def is_chained(self) -> bool:
-        """Whether an array waits for the one before: the cap would not hold for several at once."""
+        """Whether each array waits for the array before it. Arrays at the same time would exceed the cap."""
         return len(self.arrays) > 1 and sum(map(len, self.arrays)) > self.cap
 
-    def lines(self, launcher: dict[str, Any], dry: bool) -> list[str]:
-        """The plan in words."""
-        wanted = sum(len(seeds) for _, seeds in self.sweep.wanted.values())
-        networks = sum(len(piece.seeds) for piece in self.pieces)
-        tasks = sum(map(len, self.arrays))
+    def describe(self, launcher: dict[str, Any], show_conditions: bool) -> str:
+        """Return the plan as text.
+
+        Args:
+            launcher: settings from `conf/hydra/launcher/`.
+            show_conditions: whether to list the conditions and seeds to train.
+        """
+        n_networks = sum(len(seeds) for _, seeds in self.sweep.requested.values())
+        to_train = sum(len(shard.seeds) for shard in self.shards)
+        lines = [
+            f"{self.sweep.name}: {len(self.sweep.requested)} conditions, {n_networks} networks; "
+            f"{self.finished} finished, {self.active} in a job, {to_train} to train"
+        ]
+        for shard in self.shards if show_conditions else []:
+            condition, _ = self.sweep.requested[shard.signature]
+            lines.append(f"  {condition.task_name}/{condition.name}: seeds {format_ranges(shard.seeds)}")
+        return "\n".join(lines + (self._describe_jobs(launcher) if self.arrays else []))
+
+    def _describe_jobs(self, launcher: dict[str, Any]) -> list[str]:
         hours = (
-            "no earlier run tells how long"
+            "duration unknown without earlier runs"
             if self.hours is None
-            else f"about {self.hours:.2g} hours of a device"
+            else f"about {self.hours:.2g} device hours"
         )
-        asked = f"{self.sweep.name}: {len(self.sweep.wanted)} conditions, {wanted} networks"
-        lines = [f"{asked}; {self.finished} finished, {self.active} with a job, {networks} to train"]
-        for piece in self.pieces if dry else []:
-            condition, _ = self.sweep.wanted[piece.signature]
-            lines.append(f"  {condition.task_name}/{condition.name}: seeds {ranges(piece.seeds)}")
-        if tasks:
-            chained = ", one after the other" if self.is_chained else ""
-            lines.append(f"jobs: {tasks} in {len(self.arrays)} arrays{chained}, {self.cap} at once; {hours}")
-            given = ("partition", "account", "qos", "gres", "cpus_per_task", "mem_gb", "timeout_min")
-            lines.append("each: " + ", ".join(f"{key}={launcher[key]}" for key in given if launcher.get(key)))
-        return lines
+        order = ", one array after the other" if self.is_chained else ""
+        n_tasks = sum(map(len, self.arrays))
+        fields = ("partition", "account", "qos", "gres", "cpus_per_task", "mem_gb", "timeout_min")
+        return [
+            f"jobs: {n_tasks} in {len(self.arrays)} arrays{order}, at most {self.cap} at once; {hours}",
+            "each: " + ", ".join(f"{field}={launcher[field]}" for field in fields if launcher.get(field)),
+        ]
 
 
-def plan(sweep: Sweep, tasks: Iterable[Task], launcher: dict[str, Any], max_array_size: int) -> Plan:
-    """Cut what is missing into jobs.
+def plan_submission(
+    sweep: Sweep, tasks: Iterable[ArrayTask], launcher: dict[str, Any], max_array_size: int
+) -> SubmissionPlan:
+    """Split the networks that are neither finished nor in a job into jobs.
 
     Args:
-        tasks: of all submissions so far.
+        sweep: the requested conditions and seeds.
+        tasks: the tasks of all submissions so far.
         launcher: settings from `conf/hydra/launcher/`.
+        max_array_size: largest number of tasks in an array.
 
     Raises:
         BadInputError: a setting of `submit` is not allowed.
     """
-    cut = sweep.settings["submit"]
-    require_integer("submit.conditions_per_job", cut["conditions_per_job"], 1)
-    if cut["seeds_per_job"] is not None:
-        require_integer("submit.seeds_per_job", cut["seeds_per_job"], 1)
-    runs = Path(sweep.settings["runs"])
-    under_way: dict[str, set[int]] = {}
-    for piece in [piece for task in tasks if task.is_active for piece in task.pieces]:
-        under_way.setdefault(piece.signature, set()).update(piece.seeds)
-    pieces, finished, active, hours = [], 0, 0, 0.0
-    known = _seconds_per_network(runs, (condition for condition, _ in sweep.wanted.values()))
-    for condition, seeds in sweep.wanted.values():
-        there = set(seeds) & set(RunFolder.of(runs, condition).finished_seeds())
-        busy = set(seeds) & under_way.get(condition.signature, set()) - there
-        missing = sorted(set(seeds) - there - busy)
-        finished, active = finished + len(there), active + len(busy)
-        hours += len(missing) * known.get(_kind(condition), float("nan")) / 3600
-        pieces += [
-            Piece(condition.signature, share)
-            for share in _batches(missing, cut["seeds_per_job"] or len(seeds))
+    submit = sweep.config["submit"]
+    conditions_per_job, seeds_per_job = submit["conditions_per_job"], submit["seeds_per_job"]
+    require_integer("submit.conditions_per_job", conditions_per_job, 1)
+    if seeds_per_job is not None:
+        require_integer("submit.seeds_per_job", seeds_per_job, 1)
+    runs = Path(sweep.config["runs"])
+    in_job = _seeds_in_jobs(tasks)
+    seconds_per_network = _seconds_per_network(runs, sweep.conditions)
+    shards, finished, active, hours = [], 0, 0, 0.0
+    for condition, seeds in sweep.requested.values():
+        stored = set(seeds) & set(RunFolder.of(runs, condition).finished_seeds())
+        busy = set(seeds) & in_job.get(condition.signature, set()) - stored
+        missing = sorted(set(seeds) - stored - busy)
+        finished, active = finished + len(stored), active + len(busy)
+        hours += len(missing) * seconds_per_network.get(_cost_key(condition), math.nan) / 3600
+        shards += [
+            Shard(condition.signature, part) for part in _batches(missing, seeds_per_job or len(seeds))
         ]
-    arrays = _batches(_batches(pieces, cut["conditions_per_job"]), max_array_size)
-    return Plan(
-        sweep, finished, active, arrays, None if math.isnan(hours) else hours, launcher["array_parallelism"]
-    )
+    arrays = _batches(_batches(shards, conditions_per_job), max_array_size)
+    known_hours = None if math.isnan(hours) else hours
+    return SubmissionPlan(sweep, finished, active, arrays, known_hours, launcher["array_parallelism"])
 
 
-def ranges(seeds: Iterable[int]) -> str:
-    """Numbers as a reader likes them: 0-3, 7."""
+def _seeds_in_jobs(tasks: Iterable[ArrayTask]) -> dict[str, set[int]]:
+    """Return the seeds in jobs that wait or run, by condition."""
+    seeds: dict[str, set[int]] = {}
+    for shard in [shard for task in tasks if task.is_active for shard in task.shards]:
+        seeds.setdefault(shard.signature, set()).update(shard.seeds)
+    return seeds
+
+
+def format_ranges(seeds: Iterable[int]) -> str:
+    """Return numbers as ranges.
+
+    Example:
+        >>> format_ranges([0, 1, 2, 3, 7])
+        '0-3, 7'
+    """
     runs: list[list[int]] = []
     for seed in sorted(seeds):
         if runs and seed == runs[-1][-1] + 1:
@@ -120,7 +146,7 @@ def _batches(items: list, size: int) -> list[list]:
 
 
 def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[str, float]:
-    """By how a task is trained: the median over earlier conditions of seconds over finished networks."""
+    """Return seconds per network, by task and training: the median over conditions in `runs`."""
     seconds: dict[str, list[float]] = {}
     for task in {condition.task_name for condition in conditions}:
         for path in sorted((runs / task).glob("*/condition.yaml")):
@@ -128,13 +154,13 @@ def _seconds_per_network(runs: Path, conditions: Iterable[Condition]) -> dict[st
                 folder = RunFolder.open(path.parent)
                 spent = sum(session["seconds"] for session in folder.manifest.read())
             except BadInputError:
-                continue  # a copy, say, damaged, or of an older version: it is not what is submitted
+                continue  # a copy, a damaged folder or one of an older version; not part of the sweep
             finished = len(folder.finished_seeds())
             if finished:
-                seconds.setdefault(_kind(folder.condition), []).append(spent / finished)
-    return {kind: statistics.median(values) for kind, values in seconds.items()}
+                seconds.setdefault(_cost_key(folder.condition), []).append(spent / finished)
+    return {key: statistics.median(values) for key, values in seconds.items()}
 
 
-def _kind(condition: Condition) -> str:
-    """Task and training, in all their settings: networks of one kind take about as long."""
+def _cost_key(condition: Condition) -> str:
+    """Return task and training with all settings: networks with equal keys take about equally long."""
     return json.dumps([condition.config[part] for part in ("task", "training")], sort_keys=True)

@@ -1,4 +1,4 @@
-"""A copy of the code in use, from which jobs run: to edit the working tree changes nothing for them."""
+"""Snapshot of the code in use, from which jobs run. Edits of the working tree do not reach them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from degen.errors import UnwritableError
 from launch.paths import CONF, PROJECT_ROOT
-from launch.training_record import git_commit
+from launch.provenance import git_commit
 
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safetensors")
+_EXCLUDED = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "*.safetensors")
 
 
-def freeze(target: Path) -> None:
+def snapshot_code(target: Path) -> None:
     """Copy degen, launch, analysis, conf/, and every other module in use that is not installed.
 
     Raises:
-        UnwritableError: the disk is full, say.
+        UnwritableError: the copy cannot be written, because the disk is full for example.
     """
     try:
         _copy(target)
-    except shutil.Error as error:  # of many files: what went wrong with the first
+    except shutil.Error as error:  # one reason per file; report the first
         raise UnwritableError(errno.EIO, error.args[0][0][2], str(target)) from error
     except OSError as error:
         raise UnwritableError(error.errno, error.strerror, str(target)) from error
@@ -31,35 +31,36 @@ def freeze(target: Path) -> None:
 
 def _copy(target: Path) -> None:
     for name in ("degen", "launch", "analysis"):
-        shutil.copytree(PROJECT_ROOT / name, target / name, ignore=_LEFT_OUT)
+        shutil.copytree(PROJECT_ROOT / name, target / name, ignore=_EXCLUDED)
     if not CONF.is_relative_to(PROJECT_ROOT / "launch"):
-        shutil.copytree(CONF, target / "conf", ignore=_LEFT_OUT)
+        shutil.copytree(CONF, target / "conf", ignore=_EXCLUDED)
     (target / "git_commit").write_text(git_commit() or "")
-    for source in _own_modules():
+    for source in _user_modules():
         if source.is_dir():
-            shutil.copytree(source, target / source.name, ignore=_LEFT_OUT, dirs_exist_ok=True)
+            shutil.copytree(source, target / source.name, ignore=_EXCLUDED, dirs_exist_ok=True)
         else:
             shutil.copy2(source, target / source.name)
 
 
-def require_frozen(code: Path) -> None:
-    """Raise `RuntimeError` unless this process runs the copy there."""
+def require_snapshot(code: Path) -> None:
+    """Raise `RuntimeError` unless this process runs the snapshot in that folder."""
     if code.resolve() != PROJECT_ROOT:
-        raise RuntimeError(f"this job was to run the code in {code}, and runs that in {PROJECT_ROOT}")
+        raise RuntimeError(f"this job must run the code in {code}, but it runs the code in {PROJECT_ROOT}")
 
 
-def _own_modules() -> set[Path]:
-    """Files and folders of the top-level modules that the user wrote: a task's, say."""
-    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
-    found = set()
-    for name in [name for name in sys.modules if "." not in name and name != "__main__"]:
-        module = sys.modules[name]
-        places = getattr(module, "__path__", None) or [getattr(module, "__file__", None)]
-        for place in [Path(place).resolve() for place in places if place]:
-            is_own = place.exists() and PROJECT_ROOT not in place.parents
-            is_installed = any(folder in place.parents for folder in installed) or any(
-                parent.name in ("site-packages", "dist-packages") for parent in place.parents
-            )
-            if is_own and not is_installed:
-                found.add(place)
-    return found
+def _user_modules() -> set[Path]:
+    """Return the files and folders of top-level modules that the user wrote, such as a task's."""
+    paths: set[Path] = set()
+    for name, module in list(sys.modules.items()):
+        if "." not in name and name != "__main__":
+            locations = getattr(module, "__path__", None) or [getattr(module, "__file__", None)]
+            paths.update(Path(location).resolve() for location in locations if location)
+    return {path for path in paths if path.exists() and not _is_installed(path)}
+
+
+def _is_installed(path: Path) -> bool:
+    """Return whether a module belongs to Python, to an installed package, or to this project."""
+    standard = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
+    return any(folder in path.parents for folder in (*standard, PROJECT_ROOT)) or any(
+        parent.name in ("site-packages", "dist-packages") for parent in path.parents
+    )

@@ -1,8 +1,9 @@
-"""What a job submitted by `launch.submit` does: it reads its task and trains, as `launch.train` would."""
+"""Job that `launch.submit` submits: it trains the shards of a task file, as `launch.train` would."""
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -10,39 +11,47 @@ from typing import Any
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
 from degen.condition import Condition
-from degen.locks import ClaimedError
+from degen.locks import LockedError
 from degen.storage import RunFolder
+from launch.cli import configure_logging
 from launch.device import prepare_device, prepare_torch, resolve_device
-from launch.slurm.snapshot import require_frozen
+from launch.settings import TrainSettings
+from launch.slurm.snapshot import require_snapshot
 from launch.train import train_condition
 
-# What a process on a dead node had locked, a file server keeps until it misses it (NFS: 90 s by default).
-_SECONDS_TO_BE_FREE, _SECONDS_BETWEEN_TRIES = 180.0, 10.0
+logger = logging.getLogger(__name__)
+
+_LOCK_TIMEOUT_S = 180.0
+"""Longer than a file server keeps the locks of a node that died (NFS: 90 s by default)."""
+
+_POLL_INTERVAL_S = 10.0
 
 
 class TrainTask:
-    """Train the pieces of a task file one after the other.
+    """Trains the shards of a task file one after the other.
 
     Args:
-        file: its path, `tasks/<number>.json` of a submission.
+        file: `tasks/<number>.json` of a submission.
     """
 
     def __init__(self, file: Path):
         self.file = file
 
     def __call__(self) -> None:
-        """One piece that fails does not keep the others from being trained; the job then fails at its end."""
-        require_frozen(self.file.parent.parent / "code")
+        """Train all shards. If one fails, the others are trained, and the job fails at its end."""
+        require_snapshot(self.file.parent.parent / "code")
+        configure_logging()
         prepare_torch()
         task = json.loads(self.file.read_text())
+        settings = TrainSettings.from_config(task)
         failures = []
-        for piece in task["pieces"]:
+        for shard in task["shards"]:
             try:
-                _train(piece, task)
+                _train(shard, settings)
             except UncompletedJobError:
-                raise  # submitit's, raised by its signal handler: the end of this job
+                raise  # submitit's signal handler ends this job
             except Exception as error:
-                error.add_note(f"condition {piece['signature']}, seeds {piece['seeds']}")
+                error.add_note(f"condition {shard['signature']}, seeds {shard['seeds']}")
                 failures.append(error)
         if len(failures) == 1:
             raise failures[0]
@@ -50,26 +59,28 @@ class TrainTask:
             raise ExceptionGroup("conditions that failed", failures)
 
     def checkpoint(self) -> DelayedSubmission:
-        """What submitit runs when the job starts again: the same, which goes on from what is stored."""
+        """Return what submitit runs when the job is requeued: this task, which resumes from checkpoints."""
         return DelayedSubmission(self)
 
 
-def _train(piece: dict[str, Any], task: dict[str, Any]) -> None:
-    condition = Condition.from_config(piece["condition"])
-    if condition.signature != piece["signature"]:
+def _train(shard: dict[str, Any], settings: TrainSettings) -> None:
+    """Train a shard, after waiting for the lock of its networks."""
+    condition = Condition.from_config(shard["condition"])
+    if condition.signature != shard["signature"]:
         raise RuntimeError(
-            f"this job was to train condition {piece['signature']}, its code makes it {condition.signature}"
+            f"the condition of this job must have signature {shard['signature']}, "
+            f"but in this code it has {condition.signature}"
         )
-    folder = RunFolder.of(Path(task["runs"]), condition).shard(piece["seeds"])
+    folder = RunFolder.of(settings.runs, condition).shard(shard["seeds"])
     folder.create(bytes_needed=0)
-    device = resolve_device(task["device"])
-    prepare_device(device, task["tf32"])
-    until = time.monotonic() + _SECONDS_TO_BE_FREE
+    device = resolve_device(settings.device)
+    prepare_device(device, settings.tf32)
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
-            return train_condition(folder, piece["seeds"], device, task["checkpoint_seconds"])
-        except ClaimedError as claimed:
-            if time.monotonic() >= until:
+            return train_condition(folder, shard["seeds"], device, settings.checkpoint_seconds)
+        except LockedError as error:
+            if time.monotonic() >= deadline:
                 raise
-            print(f"{claimed}: waiting for it", flush=True)
-            time.sleep(_SECONDS_BETWEEN_TRIES)
+            logger.info("%s: waiting for its lock", error)
+            time.sleep(_POLL_INTERVAL_S)

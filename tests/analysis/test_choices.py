@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shutil
 import time
 from pathlib import Path
@@ -13,11 +12,10 @@ import pytest
 
 from analysis.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
+from degen.locks import exclusive_lock
 from degen.storage import RunFolder
-from launch.slurm.submissions import locked
 from tests.analysis.conftest import SMALL, YAML, draw_nothing, store
 from tests.conftest import Launched
-from tests.login import PATIENCE
 
 LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
@@ -103,22 +101,12 @@ def test_a_later_experiment_reuses_the_selection(two):
     assert values(two) == after
 
 
-def wait_until_blocked(launched: Launched) -> None:
-    """Wait until the kernel lists the process among those that wait for a lock."""
-    waiting = re.compile(rf"-> FLOCK .* {launched.process.pid} ")
-    deadline = time.monotonic() + PATIENCE
-    while not waiting.search(Path("/proc/locks").read_text()):
-        assert launched.process.is_alive(), "it did not wait"
-        assert time.monotonic() < deadline, "it does not wait for the lock"
-        time.sleep(0.01)
-
-
 def test_two_analyses_do_not_choose_at_the_same_time(two):
     given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
-    with locked(two / "results", "results"):  # as one that chooses does
+    with exclusive_lock(two / "results", "results"):  # as one that chooses does
         other = Launched(given, two, before=draw_nothing, module="analysis.__main__")
-        other.wait_for("waiting: another process is at work in results\n")
-        wait_until_blocked(other)
+        other.wait_for("waiting: another process is working in results\n")
+        time.sleep(0.5)  # of waiting, in which it looks ten times whether the lock is free
         assert "feature learning: " in other.stdout
         assert "choice: " not in other.stdout
     assert other.wait() == 0, other.stderr

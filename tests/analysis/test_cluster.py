@@ -110,7 +110,7 @@ def test_make_paper_runs_on_a_cluster(login):
     launcher.write_text("defaults: [slurm_cpu, _self_]\nsetup: ['exit 3']\n")
     made = make("broken")
     assert made.returncode == 2, made.stdout + made.stderr
-    assert "5 finished, 0 with a job, 1 to train" in made.stdout
+    assert "5 finished, 0 in a job, 1 to train" in made.stdout
     assert "1 failed, 1 done" in made.stdout
     assert "analysis.submit" not in made.stdout
 

@@ -22,7 +22,7 @@ from degen.streams import Stream
 from degen.training import Ensemble
 from degen.training.cuda.ensemble_batches import EnsembleBatches
 from degen.training.step import TrainingStep, epoch_trials, train_epoch
-from launch.cli import compose
+from launch.config import compose
 
 TASKS = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
 PRECISIONS = {"float32": "highest", "tf32": "high"}

@@ -24,7 +24,7 @@ import torch
 
 from degen.condition import Condition
 from degen.training import Ensemble, train
-from launch.cli import compose
+from launch.config import compose
 
 BASE = {"seeds": 8, "width": 128, "batch": 64, "time": 100}
 AXES = {

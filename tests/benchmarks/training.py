@@ -28,7 +28,7 @@ from torch import nn
 from degen.condition import Condition
 from degen.streams import Stream
 from degen.training import Ensemble, train
-from launch.cli import compose
+from launch.config import compose
 
 N, TRIALS, TIME, CHANNELS = (64, 64, 50, 3) if "--small" in sys.argv[1:] else (128, 256, 100, 3)
 SHARED = "--shared" in sys.argv[1:]

@@ -1,4 +1,4 @@
-"""What only a CUDA device can show (`make gpu`, or `pytest -m gpu`); the CPU's numbers are the oracle."""
+"""Training on a CUDA device, compared with the CPU (`make gpu`, or `pytest -m gpu`)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def no_waiting() -> Iterator[None]:
 # Random numbers --------------------------------------------------------------------------------------------
 
 
-def test_uniform_numbers_and_integers_are_the_processors_bit_for_bit():
+def test_uniform_and_integer_draws_equal_the_cpu_bitwise():
     for dtype in (torch.float32, torch.float64):
         here, there = (Stream.named([0, 7], "test", device=device, dtype=dtype) for device in ("cpu", DEVICE))
         for draw in (
@@ -82,7 +82,7 @@ def test_uniform_numbers_and_integers_are_the_processors_bit_for_bit():
             assert torch.equal(draw(here), draw(there).cpu())
 
 
-def test_normal_numbers_are_the_processors_to_rounding():
+def test_normal_draws_equal_the_cpu_to_rounding():
     for dtype, tolerance in ((torch.float32, 3e-7), (torch.float64, 1e-14)):
         here, there = (
             Stream.named([0, 7], "test", device=device, dtype=dtype).normal(100_000)
@@ -92,7 +92,7 @@ def test_normal_numbers_are_the_processors_to_rounding():
 
 
 @conditions
-def test_trials_are_the_processors_to_rounding(overrides):
+def test_trials_equal_the_cpu_to_rounding(overrides):
     task = build(*TINY, *overrides).task
     here, there = (
         task.generate(50, Stream.named([0, 1], "trials", device=device, dtype=torch.float64))
@@ -112,7 +112,7 @@ def test_trials_are_the_processors_to_rounding(overrides):
 @conditions
 @parameterizations
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_losses_and_gradients_are_the_processors_in_float64(overrides, parameterization, seeds):
+def test_losses_and_gradients_equal_the_cpu_in_float64(overrides, parameterization, seeds):
     condition = build(*overrides, f"parameterization={parameterization}", "width=33", "dtype=float64")
     parameters = new(condition, seeds, "cpu").parameters
     trials = condition.task.generate(9, Stream.named(range(seeds), "trials", dtype=torch.float64))
@@ -126,7 +126,7 @@ def test_losses_and_gradients_are_the_processors_in_float64(overrides, parameter
         assert close(there[2][name], gradient, 1e-8), name
 
 
-def test_tf32_gradients_lose_three_digits_and_float32_ones_do_not():
+def test_tf32_gradients_lose_three_digits():
     condition = build("width=128")
     parameters = new(condition, 4).parameters
     trials = condition.task.generate(64, Stream.named(range(4), "trials", device=DEVICE))
@@ -151,7 +151,7 @@ def test_tf32_gradients_lose_three_digits_and_float32_ones_do_not():
 @conditions
 @parameterizations
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_replayed_steps_are_the_plain_ones_and_nothing_waits(overrides, parameterization, seeds):
+def test_replayed_steps_equal_eager_steps_without_sync(overrides, parameterization, seeds):
     condition = build(*TINY, *overrides, f"parameterization={parameterization}", "dtype=float64")
     plain, placed = step_of(condition, new(condition, seeds)), step_of(condition, new(condition, seeds))
     ones = plain.loss_sum.new_ones(seeds)
@@ -178,7 +178,7 @@ def test_replayed_steps_are_the_plain_ones_and_nothing_waits(overrides, paramete
 
 
 @conditions
-def test_to_draw_trials_nothing_waits(overrides):
+def test_drawing_trials_does_not_sync(overrides):
     task = build(*TINY, *overrides).task
     stream = Stream(torch.zeros(4, 3, dtype=torch.int64, device=DEVICE))
     with no_waiting():
@@ -193,7 +193,7 @@ class _Curious(Standard):
         return super().__call__(parameters, trials)
 
 
-def test_a_model_that_cannot_be_recorded_is_trained_all_the_same():
+def test_a_model_that_cannot_be_captured_is_trained():
     condition = build(*TINY)
     model = condition.model
     curious = _Curious(width=model.width, gamma=model.gamma)
@@ -221,7 +221,7 @@ def trained(condition: Condition, ensemble: Ensemble, epochs: list[Ensemble] | N
 
 @conditions
 @parameterizations
-def test_training_is_the_processors_in_float64(overrides, parameterization):
+def test_training_equals_the_cpu_in_float64(overrides, parameterization):
     condition = build(*TINY, *overrides, f"parameterization={parameterization}", "dtype=float64")
     here, there = (trained(condition, new(condition, 3, device)) for device in ("cpu", DEVICE))
     assert len(here) == 3 * 4
@@ -229,14 +229,14 @@ def test_training_is_the_processors_in_float64(overrides, parameterization):
 
 
 @pytest.mark.parametrize(("first", "then"), [("cpu", "cuda"), ("cuda", "cpu")])
-def test_training_goes_on_on_another_device(first, then):
+def test_training_resumes_on_another_device(first, then):
     condition = build(*TINY, "dtype=float64")
     epochs: list[Ensemble] = []
     whole = trained(condition, new(condition, 3, first), epochs)
     assert trained(condition, epochs[1].to(then)) == pytest.approx(whole, rel=1e-6)
 
 
-def test_members_that_end_leave_and_the_others_go_on():
+def test_finished_networks_leave_and_the_others_continue():
     condition = build(
         *TINY, "training.max_epochs=12", "dtype=float64", "training.patience=1", "training.settle_epochs=0"
     )
@@ -249,7 +249,7 @@ def test_members_that_end_leave_and_the_others_go_on():
     assert len(there) < 8 * 12
 
 
-def test_the_entry_point_trains_on_the_device_and_says_so(launch, tmp_path):
+def test_the_entry_point_trains_on_the_device(launch, tmp_path):
     arguments = (*TINY, "seeds=3", "dtype=float64")
     launch(*arguments, "device=cuda", "tf32=true", "runs=there/runs")
     launch(*arguments, "device=cpu", "runs=here/runs")
@@ -265,7 +265,7 @@ def test_the_entry_point_trains_on_the_device_and_says_so(launch, tmp_path):
     assert degen.load(run_folder(tmp_path / "there")).sessions == before
 
 
-def test_two_trainings_on_one_device_are_the_same_bit_for_bit(launch, tmp_path):
+def test_repeated_training_on_a_device_is_bitwise_equal(launch, tmp_path):
     for place in ("one", "other"):
         launch(*TINY, "seeds=3", "device=cuda", f"runs={place}/runs")
     assert_same_networks(run_folder(tmp_path / "one"), run_folder(tmp_path / "other"))
@@ -284,7 +284,7 @@ def test_two_trainings_on_one_device_are_the_same_bit_for_bit(launch, tmp_path):
     ],
     ids=" ".join,
 )
-def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
+def test_an_epoch_needs_at_most_the_predicted_memory(overrides):
     condition = build(*overrides, "training.steps_per_epoch=3")
     task, batch, dtype = condition.task, condition.training.batch_size, condition.dtype
     torch.cuda.empty_cache()
@@ -304,7 +304,7 @@ def test_an_epoch_takes_no_more_memory_than_the_formula_says(overrides):
     assert 0.2 * said < taken < 1.3 * said + 2**28
 
 
-def test_members_that_do_not_fit_at_once_are_split_and_agree():
+def test_split_batches_agree_with_one_batch():
     condition = build("training.batch_size=32", "training.steps_per_epoch=4", "dtype=float64", "width=16")
     parts = condition.task, condition.model, condition.training
     member = step_bytes(condition.task, condition.model, 32, torch.float64)
@@ -317,13 +317,13 @@ def test_members_that_do_not_fit_at_once_are_split_and_agree():
         assert close(other.parameters[name], weights, 1e-9), name
 
 
-def test_no_warning_is_given_for_what_is_built_in():
+def test_built_in_models_give_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trained(build(*TINY), new(build(*TINY), 2))
 
 
-def test_distances_are_those_of_the_cpu_and_take_arrays_of_either_device():
+def test_distances_equal_the_cpu_for_arrays_on_either_device():
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(4, 16, 40, 6, generator=generator, dtype=torch.float64).cumsum(dim=2)
     inputs = torch.randn(16, 40, 2, generator=generator, dtype=torch.float64)

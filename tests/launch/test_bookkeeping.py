@@ -1,8 +1,10 @@
-"""What is known of folders and submissions without a SLURM: records, plans and what status shows of them."""
+"""Submission records, plans, status, snapshots and warnings, without a SLURM."""
 
 from __future__ import annotations
 
+import fcntl
 import importlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,21 +12,23 @@ from pathlib import Path
 import pytest
 
 from degen.errors import BadInputError
+from degen.locks import exclusive_lock
 from degen.storage import RunFolder
 from degen.versions import NUMERICS
-from launch.experiment import sweep
+from launch.condition_status import status
+from launch.experiment import compose_sweep
 from launch.slurm import client as slurm
-from launch.slurm.plan import plan
-from launch.slurm.snapshot import freeze
-from launch.slurm.submissions import Piece, Submission, locked, read_submissions
-from launch.status import as_text, status
-from launch.submit import _device
+from launch.slurm.plan import plan_submission
+from launch.slurm.snapshot import snapshot_code
+from launch.slurm.submissions import Shard, Submission, read_submissions
+from launch.status import as_text
+from launch.submit import device_of_job
 from tests.conftest import TINY, build, refusal, run_folder
 
 
 def submission(runs: Path, experiment: str) -> Submission:
     found = Submission.new(
-        runs, experiment, [[[Piece("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
+        runs, experiment, [[[Shard("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
     )
     found.write()
     return found
@@ -33,7 +37,7 @@ def submission(runs: Path, experiment: str) -> Submission:
 # Records ----------------------------------------------------------------------------------------------------
 
 
-def test_names_in_slurm_are_one_word_each_and_nobody_elses(tmp_path):
+def test_array_names_are_unique_and_valid_in_slurm(tmp_path):
     long = ",".join(["auxiliary_loss", "memory_demand"] * 6)
     names = [
         submission(tmp_path / place, experiment).array_name(0)
@@ -46,7 +50,7 @@ def test_names_in_slurm_are_one_word_each_and_nobody_elses(tmp_path):
     )  # no comma, no space
 
 
-def test_a_record_is_read_in_its_place_and_where_its_folder_is_moved_to_and_not_in_a_copy(tmp_path):
+def test_submissions_are_read_after_a_move_but_not_in_a_copy(tmp_path):
     runs = tmp_path / "runs"
     made = submission(runs, "demo")
     assert read_submissions(runs) == [made]
@@ -62,7 +66,7 @@ def test_a_record_is_read_in_its_place_and_where_its_folder_is_moved_to_and_not_
 
 @pytest.fixture
 def spoiled(tiny_run, tmp_path) -> Path:
-    """Runs with a finished condition, a copy of its folder beside it, and one of another version."""
+    """Return runs with a finished condition, a copy of its folder, and a folder of another version."""
     shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / tiny_run.name)
     shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / f"{tiny_run.name}.bak")
     other = tmp_path / "runs" / "flip_flop" / "older-0123456789ab"
@@ -72,14 +76,14 @@ def spoiled(tiny_run, tmp_path) -> Path:
     return tmp_path / "runs"
 
 
-def test_the_plan_passes_them_over(spoiled):
-    asked = sweep([*TINY, "seeds=5", f"runs={spoiled}"])
-    found = plan(asked, [], {"array_parallelism": 3}, 100)
-    assert (found.finished, [piece.seeds for piece in found.pieces]) == (3, [[3, 4]])
-    assert found.hours is not None
+def test_the_plan_skips_unreadable_folders(spoiled):
+    sweep = compose_sweep([*TINY, "seeds=5", f"runs={spoiled}"])
+    plan = plan_submission(sweep, [], {"array_parallelism": 3}, 100)
+    assert (plan.finished, [shard.seeds for shard in plan.shards]) == (3, [[3, 4]])
+    assert plan.hours is not None
 
 
-def test_status_names_them_beside_the_others(spoiled):
+def test_status_lists_unreadable_folders(spoiled):
     rows = {row.condition: row for row in status([f"runs={spoiled}"])}
     assert sorted(row.state for row in rows.values()) == ["done", "unreadable", "unreadable"]
     text = as_text(list(rows.values()))
@@ -89,16 +93,16 @@ def test_status_names_them_beside_the_others(spoiled):
     assert "cannot be read by degen " in text
 
 
-def test_a_damaged_manifest_of_another_condition_stops_nothing(spoiled):
+def test_a_damaged_manifest_of_another_condition_is_tolerated(spoiled):
     (manifest,) = [path for path in spoiled.glob("flip_flop/*/manifest.json") if path.parent.suffix != ".bak"]
     manifest.write_text("{")
-    other = sweep([*TINY, "gamma=2", "seeds=5", f"runs={spoiled}"])
-    assert plan(other, [], {"array_parallelism": 3}, 100).hours is None
+    other = compose_sweep([*TINY, "gamma=2", "seeds=5", f"runs={spoiled}"])
+    assert plan_submission(other, [], {"array_parallelism": 3}, 100).hours is None
     rows = status([f"runs={spoiled}"])
     assert [row.state for row in rows] == ["unreadable"] * 3
 
 
-def test_a_network_that_is_cut_off_is_not_done(spoiled):
+def test_an_incomplete_network_file_is_damaged(spoiled):
     (name,) = [path.name for path in spoiled.glob("flip_flop/*") if path.name[-4:] not in (".bak", "89ab")]
     arguments = (*TINY, "seeds=3", f"runs={spoiled}")
     (row,) = status(arguments)
@@ -113,7 +117,7 @@ def test_a_network_that_is_cut_off_is_not_done(spoiled):
     assert not row.is_active
 
 
-# What a job trains on ---------------------------------------------------------------------------------------
+# Device of a job --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -127,16 +131,16 @@ def test_a_network_that_is_cut_off_is_not_done(spoiled):
         ({"gres": "tmp:10G", "additional_parameters": None}, "cpu"),
     ],
 )
-def test_a_job_that_asks_for_a_gpu_trains_on_it(launcher, device):
-    assert _device("auto", launcher) == device
-    assert _device("cpu", launcher) == "cpu"
+def test_a_job_that_requests_a_gpu_trains_on_it(launcher, device):
+    assert device_of_job("auto", launcher) == device
+    assert device_of_job("cpu", launcher) == "cpu"
 
 
-# SLURM that is silent for a while ---------------------------------------------------------------------------
+# SLURM without an answer ------------------------------------------------------------------------------------
 
 
-def test_who_waits_asks_again_and_who_does_not_is_told(tmp_path, monkeypatch):
-    """A command in the place of squeue: the controller's restart cannot be had on demand."""
+def test_slurm_is_queried_again_until_the_timeout(tmp_path, monkeypatch):
+    """Replace squeue by a script that fails once, as while the controller restarts."""
     answers = tmp_path / "answers"
     (tmp_path / "squeue").write_text(
         f"#!/bin/sh\nif [ -e {answers} ]; then echo 7_0 one RUNNING 2; exit 0; fi\n"
@@ -144,34 +148,34 @@ def test_who_waits_asks_again_and_who_does_not_is_told(tmp_path, monkeypatch):
     )
     (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(slurm, "_SECONDS_BETWEEN_QUESTIONS", 0.1)
-    monkeypatch.setattr(slurm, "_ask", lambda *command: "")
+    monkeypatch.setattr(slurm, "_POLL_INTERVAL_S", 0.1)
+    monkeypatch.setattr(slurm, "_query", lambda *command: "")
     with pytest.raises(BadInputError, match="SLURM must answer, got 'Socket timed out'"):
         slurm.jobs_named(["one"])
     answers.unlink()
     started = time.monotonic()
-    assert slurm.jobs_named(["one"], patience=60.0) == {"one": {0: slurm.Job("7_0", "RUNNING", 2)}}
+    assert slurm.jobs_named(["one"], timeout_s=60.0) == {"one": {0: slurm.Job("7_0", "RUNNING", 2)}}
     assert time.monotonic() - started < 30
 
 
-# The frozen copy --------------------------------------------------------------------------------------------
+# Code snapshot ----------------------------------------------------------------------------------------------
 
 
-def test_a_users_modules_are_copied_and_installed_ones_are_not_wherever_they_are(tmp_path, monkeypatch):
+def test_a_snapshot_has_the_users_modules_but_no_installed_ones(tmp_path, monkeypatch):
     for place, name in (("mine", "laboratory_of_mine"), ("lib/dist-packages", "installed_by_debian")):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / f"{name}.py").write_text("")
         monkeypatch.syspath_prepend(str(tmp_path / place))
         importlib.import_module(name)
-    freeze(tmp_path / "code")
+    snapshot_code(tmp_path / "code")
     assert (tmp_path / "code" / "laboratory_of_mine.py").exists()
     assert not (tmp_path / "code" / "installed_by_debian.py").exists()
 
 
-# Code that changes ------------------------------------------------------------------------------------------
+# Changed code -----------------------------------------------------------------------------------------------
 
 
-def test_training_warns_about_networks_of_another_numerics_version(launch, tmp_path):
+def test_training_warns_about_another_numerics_version(launch, tmp_path):
     first = launch(*TINY, "seeds=1")
     assert first.stderr == ""
     folder = RunFolder.open(run_folder(tmp_path))
@@ -195,17 +199,22 @@ def _cannot_write() -> None:
     RunFolder.create = create
 
 
-def test_a_finished_folder_that_cannot_be_written_to_is_no_obstacle(launch, start, tmp_path):
+def test_a_finished_folder_may_be_read_only(launch, start, tmp_path):
     launch(*TINY, "seeds=2")
     again = launch(*TINY, "seeds=2", before=_cannot_write)
-    assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are there\n"
+    assert again.stdout == f"runs/flip_flop/{run_folder(tmp_path).name}: all 2 networks are finished\n"
     assert "can be written to" in refusal(start(*TINY, "seeds=3", before=_cannot_write))
 
 
-def test_the_lock_of_a_folder_can_be_written_to_every_time_for_nfs_locks_nothing_else(tmp_path, monkeypatch):
+def test_the_lock_file_is_opened_for_writing_as_nfs_requires(tmp_path, monkeypatch):
     modes = []
-    monkeypatch.setattr("fcntl.flock", lambda file, how: modes.append(file.writable()))
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation != fcntl.LOCK_UN:
+            modes.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
     for _ in range(2):
-        with locked(tmp_path):
+        with exclusive_lock(tmp_path):
             pass
-    assert modes == [True, True]
+    assert modes == [os.O_RDWR, os.O_RDWR]

@@ -1,4 +1,4 @@
-"""On a real SLURM: jobs killed, requeued, preempted, over their time, broken; each ends as it should."""
+"""Jobs on a real SLURM that are killed, requeued, preempted, out of time or broken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.login import Login
 pytestmark = pytest.mark.slurm
 
 KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
-"""Conditions are told apart by gamma."""
+"""Values of gamma, one per condition."""
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
 COMMON = ("task=slow", "seeds=2", "training.max_epochs=40")
@@ -27,7 +27,7 @@ def folder(login: Login, gamma: float) -> RunFolder:
 
 
 def epoch(login: Login, gamma: float) -> int:
-    """The epoch of the latest checkpoint."""
+    """Return the epoch of the latest checkpoint."""
     sessions = folder(login, gamma).manifest.read()
     return (sessions[-1]["epoch"] or 0) if sessions else 0
 
@@ -36,8 +36,8 @@ def wait_for_training(login: Login, gamma: float) -> None:
     login.wait(f"gamma {gamma} trains", lambda: epoch(login, gamma) > 2)
 
 
-def test_disturbed_jobs_end_as_they_should(login, tmp_path):
-    # SLURM looks every half minute whether a job is near its limit.
+def test_disturbed_jobs_end_in_the_right_state(login, tmp_path):
+    # SLURM checks every half minute whether a job is near its limit.
     limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5", "training.max_epochs=70")
     login.run("launch.submit", *COMMON, *CPU, f"gamma={TIMED_OUT}", *limit, SECONDS_PER_EPOCH="1")
     login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}", **SLOW)
@@ -77,9 +77,9 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
     assert "something broke on this node" in rows[BROKEN]["error"]
     assert rows[KILLED]["error"].count("Killed") > 0
 
-    # What is missing is sent again, and only that.
+    # Only missing networks are submitted again.
     again = login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
-    assert "2 finished, 0 with a job, 2 to train" in again
+    assert "2 finished, 0 in a job, 2 to train" in again
     login.wait_for_end()
     assert "nothing to submit" in login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}")
 
@@ -95,7 +95,7 @@ def test_disturbed_jobs_end_as_they_should(login, tmp_path):
         assert_same_networks(folder(login, gamma).path, folder(undisturbed, gamma).path)
 
 
-def test_jobs_of_a_node_that_dies_go_on_when_there_is_one_again(login, tmp_path):
+def test_jobs_of_a_dead_node_resume_when_it_returns(login, tmp_path):
     login.run("launch.submit", *COMMON, *CPU, "gamma=1", **SLOW)
     wait_for_training(login, 1)
     login.cluster.kill_node()

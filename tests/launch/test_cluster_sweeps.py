@@ -1,4 +1,4 @@
-"""On a real SLURM: sweeps submitted, capped, frozen, packed, split, cancelled; by Hydra's launcher, too."""
+"""Sweeps on a real SLURM: submission, limits, snapshots, packing, cancellation, and Hydra's launcher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import degen
 from degen.errors import BadInputError
-from launch.cli import CONF
+from launch.config import CONF
 from launch.slurm.submissions import read_submissions, read_tasks
 from launch.submit import submit
 from tests.cluster import ROOT, Cluster
@@ -24,7 +24,7 @@ CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint
 
 
 def assert_as_trained_here(login: Login, *arguments: str) -> None:
-    """Everything below runs/ is, bit for bit, what `launch.train` makes of these arguments."""
+    """Assert that runs/ is bit for bit what `launch.train` writes with these arguments."""
     here = Login(login.cluster, login.place / "here")
     here.run("launch.train", "-m", *arguments)
     folders = {path.parent.name for path in here.place.glob("runs/*/*/condition.yaml")}
@@ -35,7 +35,7 @@ def assert_as_trained_here(login: Login, *arguments: str) -> None:
         assert not list(mine.rglob("*.part")) + list(mine.rglob("checkpoint*"))
 
 
-def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_lost(login, tmp_path):
+def test_a_sweep_runs_once_capped_and_from_a_snapshot(login, tmp_path):
     code = tmp_path / "code"
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(ROOT / name, code / name)
@@ -46,7 +46,7 @@ def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_l
         login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}")
         for _ in range(2)
     ]
-    # The end of the submitting processes is not waited for; they are killed once they have submitted.
+    # The submitting processes are killed as soon as they have submitted.
     records = lambda: list(tmp_path.glob("runs/.submissions/*/submission.json"))  # noqa: E731
     login.wait("one has submitted", lambda: records() and len(login.jobs()) == 12)
     time.sleep(1)
@@ -68,15 +68,15 @@ def test_a_sweep_is_submitted_once_runs_capped_from_a_frozen_copy_and_is_never_l
     sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
     assert [len(each) for each in sessions] == [1] * 12
     assert {row["state"] for row in login.rows().values()} == {"done"}
-    assert "24 finished, 0 with a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
+    assert "24 finished, 0 in a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
 
 
 def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     packed = ("task=slow", "gamma=1,2,3", "submit.conditions_per_job=2")
     printed = login.run("launch.submit", *packed, *CPU, "seeds=2")
-    assert "3 conditions, 6 networks; 0 finished, 0 with a job, 6 to train" in printed
+    assert "3 conditions, 6 networks; 0 finished, 0 in a job, 6 to train" in printed
     assert "jobs: 2 in 1 arrays" in printed
-    # More seeds while those are under way: only these, in jobs beside the others'.
+    # More seeds while these jobs run: only the new seeds are submitted.
     split = ("task=slow", "gamma=1,2,3", "seeds=5", "submit.seeds_per_job=2", "submit.conditions_per_job=3")
     plan = login.run("launch.submit", *split, *CPU, "--dry-run")
     assert "9 to train" in plan
@@ -87,11 +87,11 @@ def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     assert login.jobs() == {}
     assert_as_trained_here(login, "task=slow", "gamma=1,2,3", "seeds=5")
     plan = login.run("launch.submit", *split, *CPU, "--dry-run", "seeds=6")
-    assert "hours of a device" in plan
+    assert "device hours" in plan
     assert plan.count("seeds 5\n") == 3
 
 
-def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
+def test_cancel_stops_only_jobs_of_the_experiment(login):
     (login.place / "conf" / "experiment").mkdir()
     for name, gamma in (("one", 1), ("other", 2)):
         (login.place / "conf" / "experiment" / f"{name}.yaml").write_text(
@@ -102,24 +102,24 @@ def test_what_is_cancelled_is_what_belongs_to_the_experiment(login):
         login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=60", **slow)
     arguments = ("experiment=one", "training.max_epochs=60")
     assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
-    # Until SLURM kills them (KillWait), they run.
+    # Cancelled jobs run until SLURM kills them (KillWait).
     states = lambda: {row["state"] for row in login.rows(*arguments).values()}  # noqa: E731
     login.wait("cancelled jobs have ended", lambda: states() == {"missing"})
     others = login.rows("experiment=other", "training.max_epochs=60").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
     again = login.run("launch.submit", *arguments, *CPU)
-    assert "2 conditions, 2 networks; 0 finished, 0 with a job, 2 to train" in again
+    assert "2 conditions, 2 networks; 0 finished, 0 in a job, 2 to train" in again
     login.wait_for_end()
     assert {row["state"] for row in login.rows().values()} == {"done"}
 
 
 def accounted(login: Login) -> dict[str, str]:
-    """The state of each job, as far as the accounts know by now."""
+    """Return the state of each job according to accounting."""
     lines = login.slurm("sacct", "-X", "--noheader", "--parsable2", "--format=JobID,State").splitlines()
     return dict(line.split("|") for line in lines)
 
 
-def test_hydras_own_launcher_trains_the_same_and_a_failure_is_one_in_slurm(login):
+def test_hydras_launcher_trains_the_same_and_reports_failures(login):
     earlier = accounted(login)
     sweep = ("task=slow", "gamma=1,2", "seeds=2")
     login.run("launch.train", "-m", *sweep, *CPU)
@@ -136,14 +136,14 @@ def test_hydras_own_launcher_trains_the_same_and_a_failure_is_one_in_slurm(login
         states = [state for job, state in accounted(login).items() if job not in earlier]
         return sorted(state for state in states if state in ("COMPLETED", "FAILED"))
 
-    # The accounts hear of an end some time after the controller.
+    # Accounting learns of an end some time after the controller.
     login.wait("the accounts know of four ends", lambda: len(ends()) == 4)
     assert ends() == ["COMPLETED", "COMPLETED", "COMPLETED", "FAILED"]
-    # The other job did not suffer. The failing one ended in the check of its task, before it made a folder.
+    # The other job is not affected. The failing job ended in the check of its task, before it made a folder.
     assert [row["state"] for row in login.rows().values()] == ["done", "done", "done"]
 
 
-def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monkeypatch):
+def test_status_and_plan_work_without_accounting(tmp_path, tmp_path_factory, monkeypatch):
     with started(Cluster(tmp_path_factory.mktemp("bare"), accounting=False)) as cluster:
         monkeypatch.setenv("SLURM_CONF", cluster.variables["SLURM_CONF"])
         login = Login(cluster, tmp_path)
@@ -156,7 +156,7 @@ def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monke
             "failed",
             "failed",
         ]
-        # After a while the controller forgets jobs that have ended.
+        # The controller forgets jobs some time after they have ended.
         forgotten = "a name that no job has"
         monkeypatch.setattr("launch.slurm.submissions.Submission.array_name", lambda self, array: forgotten)
         tasks = read_tasks(read_submissions(tmp_path / "runs"))
@@ -164,11 +164,11 @@ def test_without_accounting_it_is_all_the_same(tmp_path, tmp_path_factory, monke
         assert "2 to train" in login.run("launch.submit", *sweep, "--dry-run")
 
 
-# What is refused --------------------------------------------------------------------------------------------
+# Rejected settings ------------------------------------------------------------------------------------------
 
 
 def refusal(login: Login, *arguments: str) -> str:
-    """The sentence with which `launch.submit` refuses, in this process."""
+    """Return the sentence with which `launch.submit` rejects its arguments, in this process."""
     own = f"hydra.searchpath=[number://,'file://{login.place}/conf']"
     runs = f"runs={login.place}/runs"
     with (
@@ -187,8 +187,8 @@ def refusal(login: Login, *arguments: str) -> str:
         ("gres=gpu:9", "gres=gpu:9", "Requested node configuration is not available"),
     ],
 )
-def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words):
-    allowed = "hydra.launcher must be settings that this cluster takes"
+def test_a_rejection_contains_the_reason_of_slurm(login, settings, got, words):
+    allowed = "hydra.launcher must be settings that this cluster accepts"
     assert refusal(login, f"hydra.launcher.{settings}") == f"{allowed}, got {got} (SLURM: {words})."
     assert not (login.place / "runs").exists()
 
@@ -209,20 +209,21 @@ def test_what_slurm_refuses_is_refused_in_its_words(login, settings, got, words)
             "submit.conditions_per_job=x",
             "submit.conditions_per_job must be an integer of at least 1, got 'x'.",
         ),
-        ("device=tpu", "device must be auto, cpu or cuda, got 'tpu'."),
+        ("device=tpu", "device must be auto, cpu, cuda or cuda:<number>, got 'tpu'."),
+        ("device=cuda:1", "device must be one of auto, cpu, cuda, got 'cuda:1'."),
         (
             "runs=/proc/runs",
             "runs must be a folder that can be written to, got /proc/runs (No such file or directory).",
         ),
     ],
 )
-def test_bad_settings_are_refused_before_anything_is_submitted(login, argument, sentence):
+def test_bad_settings_are_rejected_before_submission(login, argument, sentence):
     assert refusal(login, argument) == sentence
     assert not list(login.place.glob("runs/.submissions/*/*"))
     assert login.jobs() == {}
 
 
-def test_a_site_has_a_launcher_of_its_own(login):
+def test_a_site_can_add_its_own_launcher(login):
     folder = login.place / "conf" / "hydra" / "launcher"
     folder.mkdir(parents=True)
     site = "defaults: [slurm_gpu, _self_]\npartition: high\naccount: ${oc.env:LAB_ACCOUNT}\n"
@@ -233,12 +234,12 @@ def test_a_site_has_a_launcher_of_its_own(login):
     assert (
         "each: partition=high, account=lab, gres=gpu:1, cpus_per_task=4, mem_gb=16, timeout_min=240" in plan
     )
-    allowed = "hydra.launcher must be settings that this cluster takes"
+    allowed = "hydra.launcher must be settings that this cluster accepts"
     refused = login.refusal("launch.train", "-m", *sweep, LAB_ACCOUNT="nobody")
     assert refused.startswith(f"{allowed}, got partition=high, account=nobody, gres=gpu:1 (SLURM: ")
 
 
-def test_without_slurm_its_commands_are_asked_for(tmp_path, monkeypatch):
+def test_missing_slurm_commands_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "conf").mkdir()
     with hydra.initialize_config_dir(CONF, version_base="1.3"), pytest.raises(BadInputError) as refused:

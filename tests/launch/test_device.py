@@ -1,4 +1,4 @@
-"""Devices: what is refused is in test_refused_launches.py; here what a CPU on a machine with a card needs."""
+"""Devices: the CPU of a machine with a CUDA device. Rejected devices are in test_refused_launches.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from launch.device import prepare_device, resolve_device
 
 
-def test_a_cpu_asks_nothing_of_cuda_and_hides_its_devices(monkeypatch):
-    # To count devices may set CUDA up, and then processes cannot be forked.
+def test_training_on_a_cpu_hides_cuda_devices(monkeypatch):
+    # Counting devices may initialize CUDA, and then processes cannot be forked.
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1 / 0)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     device = resolve_device("cpu")
@@ -19,7 +19,7 @@ def test_a_cpu_asks_nothing_of_cuda_and_hides_its_devices(monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_once_cuda_is_in_use_its_devices_stay_to_be_seen(monkeypatch):
+def test_cuda_devices_in_use_are_not_hidden(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     prepare_device(torch.device("cpu"), tf32=False)

@@ -1,14 +1,17 @@
-"""Files of experiments that a user may write, and what is said of them."""
+"""Experiment files and folders of configurations that a user writes."""
 
 from __future__ import annotations
+
+import re
 
 import hydra
 import pytest
 
 from degen.errors import BadInputError
-from launch.cli import CONF, require_config_dir
+from launch.cli import require_config_dir
+from launch.config import CONF
 from launch.experiment import experiments
-from tests.in_process import run_in_process
+from tests.in_process import rejection, run_in_process
 
 PACKAGE = "# @package _global_\n"
 GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
@@ -58,7 +61,34 @@ def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content,
         experiments("mine", [search_path])
 
 
-def test_a_file_with_the_name_of_one_of_ours_is_rejected(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "experiment:\n\tfactor: gamma\n",
+            r".*/experiment/mine.yaml must be indented with spaces, got a tab in line 3\.$",
+        ),
+        (
+            "experiment: {factor: gamma, label: g, grids: [[gamma 1]]}\n",
+            r"an override must be name=value, .*, got 'gamma 1'\.$",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, content, sentence):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(PACKAGE + content)
+    found = rejection(tmp_path, "launch.train", "--config-dir", "conf", "experiment=mine")
+    assert re.match(sentence, found)
+
+
+@pytest.mark.parametrize("override", ["overrides=[seeds=8]", "overrides", "gamma=["])
+def test_an_override_that_cannot_be_read_is_rejected_with_an_example(tmp_path, override):
+    found = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
+    assert found.startswith("an override must be name=value, with text that holds = or spaces in quotes")
+    assert found.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")
+
+
+def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("")
     require_config_dir(str(tmp_path))
@@ -79,7 +109,7 @@ def test_help_shows_examples(module, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["launch.train", "analysis.__main__"])
-def test_without_arguments_a_command_explains_itself(module, tmp_path):
+def test_a_command_without_arguments_prints_its_help(module, tmp_path):
     ended = run_in_process(tmp_path, module)
     assert (ended.code, ended.stderr) == (2, "")
     assert "Examples:" in ended.stdout

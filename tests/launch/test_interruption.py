@@ -1,7 +1,6 @@
-"""A killed process loses at most the work since its last checkpoint; the same command then goes on.
+"""Interrupted training: at most the work since the last checkpoint is lost, and the same command resumes.
 
-Every test ends with the comparison that matters: the networks are, bit for bit, those of a run
-that nobody interrupted.
+Every test ends with the same comparison: the networks are bit for bit those of a run without interruption.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ import pytest
 
 import launch.train
 from degen.storage import RunFolder
+from degen.storage.checkpoints import Checkpoints
 from degen.training import Ensemble
-from launch.training_record import Session
+from launch.training_record import TrainingRecord
 from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
 from tests.launch.hooks import AtCall, LongestFile, Signal
 
 SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
-"""Exit codes: the shell's where the process ends itself, the kernel's where the signal ends it."""
+"""Exit codes: the shell's if the process ends itself, the kernel's if the signal ends it."""
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -42,16 +42,14 @@ def left_overs(folder: Path) -> list[Path]:
         ("00001.safetensors", 1),
     ],
 )
-def test_a_process_killed_inside_any_write_is_as_if_it_never_was(
-    tmp_path, start, launch, tiny_run, file, nth, moment
-):
+def test_a_kill_inside_any_write_changes_no_network(tmp_path, start, launch, tiny_run, file, nth, moment):
     assert start(*TINY_OFTEN, before=Signal(file, moment, nth)).wait() == -signal.SIGKILL
     launch(*TINY_OFTEN)
     assert left_overs(run_folder(tmp_path)) == []
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_each_process_goes_on_where_the_last_one_stored_its_work(tmp_path, start, launch, tiny_run):
+def test_each_process_resumes_from_the_last_checkpoint(tmp_path, start, launch, tiny_run):
     dies = Signal("checkpoint.safetensors", "after the renaming")
     for epochs in (1, 2, 3):
         assert start(*TINY_OFTEN, before=dies).wait() == -signal.SIGKILL
@@ -70,9 +68,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
-    tmp_path, start, launch, tiny_run, calls, number
-):
+def test_interruptions_at_random_moments_change_no_network(tmp_path, start, launch, tiny_run, calls, number):
     moments, codes = random.Random(int(number)), []
     while len(codes) < 5 and 0 not in codes:
         # At least two are interrupted: neither trains more than a third.
@@ -80,7 +76,7 @@ def test_a_process_interrupted_at_random_moments_is_as_if_it_never_was(
         codes.append(launched.wait())
         assert launched.stderr == ""
         if codes[-1] > 0:
-            assert launched.stdout.endswith(": interrupted and stored; the same command goes on\n")
+            assert launched.stdout.endswith(": interrupted and saved; run the same command again to resume\n")
     assert codes.count(SHELL[number]) >= 2
     assert set(codes) <= {SHELL[number], 0}
     launch(*TINY_OFTEN)
@@ -95,16 +91,15 @@ def test_a_process_killed_before_it_trains_is_as_if_it_never_was(tmp_path, start
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_a_full_disk_ends_training_with_one_sentence_and_the_same_command_goes_on(
-    tmp_path, start, launch, tiny_run
-):
+def test_training_resumes_after_a_full_disk(tmp_path, start, launch, tiny_run):
     # Room for a network, not for the checkpoint of three.
     network = next((tiny_run / "networks").glob("*")).stat().st_size
     launched = start(*TINY_OFTEN, before=LongestFile(network))
     assert launched.wait() == 1
     assert launched.stderr == (
         f"error: {run_folder(tmp_path).relative_to(tmp_path)}/checkpoint.safetensors "
-        "cannot be written (File too large): what was stored before is whole, and the same command goes on.\n"
+        "cannot be written (File too large): files written earlier are intact; "
+        "run the same command again to resume.\n"
     )
     assert left_overs(run_folder(tmp_path)) == []
     launch(*TINY_OFTEN)
@@ -119,7 +114,7 @@ def test_a_signal_inside_a_write_waits_for_its_end(tmp_path, start, launch, tiny
     interrupted = start(*TINY_OFTEN, before=Signal(file, "half written", nth, number))
     assert interrupted.wait() == SHELL[number]
     assert interrupted.stderr == ""
-    assert interrupted.stdout.endswith("interrupted and stored; the same command goes on\n")
+    assert interrupted.stdout.endswith("interrupted and saved; run the same command again to resume\n")
     assert list(run_folder(tmp_path).rglob("*.part")) == []
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
@@ -129,7 +124,7 @@ def test_a_second_ctrl_c_inside_a_write_acts_at_once(tmp_path, start, launch, ti
     twice = Signal("checkpoint.safetensors", "half written", number=signal.SIGINT, times=2)
     interrupted = start(*TINY_OFTEN, before=twice)
     assert interrupted.wait() == 130
-    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert interrupted.stderr == "interrupted; run the same command again to resume\n"
     assert left_overs(run_folder(tmp_path)) == []
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)
@@ -139,10 +134,10 @@ def _ctrl_c_when_seeds_are_read() -> None:
     launch.train.parse_seeds = lambda seeds: signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_before_training_is_one_sentence_and_makes_nothing(tmp_path, start):
+def test_ctrl_c_before_training_writes_nothing(tmp_path, start):
     interrupted = start(*TINY_OFTEN, before=_ctrl_c_when_seeds_are_read)
     assert interrupted.wait() == 130
-    assert interrupted.stderr == "interrupted: the same command goes on\n"
+    assert interrupted.stderr == "interrupted; run the same command again to resume\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,24 +151,22 @@ def test_an_interrupted_experiment_starts_no_further_condition(tmp_path, start):
 def _warned_in_the_first_epoch() -> None:
     """Be a job of SLURM that SIGTERM reaches once, and note every checkpoint in a file."""
     os.environ["SLURM_JOB_ID"] = "1"
-    count, write = Session.count_epoch, RunFolder.write_checkpoint
+    count, write = TrainingRecord.count_epoch, Checkpoints.write
 
-    def count_and_warn(session: Session) -> None:
-        count(session)
-        if session.record["epochs"] == 1:
+    def count_and_warn(record: TrainingRecord) -> None:
+        count(record)
+        if record.record["epochs"] == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def write_and_note(folder: RunFolder, ensemble: Ensemble) -> None:
-        write(folder, ensemble)
+    def write_and_note(checkpoints: Checkpoints, ensemble: Ensemble) -> None:
+        write(checkpoints, ensemble)
         with open("checkpoints", "a") as file:
             file.write(f"{[len(history.loss) for history in ensemble.histories]}\n")
 
-    Session.count_epoch, RunFolder.write_checkpoint = count_and_warn, write_and_note
+    TrainingRecord.count_epoch, Checkpoints.write = count_and_warn, write_and_note
 
 
-def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeues(
-    tmp_path, launch, tiny_run
-):
+def test_in_a_slurm_job_sigterm_saves_and_training_continues(tmp_path, launch, tiny_run):
     arguments = (*TINY, "seeds=3", "checkpoint_seconds=1000")
     launch(*arguments, before=_warned_in_the_first_epoch)
     # The last one is that nothing is in training.
@@ -181,10 +174,10 @@ def test_in_a_job_of_slurm_sigterm_stores_and_goes_on_for_slurm_kills_and_requeu
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run):
+def test_usr2_is_raised_again_once_everything_is_saved(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=Signal("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == -signal.SIGUSR2
-    assert warned.stdout.endswith("interrupted and stored; the same command goes on\n")
+    assert warned.stdout.endswith("interrupted and saved; run the same command again to resume\n")
     saved = RunFolder.open(run_folder(tmp_path)).checkpoints.read()
     assert len(saved.histories[0].loss) == 1
     launch(*TINY_OFTEN)
@@ -192,7 +185,7 @@ def test_usr2_is_handed_on_once_all_is_stored(tmp_path, start, launch, tiny_run)
 
 
 def _asks_in_vain(number: int, frame: object) -> None:
-    """As submitit's handler, where a container has no scontrol."""
+    """Fail as submitit's handler does in a container without scontrol."""
     subprocess.check_call(["no-scontrol-in-this-image", "requeue", "1"])
 
 
@@ -202,9 +195,9 @@ class NotRequeued(Signal):
         super().__call__()
 
 
-def test_a_job_that_cannot_be_requeued_says_so_and_fails(tmp_path, start, launch, tiny_run):
+def test_a_job_that_cannot_be_requeued_fails_with_a_message(tmp_path, start, launch, tiny_run):
     warned = start(*TINY_OFTEN, before=NotRequeued("manifest.json", "half written", 2, signal.SIGUSR2))
     assert warned.wait() == 128 + signal.SIGUSR2
-    assert "this job is not requeued, submit again ([Errno 2]" in warned.stdout
+    assert "this job could not be requeued; submit it again ([Errno 2]" in warned.stdout
     launch(*TINY_OFTEN)
     assert_same_networks(run_folder(tmp_path), tiny_run)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from degen.errors import BadInputError
-from launch.cli import grid, quote_numbers, require_folder
+from launch.config import expand_sweep, quote_numbers
+from launch.settings import require_folder
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_numbers_of_groups_are_quoted(override, quoted):
 
 def test_a_range_of_widths_is_a_sweep():
     expected = [["width='8'", "gamma='1'"], ["width='16'", "gamma='1'"]]
-    assert grid(["width=range(8,17,8)", "gamma=1"]) == expected
+    assert expand_sweep(["width=range(8,17,8)", "gamma=1"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,14 +46,14 @@ def test_a_range_of_widths_is_a_sweep():
         ("file/below", r"^runs must be the path of a folder \(.*file is a file\), got 'file/below'\.$"),
     ],
 )
-def test_what_cannot_be_a_folder_is_rejected(tmp_path, monkeypatch, value, sentence):
+def test_a_path_that_cannot_be_a_folder_is_rejected(tmp_path, monkeypatch, value, sentence):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInputError, match=sentence):
         require_folder("runs", value)
 
 
-def test_a_folder_that_is_or_can_be_made_is_allowed(tmp_path, monkeypatch):
+def test_a_folder_that_exists_or_can_be_made_is_allowed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for value in (".", "new", "new/below", str(tmp_path / "new")):
         require_folder("runs", value)

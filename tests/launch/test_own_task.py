@@ -1,4 +1,4 @@
-"""A user's own task: a class and a YAML in the user's own folders, no change to this repository."""
+"""A task of the user: a class and a YAML file in the user's folders, without changes to this repository."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from degen.tasks import Task, Trials
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DelayedEcho(Task):
-    """Say again what was heard `delay` steps ago."""
+    """Repeat the input of `delay` steps ago."""
 
     n_steps: int
     delay: int
@@ -92,7 +92,7 @@ def run(home: Path, module: str, *arguments: str) -> subprocess.CompletedProcess
 
 
 def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The option stands between overrides, which Hydra by itself refuses.
+    # The option is between overrides, which plain Hydra rejects.
     return run(home, "launch.train", "task=echo", "--config-dir", "settings", *TINY, *arguments)
 
 
@@ -104,7 +104,7 @@ def analyse(home: Path, warning: str = "") -> str:
     return found.stdout
 
 
-def test_an_own_task_is_trained_like_any_other_and_loads_where_its_module_is_found(home, monkeypatch):
+def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
     trained = train(home, "parameterization=mup", "task.delay=2", "seeds=2")
     assert (trained.returncode, trained.stderr) == (0, "")
     (folder,) = home.glob("runs/delayed_echo/*")
@@ -118,7 +118,7 @@ def test_an_own_task_is_trained_like_any_other_and_loads_where_its_module_is_fou
     assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
 
 
-def test_what_was_measured_with_an_own_task_is_measured_anew_where_its_source_has_changed(home):
+def test_changed_source_of_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     trained = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
@@ -132,7 +132,7 @@ def test_what_was_measured_with_an_own_task_is_measured_anew_where_its_source_ha
     assert "gather: 6 networks, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
-    assert "all 3 networks are there" in again.stdout
+    assert "all 3 networks are finished" in again.stdout
     assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
 
 

@@ -1,4 +1,4 @@
-"""Bad input of `launch.train`: code 2, one sentence of field, value and allowed values, no folder made."""
+"""Bad input of `launch.train`: exit code 2, one sentence with field, value and allowed values, no folder."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_process_ends_with_code_2_and_one_sentence(tmp_path, start):
 
 @pytest.fixture
 def folder(tiny_run: Path, tmp_path: Path) -> Path:
-    """A run folder where the next launch looks for it."""
+    """Return a run folder at the path that the next launch uses."""
     return shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / tiny_run.name)
 
 
@@ -145,11 +145,11 @@ def test_damaged_run_folders_are_rejected_before_any_work(tmp_path, folder, dama
     assert sorted(tmp_path.rglob("*")) == before
 
 
-# Places -----------------------------------------------------------------------------------------------------
+# Permissions and disk space ---------------------------------------------------------------------------------
 
 
 def be_nobody_when_writing() -> None:
-    """Root may write anywhere, so it must not be root who tries (nobody else may read conf/ everywhere)."""
+    """Give up root, who may write anywhere. Only for writing: conf/ may be readable by root alone."""
     create = RunFolder.create
 
     def create_as_nobody(*arguments, **named) -> None:
@@ -161,7 +161,7 @@ def be_nobody_when_writing() -> None:
 
 
 @pytest.mark.parametrize("runs", ["forbidden", "forbidden/runs"])
-def test_a_place_without_permission_is_refused(tmp_path, start, runs):
+def test_a_folder_without_permission_is_rejected(tmp_path, start, runs):
     tmp_path.chmod(0o755)
     (tmp_path / "forbidden").mkdir(mode=0o555)
     sentence = refusal(start(*TINY, f"runs={runs}", before=be_nobody_when_writing))

@@ -1,4 +1,4 @@
-"""`python -m launch.train`: what it trains, what it leaves alone, what it prints."""
+"""`python -m launch.train`: trained and skipped networks, and printed lines."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 import degen
-from launch.experiment import parse_seeds
+from launch.settings import parse_seeds
 from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
 
 
 def stamps(folder: Path) -> dict[str, int]:
-    """When each file below was last written."""
+    """Return the time of the last write to each file in a folder."""
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
 
 
-def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_terminal(tmp_path):
+def test_the_command_trains_once_and_prints_plain_lines(tmp_path):
     command = [sys.executable, "-m", "launch.train", *TINY, "seeds=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
@@ -39,7 +39,7 @@ def test_the_command_trains_once_and_prints_plain_lines_where_there_is_no_termin
     assert first.endswith("s  2 unconverged\n")
     assert not {"\r", "\033"} & set(first)
     before = stamps(folder)
-    assert run() == f"{place}: all 2 networks are there\n"
+    assert run() == f"{place}: all 2 networks are finished\n"
     assert stamps(folder) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 
@@ -62,7 +62,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     assert "\r" in shown
 
 
-def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, launch):
+def test_only_missing_seeds_are_trained(tmp_path, launch):
     launch(*TINY, "seeds=[1,4]")
     folder = run_folder(tmp_path)
     before = stamps(folder)
@@ -70,10 +70,10 @@ def test_more_seeds_train_only_the_missing_ones_and_fewer_train_none(tmp_path, l
     assert degen.load(folder).seeds == [0, 1, 2, 3, 4]
     assert before.items() <= stamps(folder).items()
     assert [session["seeds"] for session in degen.load(folder).sessions] == [[1, 4], [0, 2, 3]]
-    assert "all 2 networks are there" in launch(*TINY, "seeds=[2,4]").stdout
+    assert "all 2 networks are finished" in launch(*TINY, "seeds=[2,4]").stdout
 
 
-def test_networks_trained_in_several_goes_are_those_trained_in_one(tmp_path, launch, tiny_run):
+def test_networks_do_not_depend_on_the_number_of_sessions(tmp_path, launch, tiny_run):
     launch(*TINY, "seeds=[2]")
     launch(*TINY, "seeds=3")
     folder = run_folder(tmp_path)
@@ -95,11 +95,11 @@ def test_a_sweep_trains_every_value_once(tmp_path, launch):
         for channels in (1, 2)
     }
     assert trained == expected
-    assert launch(*sweep).stdout.count("all 1 networks are there") == 4
-    assert "all 1 networks are there" in launch(*TINY, "gamma=2", "task.channels=1", "seeds=1").stdout
+    assert launch(*sweep).stdout.count("all 1 networks are finished") == 4
+    assert "all 1 networks are finished" in launch(*TINY, "gamma=2", "task.channels=1", "seeds=1").stdout
 
 
-def test_an_experiment_trains_all_its_conditions_and_overrides_reach_each(tmp_path, launch):
+def test_an_experiment_trains_all_conditions_with_overrides(tmp_path, launch):
     printed = launch("experiment=demo", *TINY, "seeds=1").stdout
     names = [build(*TINY, f"task.channels={channels}").name for channels in (1, 2, 3)]
     assert [line.split("/")[-1] for line in printed.splitlines() if "training" in line] == [
@@ -109,27 +109,27 @@ def test_an_experiment_trains_all_its_conditions_and_overrides_reach_each(tmp_pa
     assert sorted(path.name for path in tmp_path.glob("runs/flip_flop/*")) == sorted(names)
 
 
-def test_conditions_shared_by_a_sweep_and_an_experiment_are_trained_once(launch):
+def test_a_condition_of_two_experiments_is_trained_once(launch):
     launch(*TINY, "task.channels=2", "seeds=1")
     printed = launch("experiment=demo", *TINY, "seeds=1").stdout
     assert printed.count("training 1 networks") == 2
-    assert printed.count("all 1 networks are there") == 1
+    assert printed.count("all 1 networks are finished") == 1
 
 
 @pytest.mark.parametrize("runs", ["elsewhere", "deep/er/elsewhere"])
-def test_run_folders_go_where_they_are_told(tmp_path, launch, runs):
+def test_run_folders_are_written_to_runs(tmp_path, launch, runs):
     launch(*TINY, "seeds=1", f"runs={tmp_path / runs}")
     assert [path.name for path in (tmp_path / runs / "flip_flop").iterdir()] == [build(*TINY).name]
 
 
-def test_whatever_the_checkpoints_the_networks_are_the_same(tmp_path, launch, tiny_run):
+def test_networks_do_not_depend_on_checkpoints(tmp_path, launch, tiny_run):
     launch(*TINY, "seeds=3", "checkpoint_seconds=0")
     folder = run_folder(tmp_path)
     assert not (folder / "checkpoint.safetensors").exists()
     assert_same_networks(folder, tiny_run)
 
 
-def test_a_moved_run_folder_loads_on_its_own_without_the_rest_of_the_repository(tmp_path, tiny_run):
+def test_a_moved_run_folder_loads_with_the_library_only(tmp_path, tiny_run):
     moved = shutil.copytree(tiny_run, tmp_path / "elsewhere" / tiny_run.name)
     shutil.copytree(ROOT / "degen", tmp_path / "library" / "degen")
     program = "import sys, degen; run = degen.load(sys.argv[1]); print(run.seeds, type(run.task).__name__, "

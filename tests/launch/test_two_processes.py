@@ -1,4 +1,4 @@
-"""Processes on the same condition: one works, the others say so and leave."""
+"""Processes on the same condition: one trains, the others exit with a message."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ IN_EPOCH_2 = Pause("checkpoint.safetensors", "after the renaming", 2)
 """There a process waits for `go`, so that it meets the others."""
 
 
-def test_the_second_says_who_works_and_leaves_with_success(tmp_path, start, launch, tiny_run):
+def test_a_second_process_names_the_first_and_exits(tmp_path, start, launch, tiny_run):
     first = start(*TINY_OFTEN, before=IN_EPOCH_2)
     first.wait_for("training")
     second = launch(*TINY_OFTEN)
     condition = build(*TINY_OFTEN)
     assert second.stdout == (
         f"runs/flip_flop/{condition.name} is being trained by process {first.process.pid} "
-        f"on {socket.gethostname()}: nothing is done here\n"
+        f"on {socket.gethostname()}: skipped\n"
     )
     assert second.stderr == ""
     (tmp_path / "go").touch()
@@ -28,7 +28,7 @@ def test_the_second_says_who_works_and_leaves_with_success(tmp_path, start, laun
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, start, launch, tiny_run):
+def test_the_lock_of_a_dead_process_is_free(tmp_path, start, launch, tiny_run):
     first = start(*TINY_OFTEN, before=IN_EPOCH_2)
     first.wait_for("epoch")
     first.kill(signal.SIGKILL)
@@ -40,7 +40,7 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, start, launch, tiny
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_of_processes_started_at_once_one_trains(tmp_path, start, tiny_run):
+def test_one_of_several_processes_trains(tmp_path, start, tiny_run):
     launched = [start(*TINY_OFTEN, before=IN_EPOCH_2) for _ in range(4)]
     wait_until(lambda: sum(each.process.is_alive() for each in launched) == 1, "three have left")
     (tmp_path / "go").touch()
@@ -51,11 +51,11 @@ def test_of_processes_started_at_once_one_trains(tmp_path, start, tiny_run):
     assert_same_networks(run_folder(tmp_path), tiny_run)
 
 
-def test_an_experiment_passes_over_the_condition_that_another_process_trains(start, launch):
+def test_an_experiment_skips_a_locked_condition(start, launch):
     first = start(*TINY_OFTEN, "task.channels=1", before=IN_EPOCH_2)
     first.wait_for("training")
     lines = launch("experiment=demo", *TINY, "seeds=1").stdout.splitlines()
     assert lines[0].startswith("[1/3] ")
-    assert lines[0].endswith("nothing is done here")
+    assert lines[0].endswith(": skipped")
     trained = [line for line in lines if line.endswith(": training 1 networks")]
     assert [line[:5] for line in trained] == ["[2/3]", "[3/3]"]

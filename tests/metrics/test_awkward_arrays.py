@@ -58,14 +58,14 @@ def test_rank_counts_only_windows_that_have_a_next_one():
     states[:, -1, 2:] = generator.normal(size=(8, 2))
     rotation = np.linalg.qr(generator.normal(size=(4, 4)))[0]
     networks = [states, states @ rotation]
-    with pytest.raises(BadInputError, match=r"^rank must be at most 3, .*that have a next one, got 4"):
+    with pytest.raises(BadInputError, match=r"^rank must be at most 3, .*that have a successor, got 4"):
         dsa.operators(networks, dsa.Hyperparameters(n_components=4, lag=1, rank=4))
     fitted = dsa.operators(networks, dsa.Hyperparameters(n_components=4, lag=1, rank=2))
     assert dsa.distance_matrix(fitted, seed=0)[0, 1] < 1e-3
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e10])
-def test_kernel_alignment_does_not_depend_on_the_scale_of_outputs(scale):
+def test_kernel_alignment_ignores_the_scale_of_outputs(scale):
     generator = torch.Generator().manual_seed(0)
     before, after = ({"w": torch.randn(2, 3, 3, generator=generator)} for _ in range(2))
 

@@ -83,7 +83,7 @@ def test_rank_above_that_of_the_windows_is_rejected(name):
     states[2, :, ::2] += 1.0
     assert_rejected(
         lambda: ACTIVATION_METRICS[name](states),
-        "rank must be at most 1, the rank of the delay windows of network 2 that have a next one, got 4",
+        "rank must be at most 1, the rank of the delay windows of network 2 that have a successor, got 4",
     )
 
 

@@ -85,12 +85,12 @@ def test_reordered_tori_have_distance_zero(shape):
 
 @pytest.mark.parametrize("make", [cycle, ring, bump, circulant, bipartite])
 @pytest.mark.parametrize("n", SIZES)
-def test_noisy_symmetric_networks_are_as_near_as_the_planted_order(make, n):
+def test_noisy_networks_are_at_most_as_far_as_planted(make, n):
     a, b, distance = planted(make(n), noise=0.03, seed=2)
     assert pif.distance_matrix([a, b], seed=0)[0, 1] <= distance + 1e-9
 
 
-def test_noisy_tori_are_as_near_as_the_planted_order():
+def test_noisy_tori_are_at_most_as_far_as_planted():
     a, b, distance = planted(torus(8, 8), noise=0.03, seed=2)
     assert pif.distance_matrix([a, b], seed=0)[0, 1] <= distance + 1e-9
 

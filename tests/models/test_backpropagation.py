@@ -1,4 +1,4 @@
-"""Hand-written backpropagation through time against derivations that know nothing of it."""
+"""Hand-written backpropagation through time against autograd and finite differences."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def gradients(outputs_of, parameters: Parameters, trials: Trials) -> tuple[Tenso
 
 @conditions
 @pytest.mark.parametrize("members", [1, 3])  # one member takes two-dimensional products
-def test_outputs_and_gradients_equal_those_of_the_plain_loop_under_autograd(overrides, members):
+def test_outputs_and_gradients_equal_the_plain_loop(overrides, members):
     _, model, parameters, trials = drawn(overrides)
     parameters = {name: weights[:members] for name, weights in parameters.items()}
     trials = trials.map(lambda array: array[:members])
@@ -85,7 +85,7 @@ def test_gradients_equal_finite_differences(steps, members, leak):
 
 
 @conditions
-def test_a_members_outputs_do_not_depend_on_its_company(overrides):
+def test_outputs_do_not_depend_on_the_ensemble_size(overrides):
     _, model, parameters, trials = drawn(overrides)
     together = model(parameters, trials)
     for i in range(3):
@@ -95,7 +95,7 @@ def test_a_members_outputs_do_not_depend_on_its_company(overrides):
         assert torch.allclose(alone[0], together[i], rtol=0, atol=1e-12)
 
 
-def test_single_precision_loses_no_more_than_rounding():
+def test_float32_agrees_to_rounding():
     """Rates are 2 sigmoid(2 p) - 1: absolute, not relative, precision near zero."""
     _, model, parameters, trials = drawn(("task=flip_flop", "width=64"), n_trials=20)
     narrow = {name: weights.float() for name, weights in parameters.items()}
@@ -106,7 +106,7 @@ def test_single_precision_loses_no_more_than_rounding():
         assert (found[1][name] - gradient).norm() < 1e-5 * gradient.norm(), name
 
 
-def test_the_callers_arrays_are_left_alone():
+def test_arguments_are_not_modified():
     for overrides in (CONDITIONS[4], CONDITIONS[6]):
         _, model, parameters, trials = drawn(overrides)
         before = {name: weights.clone() for name, weights in parameters.items()}, trials.map(torch.clone)
@@ -116,7 +116,7 @@ def test_the_callers_arrays_are_left_alone():
         assert torch.equal(trials.start, before[1].start)
 
 
-def test_standard_is_torchs_rnn_with_a_linear_readout():
+def test_standard_equals_torchs_rnn_with_a_linear_readout():
     _, model, parameters, trials = drawn(("task=flip_flop", "width=7", "gamma=2"))
     for i in range(3):
         rnn, readout = nn.RNN(3, 7, batch_first=True).double(), nn.Linear(7, 3).double()

@@ -1,4 +1,4 @@
-"""Initial weights, scales and the role of gamma (SPEC, section 3)."""
+"""Initial weights, scales and the role of gamma (`docs/specification.md`, section 3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def initial(*overrides: str) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("task", [FLIP_FLOP, PATH])
 @pytest.mark.parametrize("width", [25, 400])
-def test_standard_weights_are_uniform_within_one_over_the_root_of_the_width(task, width):
+def test_standard_weights_are_uniform_within_their_bound(task, width):
     weights = initial(*task, f"width={width}")
     n_inputs, n_outputs = (4, 4) if task is FLIP_FLOP else (2, 2)
     shapes = {
@@ -41,7 +41,7 @@ def test_standard_weights_are_uniform_within_one_over_the_root_of_the_width(task
 
 @pytest.mark.parametrize("task", [FLIP_FLOP, PATH])
 @pytest.mark.parametrize("width", [25, 400])
-def test_mup_weights_are_normal_with_a_recurrent_variance_of_the_width(task, width):
+def test_mup_weights_are_normal_with_their_variances(task, width):
     weights = initial(*task, f"width={width}", "parameterization=mup", "input_std=0.3")
     names = {"recurrent", "input", "output"} | ({"encoder"} if task is PATH else set())
     assert set(weights) == names
@@ -51,13 +51,13 @@ def test_mup_weights_are_normal_with_a_recurrent_variance_of_the_width(task, wid
 
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
-def test_members_and_matrices_start_from_different_numbers(parameterization):
+def test_networks_and_matrices_have_different_weights(parameterization):
     weights = initial(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
     every = torch.cat([array.flatten() for array in weights.values()])
     assert len(every.unique()) == len(every)
 
 
-def test_the_effective_recurrent_matrix_is_w_under_standard_and_j_over_n_under_mup():
+def test_effective_recurrent_matrix_of_each_parameterization():
     for parameterization, divisor in (("standard", 1), ("mup", 16)):
         condition = build(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
         weights = initial(*FLIP_FLOP, "width=16", f"parameterization={parameterization}")
@@ -65,7 +65,7 @@ def test_the_effective_recurrent_matrix_is_w_under_standard_and_j_over_n_under_m
 
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
-def test_gamma_divides_the_output_multiplies_the_learning_rate_and_touches_nothing_else(parameterization):
+def test_gamma_scales_only_output_and_learning_rate(parameterization):
     one, three = (
         build(*PATH, "width=9", f"parameterization={parameterization}", f"gamma={gamma}") for gamma in (1, 3)
     )
@@ -79,7 +79,7 @@ def test_gamma_divides_the_output_multiplies_the_learning_rate_and_touches_nothi
 
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
-def test_the_hidden_state_starts_at_zero_or_where_the_encoder_puts_it(parameterization):
+def test_the_hidden_state_starts_at_zero_or_at_the_encoded_start(parameterization):
     for overrides in (FLIP_FLOP, PATH):
         condition = build(*overrides, "width=9", f"parameterization={parameterization}")
         weights = initial(*overrides, "width=9", f"parameterization={parameterization}")
@@ -93,7 +93,7 @@ def test_the_hidden_state_starts_at_zero_or_where_the_encoder_puts_it(parameteri
             assert torch.allclose(hidden, expected, rtol=1e-13)
 
 
-def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
+def test_mup_with_leak_rate_one_depends_on_rates_only():
     condition = build(*FLIP_FLOP, "width=9", "parameterization=mup")
     weights, model = initial(*FLIP_FLOP, "width=9", "parameterization=mup"), condition.model
     hidden = Stream.named([0, 1], "hidden", dtype=torch.float64).normal(3, 9)
@@ -116,7 +116,7 @@ def test_mup_with_time_constant_one_forgets_the_last_state_but_for_its_rates():
         ("input_std=0", "input_std"),
     ],
 )
-def test_a_bad_argument_is_one_sentence_that_names_field_value_and_what_is_allowed(override, field):
+def test_a_bad_argument_names_field_value_and_allowed_values(override, field):
     with pytest.raises(BadInputError) as caught:
         build("parameterization=mup", override)
     assert (

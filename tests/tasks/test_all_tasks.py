@@ -1,4 +1,4 @@
-"""What every task and every variant has in common."""
+"""Properties that all tasks and variants share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def arrays(trials: Trials) -> list[torch.Tensor]:
 
 
 @variants
-def test_arrays_have_the_shape_of_the_keys_then_trials_time_and_units(overrides):
+def test_arrays_have_axes_keys_trials_time_units(overrides):
     here = task(*overrides)
     for keys in (torch.tensor(5), torch.tensor([5, 6]), torch.tensor([[5, 6, 7], [8, 9, 10]])):
         trials = here.generate(4, Stream(keys))
@@ -46,7 +46,7 @@ def test_arrays_have_the_shape_of_the_keys_then_trials_time_and_units(overrides)
 
 
 @variants
-def test_a_seed_has_the_same_trials_whatever_its_neighbours(overrides):
+def test_trials_do_not_depend_on_other_seeds(overrides):
     here = task(*overrides)
     together = here.generate(3, Stream.named([4, 0, 9, 2, 7], "test"))
     for place, seed in enumerate([4, 0, 9, 2, 7]):
@@ -56,7 +56,7 @@ def test_a_seed_has_the_same_trials_whatever_its_neighbours(overrides):
 
 
 @variants
-def test_several_steps_drawn_at_once_are_those_drawn_one_by_one(overrides):
+def test_trials_do_not_depend_on_steps_drawn_at_once(overrides):
     here = task(*overrides)
     keys = torch.tensor([[key(seed, "test", 0, step) for seed in (0, 1)] for step in range(3)])
     together = here.generate(3, Stream(keys))
@@ -67,7 +67,7 @@ def test_several_steps_drawn_at_once_are_those_drawn_one_by_one(overrides):
 
 
 @variants
-def test_trials_are_a_pure_function_of_task_and_address(overrides):
+def test_trials_are_a_pure_function_of_task_and_key(overrides):
     here = task(*overrides)
     first, second = (here.generate(3, Stream.named([1, 2], "test")) for _ in range(2))
     for one, other in zip(arrays(first), arrays(second), strict=True):
@@ -76,7 +76,7 @@ def test_trials_are_a_pure_function_of_task_and_address(overrides):
 
 
 @variants
-def test_trials_are_finite_and_of_the_streams_type(overrides):
+def test_trials_are_finite_and_have_the_streams_dtype(overrides):
     for dtype in (torch.float32, torch.float64):
         for array in arrays(task(*overrides).generate(16, Stream.named([0], "test", dtype=dtype))):
             assert array.dtype == dtype
@@ -84,7 +84,7 @@ def test_trials_are_finite_and_of_the_streams_type(overrides):
 
 
 @variants
-def test_the_out_of_distribution_version_takes_the_same_network(overrides):
+def test_the_ood_task_has_equal_inputs_and_outputs(overrides):
     here = task(*overrides)
     there = here.ood()
     assert type(there) is type(here)
@@ -94,7 +94,7 @@ def test_the_out_of_distribution_version_takes_the_same_network(overrides):
 
 
 @pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration", "lorenz96"])
-def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs(name):
+def test_the_ood_task_differs_only_in_length(name):
     here = task(f"task={name}")
     there = here.ood()
     assert there.n_steps == 2 * here.n_steps
@@ -151,9 +151,7 @@ def test_the_out_of_distribution_trial_is_twice_as_long_and_nothing_else_differs
         ("path_integration", "mean_go", 0.5),
     ],
 )
-def test_a_bad_argument_is_one_sentence_that_names_the_field_the_value_and_what_is_allowed(
-    name, field, value
-):
+def test_a_bad_argument_names_field_value_and_allowed_values(name, field, value):
     good = task(f"task={name}")
     with pytest.raises(BadInputError) as caught:
         type(good)(**vars(good) | {field: value})

@@ -1,4 +1,4 @@
-"""The check of a user's own task before anything is trained."""
+"""The check of a user's task before training."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def decoded(inputs: list[list[float]], channels: int) -> tuple[int, list[int], l
 
 @pytest.mark.parametrize("auxiliary", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pulses_and_response_stand_where_the_paper_has_them(channels, auxiliary):
+def test_pulses_and_response_have_the_papers_times(channels, auxiliary):
     here = task(
         "task=delayed_discrimination", f"task.channels={channels}", f"task.auxiliary_loss={auxiliary}".lower()
     )
@@ -39,7 +39,7 @@ def test_pulses_and_response_stand_where_the_paper_has_them(channels, auxiliary)
     assert delays == set(range(5, 21))
 
 
-def test_from_the_end_of_f1_to_the_response_are_25_steps_at_a_delay_of_5():
+def test_the_response_starts_25_steps_after_f1_at_delay_5():
     # h* = 25 in Fig. 9 of the paper.
     here = task("task=delayed_discrimination", "task.max_delay=5")
     trials = here.generate(1, Stream.named([0], "test"))
@@ -49,7 +49,7 @@ def test_from_the_end_of_f1_to_the_response_are_25_steps_at_a_delay_of_5():
     assert response + 5 - end_of_f1 - 1 == 25
 
 
-def test_pairs_of_amplitudes_are_uniform_over_all_that_differ():
+def test_amplitude_pairs_are_uniform_over_unequal_pairs():
     trials = task("task=delayed_discrimination").generate(30_000, Stream.named([0], "test"))
     pairs = trials.inputs[0].amax(dim=1).long()
     counts = torch.bincount((pairs[:, 0] - 2) * 9 + pairs[:, 1] - 2, minlength=81).reshape(9, 9)
@@ -60,13 +60,13 @@ def test_pairs_of_amplitudes_are_uniform_over_all_that_differ():
     assert ((off_diagonal - expected).abs() < 4.5 * expected**0.5).all()
 
 
-def test_the_longest_auxiliary_target_is_one():
+def test_the_largest_auxiliary_target_is_one():
     here = task("task=delayed_discrimination", "task.auxiliary_loss=true")
     assert here.generate(2000, Stream.named([0], "test")).targets[..., 1].abs().max() == 1
 
 
 @pytest.mark.parametrize(("longest", "n_steps"), [(20, 60), (30, 60), (40, 70), (12, 60)])
-def test_out_of_distribution_the_delay_is_doubled_and_the_trial_fits_it(longest, n_steps):
+def test_the_ood_delay_is_doubled_and_fits_the_trial(longest, n_steps):
     here = task("task=delayed_discrimination", f"task.max_delay={longest}", f"task.n_steps={n_steps}")
     there = here.ood()
     assert (there.min_delay, there.max_delay) == (10, 2 * longest)
@@ -77,7 +77,7 @@ def test_out_of_distribution_the_delay_is_doubled_and_the_trial_fits_it(longest,
     assert (onsets.min(), onsets.max()) == (10, 2 * longest)
 
 
-def test_the_longest_delay_that_fits_is_allowed_and_told():
+def test_the_longest_delay_that_fits_is_allowed_and_reported():
     task("task=delayed_discrimination", "task.max_delay=30")
     with pytest.raises(ValueError, match="at most 30 in a trial of 60 steps"):
         task("task=delayed_discrimination", "task.max_delay=31")

@@ -20,7 +20,7 @@ def velocity(_: float, x: np.ndarray) -> list[float]:
     return [(x[(i + 1) % n] - x[i - 2]) * x[i - 1] - x[i] + 8.0 for i in range(n)]
 
 
-def test_the_target_is_the_input_a_step_later_and_both_solve_the_equation():
+def test_the_target_is_the_next_input_and_solves_the_equation():
     here = task("task=lorenz96", "task.dt=0.01")  # order 4: 625 times the accuracy of 0.05
     trials = here.generate(3, Stream.named([0], "test", dtype=torch.float64))
     assert torch.equal(trials.targets[..., :-1, :], trials.inputs[..., 1:, :])
@@ -29,7 +29,7 @@ def test_the_target_is_the_input_a_step_later_and_both_solve_the_equation():
         np.testing.assert_allclose(8 * end.numpy(), solved, atol=1e-5)
 
 
-def test_without_noise_the_system_rests_and_with_it_settles_on_an_attractor_around_the_known_mean():
+def test_noise_moves_the_system_to_the_known_attractor():
     resting = task("task=lorenz96", "task.initial_noise_std=1e-12", "task.burn_in_steps=0", "task.n_steps=5")
     assert (resting.generate(2, Stream.named([0], "test")).inputs - 1).abs().max() < 1e-5
     # Of long runs at F = 8 (Lorenz & Emanuel 1998: mean 2.3, standard deviation 3.6).
@@ -38,7 +38,7 @@ def test_without_noise_the_system_rests_and_with_it_settles_on_an_attractor_arou
     assert 3.3 < states.std() < 3.9
 
 
-def test_trials_differ_and_close_starts_part():
+def test_trials_differ_and_close_starts_diverge():
     here = task("task=lorenz96", "task.n_steps=200")
     states = here.generate(1, Stream.named([0], "test", dtype=torch.float64)).inputs[0, 0] * 8
     moved = states[0] + 1e-6
@@ -49,7 +49,7 @@ def test_trials_differ_and_close_starts_part():
 
 
 @pytest.mark.parametrize("forcing", [0.5, 8.0, 16.0, 64.0])
-def test_the_longest_time_step_that_is_allowed_is_stable(forcing):
+def test_the_largest_allowed_time_step_is_stable(forcing):
     longest = min(0.1, 0.8 / forcing)
     there = task("task=lorenz96", f"task.forcing={forcing}", f"task.dt={longest}")
     assert torch.isfinite(there.generate(200, Stream.named([0], "trials")).targets).all()

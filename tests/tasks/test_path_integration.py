@@ -57,9 +57,7 @@ def origin(trials: Trials, dimensions: int, start: str) -> Tensor:
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("heading", HEADINGS)
 @pytest.mark.parametrize("start", STARTS)
-def test_the_target_is_the_start_plus_the_sum_of_the_steps_that_the_network_is_told(
-    dimensions, heading, start
-):
+def test_the_target_is_the_start_plus_the_sum_of_input_steps(dimensions, heading, start):
     trials = drawn(dimensions, heading, start)
     here = origin(trials, dimensions, start).clone()
     steps = velocities(trials.inputs, dimensions, heading)
@@ -70,7 +68,7 @@ def test_the_target_is_the_start_plus_the_sum_of_the_steps_that_the_network_is_t
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("start", STARTS)
-def test_every_way_of_telling_tells_of_the_same_walk(dimensions, start):
+def test_every_heading_encodes_the_same_walk(dimensions, start):
     angle, unit, velocity = (drawn(dimensions, heading, start) for heading in HEADINGS)
     assert torch.equal(angle.targets, velocity.targets)
     assert torch.equal(angle.targets, unit.targets)
@@ -82,7 +80,7 @@ def test_every_way_of_telling_tells_of_the_same_walk(dimensions, start):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_every_start_is_of_the_same_walk_and_told_as_configured(dimensions):
+def test_every_start_encodes_the_same_walk(dimensions):
     displaced, pulse, constant, hidden = (drawn(dimensions, "angle", start) for start in STARTS)
     where = hidden.start
     assert torch.equal(pulse.targets, hidden.targets)
@@ -97,7 +95,7 @@ def test_every_start_is_of_the_same_walk_and_told_as_configured(dimensions):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("more", [(), ("task.box_size=0.8", "task.mean_stop=1"), ("task.box_size=2",)])
-def test_the_walker_stays_in_the_box_and_under_the_highest_speed(dimensions, more):
+def test_position_and_speed_stay_within_bounds(dimensions, more):
     trials = drawn(dimensions, "velocity", "hidden_state", 300, "task.n_steps=200", *more)
     box = float(dict(word.split("=") for word in more).get("task.box_size", 10))
     assert trials.targets.abs().max() <= box / 2 + 1e-12
@@ -110,7 +108,7 @@ def test_the_walker_stays_in_the_box_and_under_the_highest_speed(dimensions, mor
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_wall_turns_only_the_component_that_hits_it_around(dimensions):
+def test_a_wall_reflects_only_the_component_that_hits_it(dimensions):
     # Without turns of its own, a walker moves along lines whose components change sign at walls alone.
     trials = drawn(dimensions, "unit_vector", "hidden_state", 100, "task.heading_std=0", "task.box_size=2")
     direction, speed = trials.inputs[..., :dimensions], trials.inputs[..., dimensions:]
@@ -121,7 +119,7 @@ def test_a_wall_turns_only_the_component_that_hits_it_around(dimensions):
     assert torch.equal(turned, beyond & (direction[:, 1:].abs() > 1e-12))
 
 
-def test_standing_and_walking_last_as_long_as_configured():
+def test_standing_and_walking_have_their_mean_durations():
     here = drawn(2, "angle", "displacement", 400, "task.n_steps=1000", "task.speed_std=0")
     going = here.inputs[..., 1] > 0
     assert going.double().mean().item() == pytest.approx(50 / 80, abs=0.02)
@@ -132,7 +130,7 @@ def test_standing_and_walking_last_as_long_as_configured():
     assert goes.item() == pytest.approx(1 / 30, rel=0.06)
 
 
-def test_increments_of_speed_and_heading_have_their_standard_deviations():
+def test_speed_and_heading_increments_have_their_stds():
     # Far from limits and walls: fast, slow and with much room.
     always = ("task.n_steps=2", "task.mean_go=1e9")
     walk = drawn(2, "angle", "displacement", 4000, *always, "task.max_speed=9", "task.box_size=1000")
@@ -146,7 +144,7 @@ def test_increments_of_speed_and_heading_have_their_standard_deviations():
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_noise_is_on_what_is_told_of_heading_and_speed_and_on_nothing_else(start):
+def test_only_heading_and_speed_inputs_are_noisy(start):
     noisy, quiet = (
         task("task=path_integration", f"task.start={start}", f"task.input_noise_std={std}").generate(
             100, Stream.named([0], "test", dtype=torch.float64)
@@ -160,7 +158,7 @@ def test_noise_is_on_what_is_told_of_heading_and_speed_and_on_nothing_else(start
     assert start != "hidden_state" or torch.equal(noisy.start, quiet.start)
 
 
-def test_angles_are_told_within_one_turn():
+def test_angles_are_within_one_turn():
     inputs = drawn(3, "angle", "displacement", 200, "task.n_steps=300").inputs
     assert inputs[..., 0].abs().max() <= math.pi
     assert inputs[..., 1].abs().max() <= math.pi / 2

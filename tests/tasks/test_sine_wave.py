@@ -11,7 +11,7 @@ from degen.streams import Stream
 from tests.conftest import task
 
 
-def test_the_input_is_a_constant_frequency_and_the_target_its_sine():
+def test_the_input_is_a_constant_frequency_the_target_its_sine():
     here = task("task=sine_wave", "task.channels=2")
     trials = here.generate(50, Stream.named([0], "test", dtype=torch.float64))
     assert torch.equal(trials.inputs, trials.inputs[..., :1, :].expand_as(trials.inputs))
@@ -22,13 +22,13 @@ def test_the_input_is_a_constant_frequency_and_the_target_its_sine():
             assert trials.targets[0, trial, :, channel].tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_frequencies_are_a_hundred_evenly_spaced_from_1_to_30_and_all_occur():
+def test_frequencies_are_100_evenly_spaced_from_1_to_30():
     trials = task("task=sine_wave").generate(3000, Stream.named([0], "test", dtype=torch.float64))
     frequencies = trials.inputs.unique().tolist()
     assert frequencies == pytest.approx([1 + 29 * i / 99 for i in range(100)], abs=1e-12)
 
 
-def test_channels_have_frequencies_of_their_own():
+def test_channels_have_independent_frequencies():
     inputs = (
         task("task=sine_wave", "task.channels=2").generate(2000, Stream.named([0], "test")).inputs[0, :, 0]
     )

@@ -1,4 +1,4 @@
-"""Ensembles: each member on its own terms, whoever its neighbours are (DESIGN, contract 2)."""
+"""Ensembles: networks do not depend on the ensemble size (`docs/design.md`, contract 2)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def assert_identical(one: Ensemble, other: Ensemble) -> None:
     ],
     ids=" ".join,
 )
-def test_a_member_alone_and_in_company_agree_bit_for_bit_on_the_cpu(overrides):
+def test_networks_do_not_depend_on_the_ensemble_size_on_the_cpu(overrides):
     # No sum runs over members or depends on their number; of groups on one core see test_groups.py.
     condition = build(*overrides)
     together = trained(condition, [5, 0, 8])
@@ -79,7 +79,7 @@ def test_a_member_alone_and_in_company_agree_bit_for_bit_on_the_cpu(overrides):
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_one_batched_pass_agrees_with_members_alone_to_rounding(parameterization, dtype):
+def test_a_batched_pass_agrees_with_single_networks(parameterization, dtype):
     # A batched product may add in another order, so a sum of k terms may differ by some k epsilons; the
     # longest sum, over 8 trials x 20 steps, has 160. Losses and gradients are of order one.
     condition = build(
@@ -102,7 +102,7 @@ def test_one_batched_pass_agrees_with_members_alone_to_rounding(parameterization
             assert torch.allclose(gradient[0], batched[2][name][i], rtol=tolerance, atol=tolerance)
 
 
-def test_adam_is_torchs():
+def test_adam_equals_torchs():
     condition = build(*SMALL, "dtype=float64", "training.max_epochs=7", "training.optimizer.eps=1e-3")
     (mine,) = trained(condition, [3]).values()
     task, model, training = condition.task, condition.model, condition.training
@@ -127,7 +127,7 @@ def test_adam_is_torchs():
         assert not torch.allclose(mine.parameters[name], mine.initial[name], rtol=0, atol=1e-4)
 
 
-def test_the_learning_rate_is_gamma_times_schedule_times_the_base():
+def test_the_learning_rate_is_gamma_times_schedule_times_base():
     condition = build(*SMALL, "training.optimizer.learning_rate=0.01", "gamma=3")
     schedule = CosineAnnealingWarmRestarts(T_0=2, eta_min=0.0)
     training = dataclasses.replace(condition.training, schedule=schedule)
@@ -135,14 +135,14 @@ def test_the_learning_rate_is_gamma_times_schedule_times_the_base():
     assert member.histories[0].learning_rate == pytest.approx([0.03, 0.015, 0.03])
 
 
-def test_initial_weights_are_kept_and_are_those_of_the_seed():
+def test_initial_weights_are_stored_and_depend_on_the_seed():
     condition = build(*SMALL)
     member = trained(condition, [4])[4]
     drawn = condition.model.initialize(condition.task, Stream.named([4], "initial weights"))
     assert all(torch.equal(member.initial[name], drawn[name]) for name in drawn)
 
 
-def test_members_at_different_epochs_train_together_as_each_would_alone():
+def test_networks_at_different_epochs_train_together():
     condition = build(*SMALL, "training.max_epochs=5")
     saved: list[Ensemble] = []
     keep = lambda running, done: saved.append(running.select(range(len(running))))  # noqa: E731
@@ -157,7 +157,7 @@ def test_members_at_different_epochs_train_together_as_each_would_alone():
         assert_identical(ended[seed], trained(condition, [seed])[seed])
 
 
-def test_members_end_each_at_its_own_epoch_and_leave():
+def test_networks_end_at_different_epochs():
     condition = build(
         *(*SMALL, "training.max_epochs=6", "training.patience=1", "training.settle_epochs=2"),
         *("training.optimizer.learning_rate=0.03", "training.threshold=0"),
@@ -183,7 +183,7 @@ def test_members_end_each_at_its_own_epoch_and_leave():
     assert len({len(member.histories[0]) for member in ended.values()}) > 1
 
 
-def test_the_weights_at_convergence_are_those_of_training_that_ends_there():
+def test_converged_weights_equal_training_without_settling():
     quick = ("training.threshold=10", "training.patience=2", "dtype=float64")
     settled = trained(build(*SMALL, *quick, "training.settle_epochs=2"), [0, 1])
     plain = trained(build(*SMALL, *quick, "training.settle_epochs=0"), [0, 1])
@@ -194,7 +194,7 @@ def test_the_weights_at_convergence_are_those_of_training_that_ends_there():
             assert not torch.equal(settled[seed].parameters[name], weights)
 
 
-def test_validation_losses_are_those_of_the_frozen_trials_and_do_not_depend_on_the_ensemble():
+def test_validation_losses_are_computed_on_frozen_trials():
     condition = build(*SMALL, "training.validation_trials=300", "training.confirmation_trials=150")
     condition = dataclasses.replace(
         condition, training=dataclasses.replace(condition.training, threshold=10.0, settle_epochs=0)
@@ -212,7 +212,7 @@ def test_validation_losses_are_those_of_the_frozen_trials_and_do_not_depend_on_t
             assert getattr(member.histories[0], field)[-1] == pytest.approx(expected, rel=1e-5)
 
 
-def test_validation_trials_differ_from_confirmation_and_training_trials():
+def test_validation_confirmation_and_training_trials_differ():
     condition = build(*SMALL)
     drawn = [
         condition.task.generate(5, Stream.named([0], purpose)).inputs
@@ -223,7 +223,7 @@ def test_validation_trials_differ_from_confirmation_and_training_trials():
 
 @pytest.mark.parametrize("regularizer", ["none", "l1", "nuclear_norm"])
 @pytest.mark.parametrize("spoilt", ["recurrent", "input", "output"])
-def test_a_member_that_diverges_leaves_the_others_untouched(regularizer, spoilt):
+def test_a_diverging_network_does_not_change_the_others(regularizer, spoilt):
     condition = build(*SMALL, f"regularizer={regularizer}")
     ensemble = Ensemble.new([0, 1, 2], condition.task, condition.model)
     ensemble.parameters[spoilt][1] = math.nan
@@ -234,7 +234,7 @@ def test_a_member_that_diverges_leaves_the_others_untouched(regularizer, spoilt)
         assert_identical(ended[seed], trained(condition, [seed])[seed])
 
 
-def test_a_batched_pass_keeps_a_member_that_diverges_apart_too():
+def test_a_batched_pass_isolates_a_diverging_network():
     condition = build(*SMALL)
     parameters = condition.model.initialize(condition.task, Stream.named([0, 1, 2], "test"))
     trials = condition.task.generate(5, Stream.named([0, 1, 2], "test"))
@@ -251,7 +251,7 @@ def test_a_batched_pass_keeps_a_member_that_diverges_apart_too():
         assert torch.equal(one[[0, 2]], other[[0, 2]])
 
 
-def test_the_loss_is_the_mean_over_what_the_mask_weighs():
+def test_the_loss_is_the_mean_weighted_by_the_mask():
     outputs = Stream.named([0, 1], "outputs").normal(3, 4, 2)
     targets = Stream.named([0, 1], "targets").normal(3, 4, 2)
     plain = task_loss(outputs, Trials(outputs, targets))
@@ -292,7 +292,7 @@ class _Masked(Task):
         return self
 
 
-def test_what_the_mask_hides_is_not_learnt():
+def test_masked_time_steps_do_not_change_training():
     condition = dataclasses.replace(build(*SMALL), task=_Masked())
     ended = trained(condition, [0, 1])
     assert all(loss < 10 for member in ended.values() for loss in member.histories[0].loss)
@@ -300,7 +300,7 @@ def test_what_the_mask_hides_is_not_learnt():
 
 
 @pytest.mark.parametrize(("fresh", "distinct"), [(True, 6), (False, 3)])
-def test_trials_are_fresh_in_every_epoch_or_those_of_the_first_again(fresh, distinct):
+def test_trials_are_fresh_in_every_epoch_or_repeated(fresh, distinct):
     condition = build(*SMALL, f"training.fresh_trials={fresh}".lower())
     like = torch.zeros(())
     seen = [
@@ -314,7 +314,7 @@ def test_trials_are_fresh_in_every_epoch_or_those_of_the_first_again(fresh, dist
     assert torch.equal(seen[1], first.inputs[0])
 
 
-def test_trials_do_not_depend_on_how_many_steps_are_drawn_at_once(monkeypatch):
+def test_trials_do_not_depend_on_steps_per_draw(monkeypatch):
     condition = build(*SMALL, "task=path_integration")
     training: Training = dataclasses.replace(condition.training, steps_per_epoch=7)
 

@@ -18,7 +18,7 @@ import torch
 
 from degen.training import Ensemble, train
 from degen.versions import NUMERICS
-from launch.training_record import cpu_model
+from launch.provenance import cpu_model
 from tests.conftest import build
 
 FILE = Path(__file__).with_name("golden_bits.json")

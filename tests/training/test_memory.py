@@ -1,4 +1,4 @@
-"""The formula of memory against what a training step and a draw of trials really take."""
+"""Predicted memory of a training step and of a draw of trials against the memory allocated."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize("overrides", SIZES, ids=" ".join)
-def test_a_step_takes_what_the_formula_says(overrides, fresh):
+def test_a_step_needs_the_predicted_memory(overrides, fresh):
     condition, seeds = build(*overrides), 8
     said = seeds * step_bytes(condition.task, condition.model, condition.training.batch_size, condition.dtype)
     assert said > 50e6  # far above what the allocator rounds
@@ -100,14 +100,14 @@ def test_a_step_takes_what_the_formula_says(overrides, fresh):
     ],
     ids=" ".join,
 )
-def test_a_draw_takes_no_more_than_the_formula_says(overrides, fresh):
+def test_a_draw_needs_at_most_the_predicted_memory(overrides, fresh):
     said = 8 * draw_bytes(task(*overrides), 2048, torch.float32)
     assert said > 30e6
     taken = fresh.submit(peak_of_a_draw, overrides, 8).result()
     assert 0.1 * said < taken < said  # tasks that draw a few numbers a trial take far less
 
 
-def test_a_plan_fills_the_memory_and_no_more():
+def test_a_plan_fits_into_the_memory():
     condition = build()
     parts = condition.task, condition.model, condition.training, condition.dtype
     step = step_bytes(condition.task, condition.model, condition.training.batch_size, torch.float32)

@@ -51,7 +51,7 @@ def trained(
     return history, statuses
 
 
-def test_convergence_needs_three_consecutive_epochs_below_and_a_confirmation():
+def test_convergence_needs_patience_and_a_confirmation():
     history, statuses = trained([0.5, 0.09, 0.09, 0.2, 0.09, 0.08, 0.07, 0.3, 0.3])
     assert statuses == ["running"] * 9 + ["converged"]
     assert epochs_to_convergence(history, training()) == 7
@@ -59,7 +59,7 @@ def test_convergence_needs_three_consecutive_epochs_below_and_a_confirmation():
     assert [epoch for epoch, loss in enumerate(history.confirmation_loss, 1) if loss == 0] == [7]
 
 
-def test_after_a_failed_confirmation_three_more_epochs_must_be_below():
+def test_a_failed_confirmation_restarts_the_patience():
     history, _ = trained([0.09] * 20, [0.11, 0.1, 0.05], max_epochs=20)
     confirmed = [epoch for epoch, loss in enumerate(history.confirmation_loss, 1) if not math.isnan(loss)]
     assert confirmed == [3, 6, 9]
@@ -74,30 +74,30 @@ def test_a_confirmation_needs_a_margin_of_two_standard_errors():
     assert [loss for loss in history.confirmation_loss if not math.isnan(loss)] == [0.081, 0.081]
 
 
-def test_the_threshold_itself_is_not_below_it():
+def test_a_loss_equal_to_the_threshold_is_not_below():
     assert trained([0.1] * 9)[1] == ["running"] * 8 + ["unconverged"]
     assert trained([0.09] * 9, [0.1] * 9)[1] == ["running"] * 8 + ["unconverged"]
 
 
-def test_settling_comes_on_top_of_the_limit_of_epochs():
+def test_settling_epochs_are_added_to_max_epochs():
     _, statuses = trained([0.5] * 5 + [0.09] * 3 + [0.2] * 5)
     assert statuses == ["running"] * 10 + ["converged"]
     _, statuses = trained([0.5] * 6 + [0.09] * 6)
     assert statuses == ["running"] * 8 + ["unconverged"]
 
 
-def test_without_settling_the_epoch_of_convergence_is_the_last():
+def test_without_settling_training_ends_at_convergence():
     assert trained([0.5, 0.09], patience=1, settle_epochs=0)[1] == ["running"] * 2 + ["converged"]
 
 
-def test_status_is_decided_before_settling():
+def test_status_is_determined_before_settling():
     history, statuses = trained([0.09] * 3 + [7.0, math.nan])
     assert statuses == ["running"] * 5 + ["converged"]
     assert epochs_to_convergence(history, training()) == 3
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_before_convergence_is_divergence(bad):
+def test_a_nonfinite_loss_before_convergence_is_divergence(bad):
     assert trained([0.5, bad])[1] == ["running", "running", "diverged"]
     assert trained([0.09, 0.09, bad])[1][-1] == "diverged"
     history, _ = trained([0.5])
@@ -105,14 +105,14 @@ def test_a_loss_that_is_not_finite_before_convergence_is_divergence(bad):
     assert status(history, training()) == "diverged"
 
 
-def test_the_learning_rate_falls_linearly_to_zero_while_a_network_settles():
+def test_the_learning_rate_falls_linearly_to_zero_in_settling():
     history, _ = trained([0.09] * 5)
     assert history.learning_rate == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.2])
     history.loss.pop()
     assert step_learning_rates(history, training(), 0.4) == pytest.approx([0.2, 0.15, 0.1, 0.05])
 
 
-def test_settling_starts_from_the_learning_rate_of_the_epoch_of_convergence():
+def test_settling_starts_from_the_last_learning_rate():
     cosine = build("task=delayed_discrimination").training.schedule
     history, _ = trained([0.5] * 22 + [0.09] * 5, schedule=cosine, max_epochs=50)
     assert history.learning_rate[25] == pytest.approx(history.learning_rate[24])
@@ -125,7 +125,7 @@ def test_settling_starts_from_the_learning_rate_of_the_epoch_of_convergence():
     st.integers(1, 4),
 )
 @settings(max_examples=200, deadline=None)
-def test_training_ends_once_and_a_converged_network_was_confirmed(losses, confirmations, patience):
+def test_training_ends_once_after_a_confirmation(losses, confirmations, patience):
     changes = {"patience": patience, "settle_epochs": 0}
     history, statuses = trained(losses, confirmations, **changes)
     assert statuses[:-1] == ["running"] * len(history)

@@ -1,4 +1,4 @@
-"""Penalties and their gradients against derivations on paper."""
+"""Penalties and their gradients against derived formulas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def matrices() -> torch.Tensor:
     return Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(6, 6).requires_grad_()
 
 
-def test_the_nuclear_norm_is_the_sum_of_singular_values_and_its_gradient_is_u_v_transposed():
+def test_the_nuclear_norm_and_its_gradient_u_v_transposed():
     weights = matrices()
     penalty = NuclearNorm(strength=0.3)(weights)
     assert penalty.shape == (3,)
@@ -28,13 +28,13 @@ def test_the_nuclear_norm_is_the_sum_of_singular_values_and_its_gradient_is_u_v_
         assert torch.allclose(gradient[i], 0.3 * u @ vt, rtol=0, atol=1e-12)
 
 
-def test_the_nuclear_norm_has_a_gradient_where_singular_values_coincide():
+def test_the_nuclear_norm_has_a_gradient_at_equal_values():
     weights = torch.eye(4, dtype=torch.float64).unsqueeze(0).requires_grad_()
     (gradient,) = torch.autograd.grad(NuclearNorm(strength=2.0)(weights).sum(), weights)
     assert torch.allclose(gradient[0], 2 * torch.eye(4, dtype=torch.float64), atol=1e-12)
 
 
-def test_l1_is_the_sum_of_absolute_values_and_its_gradient_is_the_sign():
+def test_l1_is_the_absolute_sum_with_the_sign_as_gradient():
     weights = matrices()
     penalty = L1(strength=0.3)(weights)
     (gradient,) = torch.autograd.grad(penalty.sum(), weights)
@@ -42,19 +42,19 @@ def test_l1_is_the_sum_of_absolute_values_and_its_gradient_is_the_sign():
     assert torch.equal(gradient, 0.3 * weights.sign())
 
 
-def test_no_regularizer_is_a_penalty_of_zero():
+def test_no_penalty_is_zero():
     assert NoPenalty()(matrices()).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("regularizer", [NuclearNorm, L1])
-def test_a_negative_strength_is_refused_and_zero_is_none(regularizer):
+def test_negative_strengths_are_rejected_and_zero_is_allowed(regularizer):
     with pytest.raises(BadInputError, match=r"regularizer.strength must be .*, got -1e-05\."):
         regularizer(strength=-1e-5)
     assert regularizer(strength=0.0)(matrices()).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
-def test_the_penalty_is_added_to_the_gradient_of_the_effective_matrix_but_not_to_the_task_loss(
+def test_the_penalty_changes_gradients_but_not_the_task_loss(
     parameterization,
 ):
     condition = build("width=8", "task.n_steps=5", f"parameterization={parameterization}")
@@ -73,13 +73,13 @@ def test_the_penalty_is_added_to_the_gradient_of_the_effective_matrix_but_not_to
 
 
 @pytest.mark.parametrize("n", [1, 5, 128])
-def test_the_polar_factor_is_that_of_the_decomposition(n):
+def test_the_polar_factor_equals_the_decomposition(n):
     matrices = Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(n, n)
     left, _, right = torch.linalg.svd(matrices)
     assert torch.allclose(polar_factor(matrices), left @ right, rtol=0, atol=1e-9)
 
 
-def test_the_polar_factor_of_a_matrix_of_low_rank_is_a_subgradient():
+def test_the_polar_factor_at_low_rank_is_a_subgradient():
     # Norm at most 1, and tr(Q^T W) the nuclear norm: the two make Q a subgradient (Watson 1992).
     thin = Stream.named([0, 1], "thin", dtype=torch.float64).normal(40, 3)
     matrices = thin @ Stream.named([2, 3], "thin", dtype=torch.float64).normal(40, 3).mT
@@ -89,7 +89,7 @@ def test_the_polar_factor_of_a_matrix_of_low_rank_is_a_subgradient():
     assert torch.allclose((factor * matrices).sum((-2, -1)), norm, rtol=1e-12)
 
 
-def test_the_polar_factor_in_single_precision_loses_rounding_only():
+def test_the_polar_factor_in_float32_agrees_to_rounding():
     matrices = Stream.named([0], "matrices").normal(128, 128) / 128**0.5
     exact = polar_factor(matrices.double())
     assert (polar_factor(matrices) - exact).norm() < 1e-4 * exact.norm()
@@ -97,7 +97,7 @@ def test_the_polar_factor_in_single_precision_loses_rounding_only():
     assert (polar_factor(matrices) * matrices).sum().item() == pytest.approx(norm.item(), rel=1e-5)
 
 
-def test_the_polar_factor_of_zero_is_zero_and_no_member_spoils_another():
+def test_the_polar_factor_of_zero_is_zero():
     matrices = Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(6, 6)
     exact = polar_factor(matrices)
     matrices[1], matrices[2] = 0, torch.nan

@@ -20,7 +20,7 @@ def optimizer(rate: float) -> torch.optim.Optimizer:
 
 @given(period=st.integers(1, 20), lowest=st.floats(0, 1), initial=st.floats(1, 3))
 @settings(max_examples=25, deadline=None)
-def test_cosine_warm_restarts_is_torchs(period, lowest, initial):
+def test_cosine_warm_restarts_equal_torchs(period, lowest, initial):
     schedule = CosineAnnealingWarmRestarts(T_0=period, eta_min=lowest)
     sgd = optimizer(initial)
     theirs = lr_scheduler.CosineAnnealingWarmRestarts(sgd, T_0=period, T_mult=1, eta_min=lowest)
@@ -33,7 +33,7 @@ def test_cosine_warm_restarts_is_torchs(period, lowest, initial):
 
 @given(losses=losses, patience=st.integers(0, 5), factor=st.floats(0.1, 0.9), threshold=st.floats(0, 0.2))
 @settings(max_examples=50, deadline=None)
-def test_reduce_on_plateau_is_torchs(losses, patience, factor, threshold):
+def test_reduce_on_plateau_equals_torchs(losses, patience, factor, threshold):
     schedule = ReduceLROnPlateau(factor=factor, patience=patience, threshold=threshold)
     sgd = optimizer(0.3)
     # torch stops reducing at steps below eps; here nothing does.

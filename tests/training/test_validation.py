@@ -1,4 +1,4 @@
-"""Losses on trials that never change."""
+"""Validation and confirmation losses."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from degen.metrics.arrays import Array, to_networks, to_tensor
 from degen.metrics.dsa.embedding import Moments, project, windows
 from degen.metrics.pairs import thread_map
 
-_TRANSITION_TOLERANCE = 1e-8  # of a direction's second moment, the share in windows that have a next one
+_TRANSITION_TOLERANCE = 1e-8  # smallest fraction of a direction's second moment in windows with a successor
 _RANK_TOLERANCE = 1e-12  # relative to the largest eigenvalue of the moments; 1e-6 for singular values
 
 
@@ -105,6 +105,17 @@ def controlled_operators(
     Raises:
         BadInputError: an argument that `operators` rejects, or inputs that differ from the activations in
             trials or time steps.
+
+    Examples:
+        >>> drive = torch.randn(20, 30, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> states = [drive[:, 0]]
+        >>> for t in range(1, 30):
+        ...     states.append(0.5 * states[-1] + drive[:, t])
+        >>> hyperparameters = Hyperparameters(n_components=1, lag=1, rank=1)
+        >>> trials = torch.stack(states, dim=1)
+        >>> a, _ = controlled_operators([trials - trials.mean()] * 2, drive - drive.mean(), hyperparameters)
+        >>> a.flatten().numpy().round(1)
+        array([0.5, 0.5])
     """
     networks, drive = to_networks("activations", activations, 3), to_tensor("inputs", inputs, 3)
     drive = drive.to(networks[0].device)
@@ -152,7 +163,7 @@ def _spectrum_of_rank(moments: Moments, rank: int, index: int) -> tuple[Tensor, 
     if rank > available:
         raise BadInputError(
             f"rank must be at most {available}, the rank of the delay windows of network {index} that have a "
-            f"next one, got {rank}."
+            f"successor, got {rank}."
         )
     return values, axes
 
@@ -160,12 +171,13 @@ def _spectrum_of_rank(moments: Moments, rank: int, index: int) -> tuple[Tensor, 
 def available_rank(moments: Moments, values: Tensor, axes: Tensor, largest: int) -> int:
     """Return the largest rank, at most `largest`, of an operator that the windows determine.
 
-    The fit inverts the moments of those windows that have a next one. They are fewer than all windows, whose
-    axes are its coordinates, and may lack some of their directions.
+    The coordinates of the fit are the axes of all windows. The fit inverts the second moments of the windows
+    that have a successor. These are fewer, and may lack some directions.
 
     Args:
+        moments: second moments of the windows.
         values, axes: the `spectrum` of the moments.
-        largest: rank above which nothing is needed.
+        largest: upper limit of the result.
     """
     rank = min(numerical_rank(values), moments.n_transitions, largest)
     whiten = axes[:, :rank] / values[:rank].sqrt()

@@ -56,7 +56,7 @@ def select_hyperparameters(
             exceeds the largest of `ranks`. Candidates are dropped if the windows of some network, or of half
             of its trials as used by `null_distances`, have a smaller rank.
         variance: fraction of variance explained by the components, in (0, 1].
-        held_out: fraction of trials held out, in (0, 0.9]. They are the last trials.
+        held_out: fraction of trials held out, in (0, 0.9]. These are the last trials.
 
     Raises:
         BadInputError: an argument out of range, or data that support no candidate rank.

@@ -7,7 +7,7 @@ permutation matrices P. The solver has two stages:
    2015, PLoS ONE). All initial matrices of all pairs are optimized in parallel.
 2. Local search that swaps two units at a time.
 
-Networks whose units cannot be told apart get further candidates (`degen.metrics.pif.symmetry`).
+Networks with indistinguishable units get further candidates (`degen.metrics.pif.symmetry`).
 
 Permutations are index tensors p with P[i, p_i] = 1. Shapes use `problems` for one initialization of one pair.
 """
@@ -70,8 +70,8 @@ def _match_batch(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
     return refined.unflatten(0, (pairs, -1))[torch.arange(pairs, device=a.device), best]
 
 
-def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, known: Tensor) -> Tensor:
-    """Return a better permutation (n,) than `known` for one symmetric pair (1, n, n), or `known`."""
+def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, permutation: Tensor) -> Tensor:
+    """Improve the permutation (n,) of one symmetric pair (1, n, n), if a better permutation is available."""
     candidates = _assign(candidate_gains(a[0], b[0]))
     objectives = _objective(*_expand(len(candidates), a, b, linear), candidates)
     count = min(_REFINED_SYMMETRIES, len(candidates))
@@ -80,9 +80,9 @@ def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, known: Tensor) -> Ten
     problems = _expand(2 * count, a, b, linear)
     refined = _swap_units(*problems, torch.cat([candidates, relaxed]))
     best, index = _objective(*problems, refined).max(dim=0)
-    gain = best - _objective(a, b, linear, known.unsqueeze(0))
+    gain = best - _objective(a, b, linear, permutation.unsqueeze(0))
     threshold = _OBJECTIVE_TOLERANCE * torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
-    return torch.where(gain > threshold, refined[index], known)
+    return torch.where(gain > threshold, refined[index], permutation)
 
 
 def _expand(count: int, *matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,9 +1,9 @@
-r"""Candidate permutations for networks whose units cannot be told apart, such as rings, cycles and tori.
+r"""Candidate permutations for networks with indistinguishable units, such as rings, cycles and tori.
 
-Where every unit has the same surroundings, the relaxed problem of `degen.metrics.pif.solver` has no slope
-that leads to a solution. The symmetry is broken as in individualization-refinement (McKay & Piperno 2014,
-Journal of Symbolic Computation): fix the image of one unit, tell the other units apart by their relation to
-the fixed unit, and repeat with a unit that is still ambiguous. The relation of units u and v is a
+If all units have equivalent connections, the relaxed problem of `degen.metrics.pif.solver` has no gradient
+towards a solution. The symmetry is broken as in individualization-refinement (McKay & Piperno 2014, Journal
+of Symbolic Computation): fix the image of one unit, distinguish the other units by their relation to the
+fixed unit, and repeat with a unit that is still ambiguous. The relation of units u and v is a
 continuous-time quantum walk (Qiang et al. 2012, J. Phys. A), :math:`\langle u | e^{itH} | v \rangle` at
 several times t, which depends continuously on the weights and so tolerates noise.
 """
@@ -13,9 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_MAX_SPREAD = 0.2  # of units that count as equal, in units of unstructured noise
-_TWIN_TOLERANCE = 1e-9  # difference of units that count as equal exactly
-_SAME_RELATION = 0.3  # root-mean-square distance of units that still need to be told apart
+_MAX_SPREAD = 0.2  # of units that count as similar, relative to a random matrix
+_TWIN_TOLERANCE = 1e-9  # difference below which units count as exactly equal
+_SAME_RELATION = 0.3  # root-mean-square distance below which units are ambiguous
 _TIMES = 16  # of the walk
 _MAX_FIXED_UNITS = 4
 _MAX_CANDIDATES = 1024
@@ -25,8 +25,8 @@ _MAX_ENTRIES = 1 << 22  # of one matrix per candidate
 def units_look_alike(a: Tensor) -> Tensor:
     """Return whether the units of each matrix are so similar that local optima are likely.
 
-    It is true if the units' sums, norms and self-connections differ by less than 20 % of their differences
-    in a random matrix of the same norm, or if at least half of the units have an exact double.
+    The result is true if the units' sums, norms and self-connections differ by less than 20 % of their
+    differences in a random matrix of equal norm, or if at least half of the units have an exact duplicate.
 
     Args:
         a: (matrices, n, n).
@@ -43,7 +43,7 @@ def units_look_alike(a: Tensor) -> Tensor:
         spread = spread + centered.sum(dim=axis).var(dim=1, correction=0) / (n * square)
         norms = centered.square().sum(dim=axis)
         spread = spread + norms.var(dim=1, correction=0) / (4 * n * square.square())
-    return varied & ((spread < 5 * _MAX_SPREAD**2) | (_share_of_twins(a) >= 0.5))
+    return varied & ((spread < 5 * _MAX_SPREAD**2) | (_fraction_of_twins(a) >= 0.5))
 
 
 def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
     n = len(a)
     limit = max(1, min(_MAX_CANDIDATES, _MAX_ENTRIES // n**2))
     relations, other_relations = _relations(a), _relations(b)
-    returns = relations.diagonal().mT  # of the walk to its own start, the only relation of a single unit
+    returns = relations.diagonal().mT  # of the walk to its start, the only relation of a single unit
     within, across = _squares(returns, returns), _squares(returns, other_relations.diagonal().mT)[None]
     scale = returns.square().sum(dim=1).mean()
     for n_fixed in range(_MAX_FIXED_UNITS):
@@ -66,7 +66,7 @@ def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
         nearest = distances.amin(dim=1)
         if n_fixed > 0 and nearest.min() > _SAME_RELATION**2:
             break
-        # Rounding error does not change which unit is first.
+        # Round, so that rounding errors do not change which unit comes first.
         unit = int((nearest * 1e6).round().argmin())
         similar = int((distances[unit] < _SAME_RELATION**2).sum()) + 1 if n_fixed else n
         count = max(1, min(similar, limit // len(across)))
@@ -87,8 +87,8 @@ def _center(a: Tensor) -> Tensor:
     return a - torch.where(on_diagonal, diagonal[..., None, None], others[..., None, None])
 
 
-def _share_of_twins(a: Tensor) -> Tensor:
-    """Return the fraction of units whose weights another unit has too, in any order.
+def _fraction_of_twins(a: Tensor) -> Tensor:
+    """Return the fraction of units that have the weights of another unit, in any order.
 
     Units are compared by one number that does not depend on the order of their weights. Units without weights
     do not count.

@@ -1,7 +1,7 @@
-"""Several small networks in one pass of one process, where this is faster and bitwise the same.
+"""Gradients of several small networks in one pass, where the result is bitwise the same.
 
-The time of a small network's step goes into Python, not into arithmetic. A pass for several networks spends
-it once.
+A step of a small network spends most of its time in Python, not in arithmetic. A pass for several networks
+spends this time once.
 """
 
 from __future__ import annotations
@@ -24,27 +24,26 @@ from degen.training.recipe import Training
 from degen.training.regularizers import Regularizer
 from degen.training.step import GradientFunction
 
-# Larger groups gain little, and arrays that leave the cache cost more than the group saves
-# (docs/training.md).
+# Larger groups gain little, and arrays that do not fit into the cache cost more than the group saves.
 _MAX_NETWORKS = 8
 _MAX_BYTES = 40 * 2**20
-# float32 numbers that a processor handles at once, at most: two vectors of 64 bytes.
+# Largest number of float32 values that a CPU processes at once: two vectors of 64 bytes.
 _VECTOR_LENGTH = 32
-# Products of one or two rows are summed in an order that depends on their place in memory. With eight rows
-# this was never observed.
+# Products of one or two rows are summed in an order that depends on their alignment in memory. With eight
+# rows the order is fixed in all known cases; this leaves a margin.
 _MIN_TRIALS = 16
 
 
 def split_into_groups(ensemble: Ensemble, task: Task, model: Model, training: Training) -> list[Ensemble]:
     """Split an ensemble into groups of nearly equal size, at least one per core.
 
-    There are more groups than cores if a group would be too large otherwise.
+    There are more groups than cores if groups would otherwise be too large.
     """
     batch_size = training.batch_size
     fitting = _MAX_BYTES // step_bytes(task, model, batch_size, ensemble.like.dtype)
     largest = min(max(1, fitting), _MAX_NETWORKS)
-    # The numbers beyond the last full vector are computed differently. In a group they would belong to
-    # another network, so there must be none. Larger batches are shared by several processes instead.
+    # Values beyond the last full vector of an array are computed differently. In a group, this would change
+    # the values of other networks, so there must be none. Larger batches are divided over processes instead.
     has_partial_vector = batch_size * model.width % _VECTOR_LENGTH != 0
     if has_partial_vector or not _MIN_TRIALS <= batch_size <= TRIALS_PER_BLOCK:
         largest = 1
@@ -60,16 +59,16 @@ def merge_equality(first: bool | None, second: bool | None) -> bool | None:
 
 
 class BatchedGradients:
-    """Gradients of several networks in one pass, if this gives each network the bits of a separate pass.
+    """Gradients of several networks in one pass, if they are bitwise equal to gradients of separate passes.
 
-    A batched matrix product may add in another order than a single one. Whether it does depends on the
-    shapes, the processor and its libraries. The first call therefore computes gradients on random trials
-    both ways. If a bit differs, all later calls compute network by network. (The real trials will not do
-    for the check: they may be all zero, and then nothing differs.)
+    A batched matrix product may sum in another order than a single product, depending on the shapes, the CPU
+    and its libraries. The first call therefore computes gradients in both ways on random trials. If any bit
+    differs, all later calls compute network by network. The trials of the task would not do for the check,
+    because they may be all zero.
 
     Args:
         gradient_function: computes the gradients of any number of networks.
-        is_bitwise_equal: result of an earlier check with as many networks; None to check.
+        is_bitwise_equal: result of an earlier check with equally many networks; None to check.
     """
 
     def __init__(self, gradient_function: GradientFunction, is_bitwise_equal: bool | None = None):

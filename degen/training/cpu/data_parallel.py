@@ -25,7 +25,7 @@ from degen.training.ensemble import Ensemble
 from degen.training.gradients import LossesAndGradients, loss_and_gradients
 from degen.training.regularizers import NoPenalty, Regularizer
 
-# Smaller blocks would occupy more cores with one network, and slow every ensemble (docs/training.md).
+# Smaller blocks would let a network use more cores, but slow down every ensemble (docs/notes/training.md).
 TRIALS_PER_BLOCK = 128
 
 
@@ -36,9 +36,9 @@ class Worker:
     Attributes:
         rank: 0 for the worker that sums the blocks.
         world_size: number of workers of the network.
-        connections: from rank 0 to each other worker, or from another worker to rank 0.
-        shared_buffer: (blocks + 1, numbers), the flattened results of each block and their sum. None for a
-            single worker.
+        connections: connections from rank 0 to every other worker, or from another worker to rank 0.
+        shared_buffer: flattened results of each block and their sum, (blocks + 1, numbers). None for a single
+            worker.
     """
 
     rank: int = 0
@@ -54,10 +54,14 @@ class Worker:
         parameters: Parameters,
         trials: Trials,
     ) -> LossesAndGradients:
-        """Compute `gradients.loss_and_gradients`; every worker returns the full result.
+        """Compute `gradients.loss_and_gradients`. Every worker returns the full result.
 
         Args:
-            check_interrupt: called while this worker waits for others; may raise.
+            check_interrupt: called while this worker waits for other workers. It may raise.
+            model: the recurrent network.
+            regularizer: penalty on the recurrent matrix.
+            parameters: weights of one network by name, each (1, ...).
+            trials: all trials of the batch, (1, trials, ...).
         """
         if trials.inputs.shape[1] <= TRIALS_PER_BLOCK:
             return loss_and_gradients(model, regularizer, parameters, trials)
@@ -71,7 +75,8 @@ class Worker:
         """Return the sum over the blocks of all workers.
 
         Args:
-            blocks: those of this worker, by number.
+            blocks: flattened results of the blocks of this worker, by block number.
+            check_interrupt: called while this worker waits for other workers. It may raise.
         """
         if self.shared_buffer is None:
             return functools.reduce(torch.add, blocks.values())

@@ -1,1 +1,1 @@
-"""Training on a GPU: an ensemble is one batch, and a training step is a CUDA graph."""
+"""Training on a GPU: networks form a batch, and a training step is a CUDA graph."""

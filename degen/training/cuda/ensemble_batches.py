@@ -20,12 +20,16 @@ _MAX_IDLE_FRACTION = 0.25
 
 
 class EnsembleBatches:
-    """Epochs of an ensemble as one batch, or as several if memory requires it.
+    """Training of an ensemble, epoch by epoch, as one batch or as several if memory requires it.
 
-    Arrays persist from epoch to epoch and have a fixed number of slots. Networks are copied into the slots,
-    trained, and copied out. Idle slots hold a copy of another network, which is dropped.
+    Arrays persist between epochs and have a fixed number of slots. Networks are copied into the slots,
+    trained, and copied out. Idle slots contain copies of another network, which are discarded.
 
     Args:
+        task: source of the trials.
+        model: the recurrent network.
+        training: optimizer, schedule and stop rule.
+        regularizer: penalty on the recurrent matrix.
         free_bytes: memory of the device that may be used.
     """
 
@@ -33,7 +37,7 @@ class EnsembleBatches:
         self, task: Task, model: Model, training: Training, regularizer: Regularizer, free_bytes: int
     ):
         self.task, self.model, self.training, self.regularizer = task, model, training, regularizer
-        # By the number of networks: a plan draws trials and weights to find their sizes.
+        # Plans by number of networks. Making a plan takes time, because it draws trials and weights.
         self.plans: dict[int, MemoryPlan] = {}
         self.free_bytes = free_bytes
         self.step: TrainingStep | None = None
@@ -42,7 +46,7 @@ class EnsembleBatches:
         self.steps_per_draw = 1
 
     def epoch(self, ensemble: Ensemble, check_interrupt: Callable[[], None]) -> Ensemble:
-        """Return the networks after one more epoch, each at its own."""
+        """Train every network for its next epoch and return the networks."""
         self._prepare(ensemble)
         assert self.step is not None
         if self.validation is None:
@@ -59,19 +63,19 @@ class EnsembleBatches:
         return trained[0].join(*trained[1:])
 
     def _prepare(self, ensemble: Ensemble) -> None:
-        """Capture a step with enough slots, unless the present one has enough and not too many."""
+        """Capture a step for this number of networks, unless the current step has suitable slots."""
         networks = len(ensemble)
         if networks not in self.plans:
             parts = self.task, self.model, self.training
             self.plans[networks] = plan_memory(networks, *parts, ensemble.like.dtype, self.free_bytes)
         plan = self.plans[networks]
-        # Batches of equal size: with memory for 40 of 50 networks, 25 twice.
+        # Use batches of equal size: with memory for 40 of 50 networks, two batches of 25.
         wanted = math.ceil(networks / math.ceil(networks / plan.networks))
         slots = 0 if self.step is None else len(self.step.ensemble)
         if (1 - _MAX_IDLE_FRACTION) * slots <= wanted <= slots:
             return
-        # Free the former step before the next is allocated. Free its graph before the next is captured: some
-        # versions of torch free the workspaces of all graphs on a stream with any one of them.
+        # Free the old step before the new step is allocated. Free its graph before the new graph is captured:
+        # with one graph, some versions of torch free the workspaces of all graphs on the stream.
         self.step = self.graph_step = None
         self.steps_per_draw = plan.steps_per_draw
         copies = ensemble.select([0] * wanted)

@@ -1,4 +1,4 @@
-"""A training step as a CUDA graph: one launch instead of some hundred."""
+"""A training step as a CUDA graph: one launch instead of hundreds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from degen.training.step import TrainingStep
 
 
 class CudaGraphStep:
-    """A `TrainingStep` with static arguments: each call copies its arguments there, then makes the step.
+    """A `TrainingStep` with static arguments, into which every call copies its arguments.
 
-    On CUDA the step is captured as a graph and replayed. The capture makes the step a few times, which
-    changes the networks. On other devices the step runs eagerly.
+    On CUDA, the step is captured as a graph and replayed. The capture runs the step a few times, which
+    changes the networks. On other devices, the step runs eagerly.
 
     Args:
         step: the step to capture.
-        trials, coefficients: of the shapes of every later call.
+        trials, coefficients: arguments with the shapes of all later calls.
     """
 
     def __init__(self, step: TrainingStep, trials: Trials, coefficients: Tensor):
@@ -31,7 +31,7 @@ class CudaGraphStep:
         self.graph = self._capture() if coefficients.device.type == "cuda" else None
 
     def __call__(self, trials: Trials, coefficients: Tensor) -> None:
-        """Make the step on these arguments."""
+        """Run the step with these arguments."""
         self.coefficients.copy_(coefficients)
         for field in dataclasses.fields(Trials):
             static = getattr(self.trials, field.name)
@@ -46,17 +46,17 @@ class CudaGraphStep:
         self.step(self.trials, self.coefficients)
 
     def _capture(self) -> torch.cuda.CUDAGraph | None:
-        """Return the graph, or None if the step cannot be captured: a user's model may read a value."""
+        """Return the graph, or None if the step cannot be captured because a user's model synchronizes."""
         device = self.coefficients.device
         current, stream = torch.cuda.current_stream(device), torch.cuda.Stream(device)
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(current)
         try:
             with torch.cuda.stream(stream):
-                # Libraries initialize themselves in their first calls, which cannot be captured.
+                # Libraries initialize in their first calls, which cannot be captured.
                 for _ in range(2):
                     self._run_eager()
-                # A capture that fails leaves torch's allocator in an undefined state, so check beforehand.
+                # A failed capture leaves torch's allocator in an undefined state, so check beforehand.
                 with _forbid_sync():
                     self._run_eager()
             current.wait_stream(stream)
@@ -65,7 +65,7 @@ class CudaGraphStep:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            torch.cuda.set_stream(current)  # a capture that fails does not restore it
+            torch.cuda.set_stream(current)  # a failed capture does not restore it
             torch.cuda.synchronize(device)
             reason = str(error).partition("\n")[0]
             warnings.warn(f"training steps are not captured as a CUDA graph ({reason})", stacklevel=2)
@@ -75,7 +75,7 @@ class CudaGraphStep:
 
 @contextlib.contextmanager
 def _forbid_sync() -> Iterator[None]:
-    """Make operations that wait for the device raise `RuntimeError`: they cannot be captured."""
+    """Make operations that synchronize with the device, and cannot be captured, raise `RuntimeError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns that this mode is a prototype
         torch.cuda.set_sync_debug_mode("error")

@@ -1,4 +1,4 @@
-"""Members computed together: faster, and the same to the last bit (DESIGN, contract 2)."""
+"""Gradients of several networks in one pass (`docs/design.md`, contract 2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sizes(members: int, *overrides: str) -> list[int]:
     return [len(group) for group in found]
 
 
-def test_every_core_has_a_group_and_none_is_larger_than_pays(cores):
+def test_every_core_has_a_group_of_limited_size(cores):
     small = ("width=8", "training.batch_size=16")
     cores(2)
     assert sizes(1, *small) == [1]
@@ -64,7 +64,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("overrides", SHAPES, ids=" ".join)
-def test_a_member_of_a_group_is_the_same_as_alone(cores, overrides):
+def test_a_network_does_not_depend_on_its_group(cores, overrides):
     condition = build(*overrides)
     cores(1)
     together = trained(condition, [*range(5)])
@@ -79,7 +79,7 @@ def given(condition: Condition, members: int) -> tuple:
 
 
 @pytest.mark.parametrize("overrides", SHAPES[:6], ids=" ".join)
-def test_products_of_common_shapes_agree_so_one_pass_serves_all(overrides):
+def test_batched_products_of_common_shapes_are_bitwise_equal(overrides):
     # Seen with torch's own libraries on x86_64 with AVX2; elsewhere a failure here means slower, not wrong.
     together = BatchedGradients(loss_and_gradients)
     together(*given(build(*overrides), 4))
@@ -102,7 +102,7 @@ class Counted:
 
 
 @pytest.mark.parametrize(("off", "then"), [(0.0, [3] * 3), (1e-3, [1, 1, 1] * 3)])
-def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
+def test_a_batched_pass_is_used_only_if_bitwise_equal(off, then):
     condition = build(*TINY, "width=16", "training.batch_size=16")
     counted = Counted(off)
     together = BatchedGradients(counted)
@@ -128,5 +128,5 @@ def test_one_pass_serves_all_only_where_no_bit_differs(off, then):
         ((None, None), None),
     ],
 )
-def test_a_difference_in_one_group_is_one_for_all_of_its_size(verdicts, whole):
+def test_equality_checks_are_merged(verdicts, whole):
     assert merge_equality(*verdicts) is whole

@@ -24,9 +24,9 @@ THREE_BLOCKS = 2 * TRIALS_PER_BLOCK + 1
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 
 
-def seats(condition: Condition, trials: int) -> list[Worker]:
+def workers(condition: Condition, trials: int) -> list[Worker]:
     member = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
-    return [seat for _, seat in assign_workers([member], trials)]
+    return [worker for _, worker in assign_workers([member], trials)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def seats(condition: Condition, trials: int) -> list[Worker]:
     ],
     ids=" ".join,
 )
-def test_the_parts_of_blocks_add_up_to_the_gradient_of_all_trials(overrides):
+def test_block_gradients_add_up_to_the_full_gradient(overrides):
     # In exact arithmetic they are equal; in float64 sums of at most 257 trials x 60 steps differ by 1e-12.
     condition = build(*TINY, "dtype=float64", *overrides)
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w", dtype=torch.float64))
@@ -53,7 +53,7 @@ def test_the_parts_of_blocks_add_up_to_the_gradient_of_all_trials(overrides):
         assert torch.allclose(in_blocks[2][name], gradient, rtol=1e-11, atol=1e-12)
 
 
-def test_a_mask_weighs_the_blocks():
+def test_a_mask_weights_the_blocks():
     condition = build(*TINY, "dtype=float64")
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w", dtype=torch.float64))
     drawn = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", dtype=torch.float64))
@@ -69,9 +69,9 @@ def test_a_mask_weighs_the_blocks():
         assert torch.allclose(in_blocks[2][name], gradient, rtol=1e-11, atol=1e-12)
 
 
-def test_few_trials_are_one_block_and_need_no_team():
+def test_few_trials_are_one_block_with_one_worker():
     condition = build(*TINY)
-    assert seats(condition, TRIALS_PER_BLOCK) == [Worker()]
+    assert workers(condition, TRIALS_PER_BLOCK) == [Worker()]
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
     trials = condition.task.generate(TRIALS_PER_BLOCK, Stream.named([4], "t"))
     given = (condition.model, condition.regularizer, parameters, trials)
@@ -83,48 +83,48 @@ def test_few_trials_are_one_block_and_need_no_team():
 
 
 @pytest.mark.parametrize("regularizer", ["none", "nuclear_norm"])
-def test_the_numbers_do_not_depend_on_the_cores(cores, regularizer):
+def test_results_do_not_depend_on_the_number_of_cores(cores, regularizer):
     condition = build(*TINY, f"regularizer={regularizer}", f"training.batch_size={THREE_BLOCKS}")
     cores(1)
     alone = trained(condition, [3])[3]
     for count in (2, 3, 8):
         cores(count)
-        assert len(seats(condition, THREE_BLOCKS)) == min(count, 3)
+        assert len(workers(condition, THREE_BLOCKS)) == min(count, 3)
         assert_identical(trained(condition, [3])[3], alone)
     assert_identical(trained(condition, [5, 3, 8])[3], alone)
 
 
-def test_what_is_found_is_what_one_process_finds(cores):
-    """Every seat has the sum, step after step."""
+def test_workers_together_equal_one_process(cores):
+    """Every worker has the sum, step after step."""
     condition = build(*TINY)
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
     batches = [condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", step)) for step in range(20)]
     parts = (condition.model, condition.regularizer, parameters)
 
-    def work(seat: Worker, check_interrupt) -> list[torch.Tensor]:
-        found = [seat.loss_and_gradients(check_interrupt, *parts, trials) for trials in batches]
+    def work(worker: Worker, check_interrupt) -> list[torch.Tensor]:
+        found = [worker.loss_and_gradients(check_interrupt, *parts, trials) for trials in batches]
         return [gradients["recurrent"] for _, _, gradients in found]
 
     cores(3)
-    first, *others = parallel_map(work, seats(condition, THREE_BLOCKS), lambda: None)
+    first, *others = parallel_map(work, workers(condition, THREE_BLOCKS), lambda: None)
     alone = work(Worker(), lambda: None)
     for found in (first, *others):
         assert all(map(torch.equal, found, alone))
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_team_that_loses_one_is_noticed(cores, killed):
+def test_a_killed_worker_is_reported(cores, killed):
     condition = build(*TINY)
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w"))
     trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t"))
 
-    def work(seat: Worker, check_interrupt) -> None:
-        if seat.rank == killed:
+    def work(worker: Worker, check_interrupt) -> None:
+        if worker.rank == killed:
             os.kill(os.getpid(), signal.SIGKILL)
-        gradients = functools.partial(seat.loss_and_gradients, check_interrupt)
+        gradients = functools.partial(worker.loss_and_gradients, check_interrupt)
         gradients(condition.model, condition.regularizer, parameters, trials)
 
     cores(2)
     with pytest.raises(RuntimeError, match="killed"):
-        parallel_map(work, seats(condition, THREE_BLOCKS), lambda: None)
+        parallel_map(work, workers(condition, THREE_BLOCKS), lambda: None)
     assert multiprocessing.active_children() == []

@@ -18,30 +18,30 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_results_come_in_the_order_of_the_items_from_other_processes():
+def test_results_are_in_the_order_of_the_items():
     found = parallel_map(lambda item, check: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
     assert [tensor.item() for tensor, _ in found] == [0, 1, 2, 3, 4]
     assert os.getpid() not in {process for _, process in found}
     assert len({process for _, process in found}) == min(5, len(os.sched_getaffinity(0)))
 
 
-def test_one_item_stays_in_this_process():
+def test_one_item_runs_in_this_process():
     assert parallel_map(lambda item, check: os.getpid(), [0], lambda: None) == [os.getpid()]
 
 
-def test_beside_a_cuda_device_everything_stays_in_this_process(monkeypatch):
+def test_with_a_cuda_device_all_work_runs_in_this_process(monkeypatch):
     # Autograd would have threads for the device, and fail in a process forked after its first use.
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert parallel_map(lambda item, check: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
 
 
-def test_a_job_has_no_more_processes_than_the_cores_it_asked_for(monkeypatch):
+def test_a_job_uses_at_most_its_requested_cores(monkeypatch):
     # Not every cluster binds it to them.
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     assert parallel_map(lambda item, check: os.getpid(), [1, 2], lambda: None) == [os.getpid()] * 2
 
 
-def test_an_error_of_the_work_is_raised_here():
+def test_worker_errors_are_raised_in_this_process():
     def work(item, check_interrupt):
         raise ValueError(f"item {item}")
 
@@ -49,7 +49,7 @@ def test_an_error_of_the_work_is_raised_here():
         parallel_map(work, [1, 2], lambda: None)
 
 
-def test_an_error_of_the_work_says_where_it_was_raised_and_one_that_cannot_travel_comes_in_words():
+def test_worker_errors_keep_their_traceback():
     class HomeboundError(Exception):
         def __init__(self, one, other):
             super().__init__(f"{one} and {other}")
@@ -81,7 +81,7 @@ def spread_in_a_child(work) -> int:
     return parent
 
 
-def test_a_process_that_answers_a_dead_parent_ends():
+def test_a_worker_with_a_dead_parent_exits():
     """Its answer is more than a pipe holds: it would wait for a reader, itself one of them, for ever."""
     reading, writing = os.pipe()
 
@@ -101,7 +101,7 @@ def test_a_process_that_answers_a_dead_parent_ends():
         assert lines.read() == ""
 
 
-def test_a_killed_process_is_noticed():
+def test_a_killed_process_is_reported():
     def work(item, check_interrupt):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -110,7 +110,7 @@ def test_a_killed_process_is_noticed():
     assert multiprocessing.active_children() == []
 
 
-def test_what_on_wait_raises_ends_the_work_at_once():
+def test_an_interrupt_stops_the_work_at_once():
     def check_interrupt():
         raise KeyboardInterrupt
 
@@ -121,7 +121,7 @@ def test_what_on_wait_raises_ends_the_work_at_once():
     assert multiprocessing.active_children() == []
 
 
-def test_children_leave_when_their_parent_is_killed():
+def test_workers_exit_when_their_parent_is_killed():
     """The work would go on for a minute."""
     reading, writing = os.pipe()
 

@@ -45,7 +45,7 @@ def room_for(members: int, condition: Condition) -> int:
     ids=" ".join,
 )
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
-def test_a_batch_agrees_with_members_alone_to_rounding(overrides, parameterization):
+def test_a_batch_agrees_with_single_networks_to_rounding(overrides, parameterization):
     # Twelve steps of Adam, whose first ones divide a gradient by its own size: errors of a gradient grow.
     condition = build(*TINY, *overrides, f"parameterization={parameterization}", "dtype=float64")
     together, epochs = new(condition, [4, 0, 2]), batches(condition)
@@ -69,7 +69,7 @@ def test_a_batch_agrees_with_members_alone_to_rounding(overrides, parameterizati
 
 
 @pytest.mark.parametrize("fit", [2, 3])
-def test_parts_that_fit_give_bit_for_bit_what_one_batch_gives(fit):
+def test_several_batches_equal_one_batch_bitwise(fit):
     condition = build(*TINY)
     whole, parts = new(condition, [0, 1, 2, 3, 4, 5]), new(condition, [0, 1, 2, 3, 4, 5])
     at_once, split = batches(condition), batches(condition, room_for(fit, condition))
@@ -84,7 +84,7 @@ def test_parts_that_fit_give_bit_for_bit_what_one_batch_gives(fit):
             assert torch.equal(weights, parts.tensors[kind][name]), (kind, name)
 
 
-def test_members_that_do_not_fill_the_last_part_are_trained_once_each():
+def test_networks_in_a_partial_batch_are_trained_once():
     condition = build(*TINY)
     seven, epochs = new(condition, list(range(7))), batches(condition, room_for(3, condition))
     after = epochs.epoch(seven, lambda: None)
@@ -94,14 +94,14 @@ def test_members_that_do_not_fill_the_last_part_are_trained_once_each():
     assert [history.loss for history in after.histories] == [history.loss for history in alone.histories]
 
 
-def test_where_not_even_one_fits_one_is_tried():
+def test_one_network_is_tried_even_if_none_fits():
     condition = build(*TINY)
     epochs = batches(condition, free_bytes=1)
     assert epochs.epoch(new(condition, [0, 1]), lambda: None).seeds == [0, 1]
     assert len(epochs.step.ensemble) == 1
 
 
-def test_places_stay_until_a_quarter_of_them_is_idle():
+def test_slots_are_kept_until_a_quarter_is_idle():
     condition = build(*TINY)
     members, epochs = new(condition, list(range(8))), batches(condition)
     places = []
@@ -115,7 +115,7 @@ def test_places_stay_until_a_quarter_of_them_is_idle():
     assert epochs.step is step
 
 
-def test_members_at_different_epochs_share_a_batch():
+def test_networks_at_different_epochs_share_a_batch():
     condition = build(*TINY, "dtype=float64")
     old = new(condition, [0])
     for _ in range(2):
@@ -126,7 +126,7 @@ def test_members_at_different_epochs_share_a_batch():
     assert mixed.histories[0].loss == pytest.approx(alone.histories[0].loss, rel=1e-10)
 
 
-def test_the_given_members_are_left_alone():
+def test_the_given_ensemble_is_not_modified():
     # An interruption within an epoch must leave the last one whole.
     condition = build(*TINY)
     members = new(condition, [0, 1])

@@ -104,7 +104,7 @@ def test_ensembles_are_selected_joined_and_loaded_on_the_device(overrides):
 
 
 @every_task
-def test_coefficients_and_epoch_trials_come_to_the_device(overrides):
+def test_coefficients_and_trials_are_on_the_device(overrides):
     condition = build(*TINY, *overrides)
     like, optimizer = torch.zeros((), device="meta"), condition.training.optimizer
     coefficients = optimizer.coefficients([[0.1] * 4, [0.2] * 4], [0, 8], like)
@@ -113,7 +113,7 @@ def test_coefficients_and_epoch_trials_come_to_the_device(overrides):
     assert [trials.inputs.device.type for trials in drawn] == ["meta"] * 4
 
 
-def test_the_check_rejects_what_leaves_the_device():
+def test_the_check_rejects_reads_from_the_device():
     x = torch.ones(2, device="meta")
     with capturable():
         for operation in (
@@ -129,7 +129,7 @@ def test_the_check_rejects_what_leaves_the_device():
 
 
 @every_condition
-def test_a_step_with_static_arguments_is_the_plain_step(overrides):
+def test_a_step_with_static_arguments_equals_the_plain_step(overrides):
     condition = build(*TINY, *overrides)
     plain, trials, ones = step_on("cpu", condition)
     other, _, _ = step_on("cpu", condition)

@@ -1,4 +1,4 @@
-"""Run folders are written to by one process at a time."""
+"""Locks: one process at a time writes to a run folder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import os
 import pytest
 
 from degen.errors import BadInputError
-from degen.locks import ClaimedError
-from launch.slurm.submissions import locked
+from degen.locks import LockedError, exclusive_lock
 from tests.test_storage import SEEDS, stored
 
 
-def test_a_folder_is_claimed_once_and_free_again_after(folder):
+def test_a_run_folder_is_locked_once_and_free_afterwards(folder):
     with folder.lock():
-        with pytest.raises(ClaimedError, match=f"trained by process {os.getpid()} on "), folder.lock():
+        with pytest.raises(LockedError, match=f"trained by process {os.getpid()} on "), folder.lock():
             pass
         assert (folder.path / "condition.yaml").exists()
     with folder.lock():
         pass
 
 
-def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, monkeypatch):
+def test_a_filesystem_without_locks_causes_a_warning(folder, monkeypatch):
     def refuse(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -34,20 +33,20 @@ def test_where_there_are_no_locks_a_warning_says_so_and_work_goes_on(folder, mon
         folder.lock(),
     ):
         assert (folder.path / "condition.yaml").exists()
-    with pytest.warns(UserWarning, match="cannot be locked"), locked(folder.path):
+    with pytest.warns(UserWarning, match="cannot be locked"), exclusive_lock(folder.path):
         pass
 
 
-def test_a_claim_that_cannot_be_opened_is_one_sentence(folder):
+def test_a_lock_file_that_cannot_be_opened_is_rejected(folder):
     (folder.path / "claim").mkdir()
     with (
-        pytest.raises(BadInputError, match="runs must be folders whose claims can be written to"),
+        pytest.raises(BadInputError, match="runs must be a folder whose lock files can be written to"),
         folder.lock(),
     ):
         pass
 
 
-def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
+def test_locking_removes_only_temporary_files(folder):
     stored(folder, SEEDS, epochs=1)
     before = sorted(path for path in folder.path.rglob("*"))
     for place in (folder.path, folder.path / "networks"):
@@ -57,7 +56,7 @@ def test_a_claim_removes_what_interrupted_writes_left_and_nothing_else(folder):
     assert sorted(path for path in folder.path.rglob("*")) == before
 
 
-def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
+def test_without_the_lock_no_file_is_written(folder):
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         folder.create(0)
@@ -65,6 +64,6 @@ def test_whoever_has_not_claimed_the_folder_writes_no_file(folder):
     assert sorted(folder.path.rglob("*")) == before == [folder.path / "networks"]
 
 
-def test_manifests_are_json_that_tells_the_condition(tiny_run):
+def test_a_manifest_contains_the_signature(tiny_run):
     manifest = json.loads((tiny_run / "manifest.json").read_text())
     assert tiny_run.name.endswith(manifest["signature"])

@@ -1,0 +1,166 @@
+"""Hydra: composed configurations, sweeps, launchers, and groups that take any number.
+
+Options of a Hydra group are files, but the groups `width` and `gamma` take any number: `width=100` has no
+file. `NumberSource` provides these options, and `quote_numbers` lets Hydra accept a number as a name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer, ValueType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import DictConfig, OmegaConf
+
+from degen.errors import BadInputError, require
+from launch import paths
+
+CONF = str(paths.CONF)
+NUMBER_GROUPS = ("width", "gamma")
+
+
+class NumberSource(ConfigSource):
+    """Options of the groups `width` and `gamma` without files: `width=100` sets {width: 100} at the top."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "number"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path.strip("/") in ("", *NUMBER_GROUPS)
+
+    def is_config(self, config_path: str) -> bool:
+        return self._number(config_path) is not None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        number = self._number(config_path)
+        if number is None:
+            raise ConfigLoadError(f"no number: {config_path}")
+        group = config_path.strip("/").partition("/")[0]
+        config = OmegaConf.create({group: number})
+        return ConfigResult(self.provider, self.full_path(), config, header={"package": "_global_"})
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return ["any number"] if config_path.strip("/") in NUMBER_GROUPS else []
+
+    def _number(self, config_path: str) -> int | float | None:
+        group, _, text = config_path.strip("/").removesuffix(".yaml").partition("/")
+        if group not in NUMBER_GROUPS:
+            return None
+        try:
+            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+        except ValueError:
+            return None
+
+
+Plugins.instance().register(NumberSource)
+
+
+def quote_numbers(overrides: list[str]) -> list[str]:
+    """Write `gamma=0.5,1` as `gamma='0.5','1'`: Hydra accepts only text as the name of an option of a group.
+
+    Sweeps of numbers such as `width=range(32,129,32)` are expanded.
+    """
+    groups = {folder.name for folder in Path(CONF).iterdir()}
+    return [_quote_numbers(text) if text.partition("=")[0] in groups else text for text in overrides]
+
+
+def _quote_numbers(override: str) -> str:
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+        return override
+    values: list[Any] = list(parsed.sweep_iterator()) if parsed.is_sweep_override() else [parsed.value()]
+    if not all(value is None or isinstance(value, bool | int | float) for value in values):
+        return override
+    group = override.partition("=")[0]
+    return f"{group}=" + ",".join(f"'{Transformer.str(value)}'" for value in values)
+
+
+def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
+    """Return the resolved configuration `conf/<config_name>.yaml` with overrides.
+
+    Raises:
+        BadInputError: an override adds a field that does not exist.
+    """
+    overrides = quote_numbers(overrides)
+    if not GlobalHydra.instance().is_initialized():
+        with hydra.initialize_config_dir(CONF, version_base="1.3"):
+            return compose(config_name, overrides)
+    config = hydra.compose(config_name, overrides)
+    require_known(config_name, config, overrides)
+    return resolved(config)
+
+
+def require_known(config_name: str, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Raise `BadInputError` if `+name=value` adds a field that does not exist.
+
+    Hydra suggests the plus sign for every misspelled field. Fields below the top level are checked by the
+    classes that are built from them.
+    """
+    added = {re.split(r"[.@/=]", text.lstrip("+"))[0]: text for text in overrides if text.startswith("+")}
+    if not added.keys() & set(config):
+        return
+    known = hydra.compose(config_name, [text for text in overrides if not text.startswith("+")])
+    for name in added.keys() & set(config):
+        value = added[name].partition("=")[2]
+        require(name in known, name, value, f"one of {', '.join(map(str, known))} (no such field)")
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain dictionaries and lists with all interpolations resolved."""
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def expand_sweep(overrides: list[str]) -> list[list[str]]:
+    """Return every combination of overrides with several values.
+
+    Example:
+        >>> expand_sweep(["seeds=1,2", "runs=here"])
+        [['seeds=1', 'runs=here'], ['seeds=2', 'runs=here']]
+    """
+    parsed = OverridesParser.create().parse_overrides(quote_numbers(overrides))
+    return [list(combination) for combination in BasicSweeper.split_arguments(parsed, None)[0]]
+
+
+def compose_launcher(config_name: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
+    """Return the name and the settings of the launcher that overrides choose.
+
+    Args:
+        overrides: may have several values; the first is used.
+
+    Raises:
+        BadInputError: the launcher lacks a required value.
+    """
+    return launcher_settings(hydra.compose(config_name, expand_sweep(overrides)[0], return_hydra_config=True))
+
+
+def launcher_settings(config: DictConfig) -> tuple[str, dict[str, Any]]:
+    """Return the launcher's name and settings from a composed config that includes the `hydra` node.
+
+    Raises:
+        BadInputError: the launcher lacks a required value.
+    """
+    name, launcher = config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher
+    for field in OmegaConf.missing_keys(launcher):
+        raise BadInputError(f"{field} is missing: the launcher {name} needs a value for it.")
+    # Hydra names its own files and jobs with these two; launch.submit chooses other names.
+    plain = {field: launcher[field] for field in launcher if field not in ("name", "submitit_folder")}
+    return name, resolved(OmegaConf.create(plain))
+
+
+def in_launcher_job() -> bool:
+    """Return whether Hydra's launcher started this process as a job."""
+    return "SUBMITIT_EXECUTOR" in os.environ

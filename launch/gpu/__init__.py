@@ -1,1 +1,0 @@
-"""Training and analysis on a CUDA machine that is borrowed for a limited time."""
