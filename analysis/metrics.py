@@ -1,4 +1,4 @@
-"""The metrics that an analysis can compute, each a `_target_` in `conf/metric/` with its settings."""
+"""Metrics of the analysis. Files in `conf/metric/` name them in `_target_` and contain their options."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from degen.errors import require, require_choice, require_integer, require_numbe
 from degen.metrics import dsa, pif, representation
 
 States = dict[str, Tensor]
-"""Arrays that `analysis.steps.activations` stores per condition, by the names in `ARRAYS` there."""
+"""Arrays that `analysis.steps.activations` stores per condition, by their names in `ARRAYS` there."""
 
-Chosen = dict[str, int]
-"""What all networks of a task share, by name; empty for most metrics."""
+Hyperparameters = dict[str, int]
+"""Hyperparameters that all networks of a task share, by name. Empty for most metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Distances:
-    """What a metric finds for a condition.
+    """Distances that a metric computes for a condition.
 
     Attributes:
-        matrix: (networks, networks).
-        null: (networks,), the distance of each network from itself on other trials.
+        matrix: pairwise distances, (networks, networks).
+        null: distance of each network from itself on other trials (split-half baseline), (networks,).
     """
 
     matrix: NDArray[np.float64]
@@ -36,10 +36,10 @@ class Distances:
 
 
 class Metric(ABC):
-    """A distance between the networks of a condition, chosen and set in `conf/metric/`.
+    """A distance between networks of a condition. Files in `conf/metric/` contain its options.
 
     Attributes:
-        version: raised with every change of what is found, so that stored matrices are computed anew.
+        version: increase it whenever the distances change, so that stored matrices are computed again.
     """
 
     version: ClassVar[int] = 1
@@ -47,49 +47,50 @@ class Metric(ABC):
     @property
     @abstractmethod
     def level(self) -> str:
-        """dynamics, weights or representation."""
+        """Level of the metric: dynamics, weights or representation."""
 
     @property
-    def chosen_by(self) -> dict[str, Any] | None:
-        """The configuration on which `choose` depends; None for a metric that has nothing to choose."""
+    def selection_options(self) -> dict[str, Any] | None:
+        """Options that `select` depends on, or None if the metric has no hyperparameters to select."""
         return None
 
-    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
-        """Choose what all networks of a task share.
+    def select(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
+        """Select hyperparameters for all networks of a task, before any distance is known.
 
         Args:
-            hidden: states (trials, time, units) of each, before any distance is known.
+            hidden: hidden states (trials, time, units) of each network.
 
         Returns:
-            Every candidate, the column `chosen` true for one.
+            One row per candidate. The boolean column `selected` marks one of them.
 
         Raises:
             BadInputError: no candidate fits all networks.
         """
         raise NotImplementedError
 
-    def chosen(self, curve: pd.DataFrame) -> Chosen:
-        """The choice in a table of `choose`."""
+    def selected(self, curve: pd.DataFrame) -> Hyperparameters:
+        """Return the selected hyperparameters of a table that `select` returned."""
         raise NotImplementedError
 
     @abstractmethod
-    def distances(self, states: States, chosen: Chosen) -> Distances:
-        """The distances of all pairs of networks of a condition."""
+    def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
+        """Compute the distances of all pairs of networks of a condition."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DSA(Metric):
-    """Dynamical similarity analysis, with components, lag and rank chosen once for all networks of a task.
+    """Dynamical similarity analysis. Components, lag and rank are selected once for all networks of a task.
 
     Args:
         score: angular, frobenius, normalized or wasserstein.
-        lowest_lag, highest_lag: delay lags tried, both included.
-        ranks: operator sizes tried.
-        variance: share of variance that the principal components hold.
-        held_out: share of the probe's trials on which the choice is made.
-        controlled: fit the effect of the inputs apart and align it too, so that the drive, which all networks
-            of a task share, is not taken for their dynamics. Settings are chosen as without.
-        seed: of the random starts.
+        lowest_lag, highest_lag: range of candidate delay lags, both ends included.
+        ranks: candidate operator sizes.
+        variance: fraction of the variance that the principal components explain.
+        held_out: fraction of the probe's trials on which candidates are compared.
+        controlled: fit the effect of the inputs separately and align it too. The inputs are common to all
+            networks of a task, and without this option they count as dynamics. The selection of
+            hyperparameters ignores this option.
+        seed: seed of the random initializations.
     """
 
     score: str
@@ -112,8 +113,8 @@ class DSA(Metric):
         require_number("variance", self.variance, above=0.0, maximum=1.0)
         require_number("held_out", self.held_out, above=0.0, maximum=0.9)
         require(isinstance(self.controlled, bool), "controlled", self.controlled, "true or false")
-        aligned = self.score != "wasserstein" or not self.controlled
-        require(aligned, "score", self.score, "one with an alignment where controlled is true")
+        has_alignment = self.score != "wasserstein" or not self.controlled
+        require(has_alignment, "score", self.score, "a score with an alignment where controlled is true")
         require_integer("seed", self.seed, 0)
 
     @property
@@ -121,11 +122,11 @@ class DSA(Metric):
         return "dynamics"
 
     @property
-    def chosen_by(self) -> dict[str, Any]:
+    def selection_options(self) -> dict[str, Any]:
         names = ("lowest_lag", "highest_lag", "ranks", "variance", "held_out")
         return {name: getattr(self, name) for name in names}
 
-    def choose(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
+    def select(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
         selection = dsa.select_hyperparameters(
             hidden,
             lags=range(self.lowest_lag, self.highest_lag + 1),
@@ -133,37 +134,37 @@ class DSA(Metric):
             variance=self.variance,
             held_out=self.held_out,
         )
-        selected, curve = selection.hyperparameters, selection.curve
-        is_chosen = (curve["lag"] == selected.lag) & (curve["rank"] == selected.rank)
-        return curve.assign(n_components=selected.n_components, chosen=is_chosen)
+        best, curve = selection.hyperparameters, selection.curve
+        is_selected = (curve["lag"] == best.lag) & (curve["rank"] == best.rank)
+        return curve.assign(n_components=best.n_components, selected=is_selected)
 
-    def chosen(self, curve: pd.DataFrame) -> Chosen:
-        (row,) = curve[curve["chosen"]].to_dict("records")
+    def selected(self, curve: pd.DataFrame) -> Hyperparameters:
+        (row,) = curve[curve["selected"]].to_dict("records")
         return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Hyperparameters)}
 
-    def distances(self, states: States, chosen: Chosen) -> Distances:
-        hyperparameters, hidden = dsa.Hyperparameters(**chosen), states["hidden"]
+    def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
+        sizes, hidden = dsa.Hyperparameters(**hyperparameters), states["hidden"]
         inputs = states["inputs"] if self.controlled else None
         if inputs is None:
-            operators, maps = dsa.operators(hidden, hyperparameters), None
+            operators, maps = dsa.operators(hidden, sizes), None
         else:
-            operators, maps = dsa.controlled_operators(hidden, inputs, hyperparameters)
-        # First, for it is soon done, and half of the trials may lack the rank.
-        null = dsa.null_distances(hidden, hyperparameters, score=self.score, seed=self.seed, inputs=inputs)
+            operators, maps = dsa.controlled_operators(hidden, inputs, sizes)
+        # Null distances first: they are fast, and fail early if half of the trials lack the rank.
+        null = dsa.null_distances(hidden, sizes, score=self.score, seed=self.seed, inputs=inputs)
         matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
         return Distances(matrix, null)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PIF(Metric):
-    """Permutation-invariant Frobenius distance of recurrent matrices, or the same without alignment.
+    """Permutation-invariant Frobenius distance of recurrent matrices.
 
-    Other normalizations divide it by what alignment does not change (`analysis.measures`).
+    `analysis.measures` adds normalizations that do not depend on the alignment.
 
     Args:
         weights: recurrent (trained) or initial_recurrent.
-        aligned: minimize over permutations of units.
-        seed: of the random starts.
+        aligned: minimize over permutations of units. False gives the plain Frobenius distance.
+        seed: seed of the random initializations.
     """
 
     weights: str
@@ -179,7 +180,7 @@ class PIF(Metric):
     def level(self) -> str:
         return "weights"
 
-    def distances(self, states: States, chosen: Chosen) -> Distances:
+    def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         weights = states[self.weights]
         if self.aligned:
             return Distances(pif.distance_matrix(weights, seed=self.seed))
@@ -188,10 +189,10 @@ class PIF(Metric):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SVCCA(Metric):
-    """1 - SVCCA of hidden states, time steps of all trials as samples.
+    """Dissimilarity of hidden states, 1 - SVCCA, with the time steps of all trials as samples.
 
     Args:
-        variance: share of variance kept.
+        variance: fraction of the variance that the singular vectors explain.
     """
 
     variance: float
@@ -203,5 +204,5 @@ class SVCCA(Metric):
     def level(self) -> str:
         return "representation"
 
-    def distances(self, states: States, chosen: Chosen) -> Distances:
+    def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         return Distances(representation.svcca(states["hidden"].flatten(1, 2), variance=self.variance))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
 
-from analysis.experiment_results import Data
+from analysis.experiment_results import ExperimentResults
 from analysis.figures.paper import draw_figures, select_figures
 from analysis.replication.cells import table_caption
 from analysis.replication.html_report import report
@@ -17,7 +17,7 @@ from analysis.replication.manipulation_check import manipulation_check
 from analysis.replication.markdown import table_one
 from analysis.replication.outcomes import OutcomeRow, outcome_table
 from analysis.replication.table_one import compare_with_paper
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.condition import build
 from degen.errors import require
 from degen.files import write_atomically
@@ -51,7 +51,7 @@ def replicate_paper(config: DictConfig) -> None:
         _write("report", folder / "report.html", page)
 
 
-def load_results(settings: Mapping[str, Any]) -> dict[str, Data]:
+def load_results(settings: Mapping[str, Any]) -> dict[str, ExperimentResults]:
     """Return the results of each experiment by name, analyzed or not.
 
     Raises:
@@ -59,32 +59,27 @@ def load_results(settings: Mapping[str, Any]) -> dict[str, Data]:
     """
     folder = Path(settings["results"])
     all_results = {
-        experiment.name: Data(experiment, Results(folder / experiment.name))
+        experiment.name: ExperimentResults(experiment, ResultsFolder(folder / experiment.name))
         for name in settings["experiments"]
         for experiment in experiments(name, settings["overrides"])
     }
-    analyzed = [results for results in all_results.values() if results.is_there]
+    analyzed = [results for results in all_results.values() if results.exists]
     allowed = "a folder with the results of an experiment (python -m analysis)"
     require(analyzed != [], "results", settings["results"], allowed)
     for results in analyzed:
-        _require_complete(results, settings["overrides"])
+        results.require_complete(settings["overrides"])
     return all_results
 
 
-def _require_complete(results: Data, overrides: Sequence[str]) -> None:
-    path, analyzed_with = results.results.path, results.overrides
-    allowed = f"the overrides of the analysis in {path}, {analyzed_with}; for other overrides analyze again"
-    require(analyzed_with in (None, overrides), "overrides", overrides, allowed)
-    again = f"python -m analysis experiment={results.experiment.name}"
-    require(results.is_of_the_experiment, "results", str(path), f"of the current experiment: run {again}")
-    require(results.is_finished, "results", str(path), f"of a complete analysis: run {again}")
-
-
 def write_tables(
-    all_results: Mapping[str, Data], folder: Path, bootstrap: Bootstrap, test: PermutationTest, caption: str
+    all_results: Mapping[str, ExperimentResults],
+    folder: Path,
+    bootstrap: Bootstrap,
+    test: PermutationTest,
+    caption: str,
 ) -> list[OutcomeRow]:
     """Write Table 1 and the manipulation check, and return the rows of Table 1."""
-    analyzed = [results.experiment for results in all_results.values() if results.is_there]
+    analyzed = [results.experiment for results in all_results.values() if results.exists]
     rows = compare_with_paper(analyzed, lambda name: all_results[name].results, bootstrap, test)
     scales = sorted({experiment.scale for experiment in analyzed})
     _write("table", folder / "table-1.csv", _csv(outcome_table(rows)))

@@ -1,1 +1,1 @@
-"""Checks of training apart from the analysis of an experiment."""
+"""Commands that check training: convergence, coordinate check, memory demand of tasks."""

@@ -1,7 +1,10 @@
-"""python -m analysis.diagnostics.convergence experiment=convergence: which conditions converge, and when.
+"""Convergence of the conditions of an experiment: how many networks converge, and when.
 
-One row per condition, printed and stored as results/<experiment>/convergence.csv. Missing networks are
-counted, so that an unfinished sweep shows as one.
+Prints one row per condition, and stores the rows in results/<experiment>/convergence.csv. Missing networks
+are counted, so that an unfinished sweep is recognized.
+
+Example:
+    python -m analysis.diagnostics.convergence experiment=convergence
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import degen
-from analysis.__main__ import checked
-from analysis.results import Results
+from analysis.results import ResultsFolder
+from analysis.settings import experiment_name, require_valid
 from analysis.steps.degeneracy import STATUSES
-from analysis.steps.networks import Trialset, further_ood, gather
+from analysis.steps.networks import collect_networks
+from analysis.trials import TrialSet, build_further_ood
 from degen.condition import Condition, build
 from degen.errors import require_choice
 from degen.files import write_atomically
@@ -30,21 +34,23 @@ from launch.config import resolved
 from launch.experiment import experiment
 
 RATIOS = (1.05, 1.5)
-"""Test losses of converged networks above so many times the threshold are counted."""
+"""The table counts converged networks whose test loss exceeds these multiples of the threshold."""
 
 
-def convergence(table: pd.DataFrame, conditions: list[Condition], n_seeds: int, runs: Path) -> pd.DataFrame:
-    """Return one row per condition.
-
-    Columns: task, condition (label), networks by status and missing, threshold, epochs allowed; medians and
-    worst values of epochs to threshold, epochs to convergence, test loss over threshold and OOD loss (a
-    network that never got there, or diverged, is worse than any number); converged networks whose test loss
-    is above 1.05 and above 1.5 times the threshold; seconds per network (of all training sessions, over the
-    number of networks in the run folder).
+def summarize_convergence(
+    table: pd.DataFrame, conditions: list[Condition], n_seeds: int, runs: Path
+) -> pd.DataFrame:
+    """Summarize the training of every condition.
 
     Args:
-        table: as `analysis.steps.networks.gather` returns it.
-        n_seeds: networks asked for in each condition.
+        table: the table of `analysis.steps.networks.collect_networks`.
+        n_seeds: number of planned networks per condition.
+
+    Returns:
+        One row per condition. Columns: task, condition (label), number of networks by status and missing,
+        threshold, epochs allowed; median and worst value of epochs to threshold, epochs to convergence, test
+        loss over threshold and OOD loss (a network without the value counts as worse than any number); number
+        of converged networks above each of `RATIOS`; training seconds per network in the run folder.
     """
     rows = [_row(table[table["condition"] == c.signature], c, n_seeds, runs) for c in conditions]
     return pd.DataFrame(rows)
@@ -66,47 +72,50 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
         "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
     }
     folder = RunFolder.of(runs, condition)
+    # Over all networks in the folder: the sessions trained all of them.
     seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
     return row | {"seconds per network": round(seconds / len(folder.finished_seeds()))}
 
 
-def _median_and_worst(values: pd.Series, without: str) -> str:
-    """Format both; `without` stands for a network without a value, which is worse than any."""
-    whole = values.fillna(np.inf)
-    words = [f"{value:.3g}" if np.isfinite(value) else without for value in (whole.median(), whole.max())]
-    return f"{words[0]} ({words[1]})"
+def _median_and_worst(values: pd.Series, placeholder: str) -> str:
+    """Format the median and the maximum. The placeholder replaces the value of a network without one."""
+    filled = values.fillna(np.inf)
+    median, worst = (
+        f"{value:.3g}" if np.isfinite(value) else placeholder for value in (filled.median(), filled.max())
+    )
+    return f"{median} ({worst})"
 
 
-def total(found: pd.DataFrame) -> str:
+def format_total(summary: pd.DataFrame) -> str:
     """Summarize all conditions in one line."""
-    converged, finished = int(found["converged"].sum()), int(found[list(STATUSES)].sum().sum())
-    above = ", ".join(f"{int(found[f'above {ratio}'].sum())} above {ratio}" for ratio in RATIOS)
-    words = f"{converged} of {finished} networks converged; test loss over threshold: {above}"
-    return words + (f" ({found[f'above {RATIOS[0]}'].sum() / converged:.1%})" if converged else "")
+    converged, finished = int(summary["converged"].sum()), int(summary[list(STATUSES)].sum().sum())
+    above = ", ".join(f"{int(summary[f'above {ratio}'].sum())} above {ratio}" for ratio in RATIOS)
+    line = f"{converged} of {finished} networks converged; test loss over threshold: {above}"
+    return line + (f" ({summary[f'above {RATIOS[0]}'].sum() / converged:.1%})" if converged else "")
 
 
-def job(config: DictConfig) -> None:
-    """What Hydra calls."""
+def run_convergence(config: DictConfig) -> None:
+    """Summarize the experiment of a composed configuration."""
     settings = resolved(config)
-    name = checked(settings, HydraConfig.get().overrides.task)
-    ood: Trialset = build(settings["ood"], Trialset, "ood")[1]
-    chosen = experiment(name, settings["overrides"])
-    results, runs = Results(Path(settings["results"]) / chosen.name), Path(settings["runs"])
-    further, weights_at = further_ood(settings["further_ood"]), settings["weights_at"]
+    require_valid(settings, HydraConfig.get().overrides.task)
+    ood: TrialSet = build(settings["ood"], TrialSet, "ood")[1]
+    swept = experiment(experiment_name(), settings["overrides"])
+    results, runs = ResultsFolder(Path(settings["results"]) / swept.name), Path(settings["runs"])
+    further_ood, weights_at = build_further_ood(settings["further_ood"]), settings["weights_at"]
     require_choice("weights_at", weights_at, WEIGHTS_AT)
-    table = gather(chosen, runs, results, ood, further, weights_at)
-    found = convergence(table, chosen.conditions, len(chosen.seeds), runs)
-    target = results.path / "convergence.csv"
-    write_atomically(target, found.to_csv(index=False).encode())
-    print(f"\n{found.to_string(index=False, na_rep='-')}\n(median (worst) of the finished networks)\n")
-    print(f"{total(found)}\n")
-    print(f"table: {target}", flush=True)
+    table = collect_networks(swept, runs, results, ood, further_ood, weights_at)
+    summary = summarize_convergence(table, swept.conditions, len(swept.seeds), runs)
+    path = results.path / "convergence.csv"
+    write_atomically(path, summary.to_csv(index=False).encode())
+    print(f"\n{summary.to_string(index=False, na_rep='-')}\n(median (worst) of the finished networks)\n")
+    print(f"{format_total(summary)}\n")
+    print(f"table: {path}", flush=True)
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     torch.set_flush_denormal(True)
-    entrypoint("analyze", job)()
+    entrypoint("analyze", run_convergence)()
 
 
 if __name__ == "__main__":

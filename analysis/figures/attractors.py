@@ -10,14 +10,15 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data, note
-from analysis.steps.line_attractors import NEUTRAL, ORDERED
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
+from analysis.steps.line_attractors import MIN_RANK_CORRELATION, NEUTRAL_MODULUS
 from degen.condition import Condition
 from degen.reporting.panels import hide, jitter, mark_empty, panel_grid, use_log_ticks
 from degen.reporting.style import add_caption
 
 
-def plot_attractors(results: Data) -> Figure:
+def plot_attractors(results: ExperimentResults) -> Figure:
     """Plot trials, slow and fixed points of one network per condition (above), and line measures (below).
 
     The line measures are of all converged networks in the delay: the speed of their states, and the order of
@@ -41,12 +42,12 @@ def plot_attractors(results: Data) -> Figure:
         _plot_lines(axes[1, 1], results, in_delay, conditions)
         hide(axes[1, 2:])
         captions.append(
-            f"line attractor: a line with a second eigenvalue below {NEUTRAL}; f1: the first stimulus"
+            f"line attractor: a line with a second eigenvalue below {NEUTRAL_MODULUS}; f1: the first stimulus"
         )
-    return add_caption(figure, note(results), *captions)
+    return add_caption(figure, caption(results), *captions)
 
 
-def _plot_trajectories(axis: Axes, results: Data, condition: Condition) -> None:
+def _plot_trajectories(axis: Axes, results: ExperimentResults, condition: Condition) -> None:
     table = results.trajectories
     rows = table[table["condition"] == condition.signature]
     if rows.empty:
@@ -77,7 +78,9 @@ def _plot_phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_xlabel(f"PC 1\n{len(slow)} slow (dots), {len(fixed)} fixed points\n(diamonds, filled if stable)")
 
 
-def _plot_speeds(axis: Axes, results: Data, lines: pd.DataFrame, conditions: Sequence[Condition]) -> None:
+def _plot_speeds(
+    axis: Axes, results: ExperimentResults, lines: pd.DataFrame, conditions: Sequence[Condition]
+) -> None:
     for position, (condition, color) in enumerate(
         zip(conditions, sns.color_palette("colorblind"), strict=False)
     ):
@@ -91,17 +94,21 @@ def _plot_speeds(axis: Axes, results: Data, lines: pd.DataFrame, conditions: Seq
     axis.set_ylabel("speed in the delay\n(median, per step)")
 
 
-def _plot_lines(axis: Axes, results: Data, lines: pd.DataFrame, conditions: Sequence[Condition]) -> None:
+def _plot_lines(
+    axis: Axes, results: ExperimentResults, lines: pd.DataFrame, conditions: Sequence[Condition]
+) -> None:
     counts = []
     for condition, color in zip(conditions, sns.color_palette("colorblind"), strict=False):
         rows = lines[lines["condition"] == condition.signature]
         axis.scatter(rows["ordered"], rows["second"], color=color, s=12, alpha=0.8, linewidth=0)
         numbers = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
         counts.append(f"{results.tick(condition)}: {numbers} of {len(rows)}")
-    axis.axvline(ORDERED, color="0.5", linestyle=":", linewidth=0.7)
-    axis.axhline(NEUTRAL, color="0.5", linestyle=":", linewidth=0.7)
+    axis.axvline(MIN_RANK_CORRELATION, color="0.5", linestyle=":", linewidth=0.7)
+    axis.axhline(NEUTRAL_MODULUS, color="0.5", linestyle=":", linewidth=0.7)
     bottom, right = axis.get_ylim()[0], max(1.0, axis.get_xlim()[1])
-    axis.fill_between([ORDERED, right], bottom, NEUTRAL, color="0.9", zorder=0, linewidth=0)
+    axis.fill_between(
+        [MIN_RANK_CORRELATION, right], bottom, NEUTRAL_MODULUS, color="0.9", zorder=0, linewidth=0
+    )
     axis.set(ylim=(bottom, None), xlim=(None, right))
     axis.set_xlabel("rank correlation\nof position and f1")
     axis.set_ylabel("second eigenvalue\n(modulus, median)")

@@ -7,13 +7,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
 from analysis.figures.measures import set_factor_ticks
 from degen.reporting.panels import jitter, panel_grid, use_few_x_ticks, use_linear_ticks, use_log_ticks
 from degen.reporting.style import add_caption
 
 
-def plot_behavior(results: Data) -> Figure:
+def plot_behavior(results: ExperimentResults) -> Figure:
     """Plot the mean OOD loss against its standard deviation (above) and all losses (below), by task."""
     figure, axes = panel_grid(2, len(results.tasks))
     for (above, below), task in zip(axes.T, results.tasks, strict=True):
@@ -23,10 +24,10 @@ def plot_behavior(results: Data) -> Figure:
         below.set_xlabel(results.experiment.label)
     axes[0, 0].set_ylabel("s.d. of OOD loss")
     axes[1, 0].set_ylabel("OOD loss\n(bar: median)")
-    return add_caption(figure, note(results), "colors: conditions, the same above and below")
+    return add_caption(figure, caption(results), "colors: conditions, the same above and below")
 
 
-def _plot_task(above: Axes, below: Axes, results: Data, task: str) -> None:
+def _plot_task(above: Axes, below: Axes, results: ExperimentResults, task: str) -> None:
     conditions = results.conditions(task)
     colors = sns.color_palette("viridis", len(conditions))
     networks = results.networks

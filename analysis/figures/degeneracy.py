@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.experiment_results import factor_words
 from analysis.figures.measure_labels import measure_label
+from analysis.labels import format_factor
 from degen.reporting.panels import wrapped_panels
 from degen.reporting.style import save_figure
 
@@ -24,13 +24,13 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
         folder: folder of the files.
     """
     # Evenly spaced: factors start at zero, span powers of ten, or are text (in the order of the file).
-    values = list(dict.fromkeys(table["factor"]))
-    values = sorted(values) if pd.api.types.is_numeric_dtype(table["factor"]) else values
-    table = table.assign(position=table["factor"].map(values.index))
+    values = list(dict.fromkeys(table["factor_value"]))
+    values = sorted(values) if pd.api.types.is_numeric_dtype(table["factor_value"]) else values
+    table = table.assign(position=table["factor_value"].map(values.index))
     is_baseline = table["measure"].str.endswith("_null")
     measures = table[~is_baseline].drop_duplicates("measure")[["level", "measure"]].to_numpy()
     figure, axes = wrapped_panels(len(measures))
-    ticks = [factor_words(value) for value in values]
+    ticks = [format_factor(value) for value in values]
     rotation = 90 if sum(map(len, ticks)) > 20 else 0
     for axis, (level, measure) in zip(axes, measures, strict=True):
         _draw_measure(axis, table, measure)

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.experiment_results import Data, choices_note, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption, hyperparameters_caption
 from degen.condition import Condition
 from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import hide, mark_empty, panel_grid, wrapped_panels
@@ -41,7 +42,7 @@ def draw(
     return save_figure(add_caption(figure, caption), folder, f"embedding-{metric}")
 
 
-def plot_embeddings(results: Data) -> Figure:
+def plot_embeddings(results: ExperimentResults) -> Figure:
     """Plot the networks of each condition (columns) and task (rows), one scale per task."""
     tasks = results.tasks
     figure, axes = panel_grid(len(tasks), max(len(results.conditions(task)) for task in tasks))
@@ -50,15 +51,15 @@ def plot_embeddings(results: Data) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("MDS 1")
     figure.suptitle(
-        f"{results.dsa_words or 'DSA'} by multidimensional scaling, one scale per row; "
+        f"{results.dsa_label or 'DSA'} by multidimensional scaling, one scale per row; "
         f"{results.experiment.label} from left to right"
     )
     limits = "equal distances cannot be drawn in a plane, so compare the means"
     baseline = "split-half: distance of a network from itself on other trials"
-    return add_caption(figure, note(results), limits, baseline, choices_note(results))
+    return add_caption(figure, caption(results), limits, baseline, hyperparameters_caption(results))
 
 
-def _plot_task(axes: NDArray[np.object_], results: Data, task: str) -> None:
+def _plot_task(axes: NDArray[np.object_], results: ExperimentResults, task: str) -> None:
     conditions = results.conditions(task)
     matrices = [results.matrix("dsa", condition) for condition in conditions]
     points = [None if matrix is None else embed_distances(matrix) for matrix in matrices]
@@ -77,7 +78,7 @@ def _plot_task(axes: NDArray[np.object_], results: Data, task: str) -> None:
     hide(axes[len(conditions) :])
 
 
-def _embedding_title(results: Data, condition: Condition, matrix: Array) -> str:
+def _embedding_title(results: ExperimentResults, condition: Condition, matrix: Array) -> str:
     mean = matrix.sum() / (len(matrix) * (len(matrix) - 1))
     table = results.degeneracy
     baseline = table[(table["measure"] == "dsa_null") & (table["condition"] == condition.signature)]["value"]

@@ -25,8 +25,8 @@ MEASURE_LABELS = {
     "weight_change": "weight change\n(Frobenius norm)",
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
-    "participation": "participation ratio\nof singular values",
-    "sparsity": "fraction of weights below\n1 % of the largest",
+    "participation_ratio": "participation ratio\nof singular values",
+    "near_zero_fraction": "fraction of weights below\n1 % of the largest",
 }
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data, choices_note, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GREY, add_caption
@@ -28,7 +29,9 @@ _MIN_NETWORKS_FOR_DEVIATION = 20
 """With fewer networks, intervals of a standard deviation are too narrow (docs/paper.md, "Statistics")."""
 
 
-def plot_measures(measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None) -> Figure:
+def plot_measures(
+    measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
+) -> Figure:
     """Plot measures (rows) against the factor, one column per task of each experiment.
 
     Bands are bootstrap intervals. Grey lines are what a measure is to be compared with. A marker is hollow
@@ -54,18 +57,18 @@ def plot_measures(measures: Sequence[str], *all_results: Data, tasks: Sequence[s
 
 
 def measure_captions(
-    measures: Sequence[str], *all_results: Data, tasks: Sequence[str] | None = None
+    measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
 ) -> list[str]:
     """Return what a figure of measures says below."""
-    captions = [note(*all_results, tasks=tasks, has_bands=True)]
+    captions = [caption(*all_results, tasks=tasks, has_bands=True)]
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     most = max((table["networks"].max() for table in tables), default=_MIN_NETWORKS_FOR_DEVIATION)
     if "sigma_ood" in measures and most < _MIN_NETWORKS_FOR_DEVIATION:
         captions.append("bands of a standard deviation are too narrow with so few networks")
-    return [*captions, choices_note(*all_results, tasks=tasks)] if "dsa" in measures else captions
+    return [*captions, hyperparameters_caption(*all_results, tasks=tasks)] if "dsa" in measures else captions
 
 
-def plot_measure(axis: Axes, results: Data, task: str, measure: str) -> None:
+def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str) -> None:
     """Plot one measure of one task, over its baseline."""
     conditions = results.conditions(task)
     signatures = [condition.signature for condition in conditions]
@@ -86,7 +89,7 @@ def plot_measure(axis: Axes, results: Data, task: str, measure: str) -> None:
         use_linear_ticks(axis)
 
 
-def set_factor_ticks(axis: Axes, results: Data, task: str) -> None:
+def set_factor_ticks(axis: Axes, results: ExperimentResults, task: str) -> None:
     """Label the evenly spaced conditions, with the number of networks where some are left out."""
     conditions = results.conditions(task)
     axis.set_xticks(range(len(conditions)), [results.tick_with_networks(c) for c in conditions])
@@ -105,7 +108,9 @@ def _plot_rows(axis: Axes, rows: pd.DataFrame, n_seeds: int, color: str, style: 
         axis.plot(positions[selected], rows["value"][selected], "o", ms=3, mew=0.8, mec=color, mfc=fill)
 
 
-def _rows(results: Data, signatures: list[str], measure: str, *, per_parameter: bool) -> pd.DataFrame | None:
+def _rows(
+    results: ExperimentResults, signatures: list[str], measure: str, *, per_parameter: bool
+) -> pd.DataFrame | None:
     """Return one row of the degeneracy table per condition, or None if one is missing."""
     name = "pif" if measure == PER_PARAMETER else measure
     table = results.degeneracy[results.degeneracy["measure"] == name].set_index("condition")
@@ -119,11 +124,11 @@ def _rows(results: Data, signatures: list[str], measure: str, *, per_parameter: 
     return rows
 
 
-def _axis_label(measure: str, all_results: Sequence[Data]) -> str:
+def _axis_label(measure: str, all_results: Sequence[ExperimentResults]) -> str:
     """Return the level, the measure, the unit of DSA, and the meaning of the grey line."""
     label = measure_label(measure)
     if measure == "dsa":
-        units = dict.fromkeys(results.dsa_words for results in all_results if results.dsa_words)
+        units = dict.fromkeys(results.dsa_label for results in all_results if results.dsa_label)
         label = ", ".join(units) or label
     lines = [LEVEL_LABELS.get(measure, ""), label]
     if measure in _BASELINES:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiment_results import task_words
+from analysis.labels import task_title
 from degen.reporting.panels import wrapped_panels
 from degen.reporting.style import add_caption, save_figure
 
@@ -28,7 +28,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         axis.set_ylim(0, 1.15 * float((mean + standard_error).max()))
         demand, is_lower_bound = group[["demand", "is_lower_bound"]].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set_title(f"{task_words(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
+        axis.set_title(f"{task_title(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
         axis.set_xlabel("history length h")
     axes[0].set_ylabel("held-out error (MSE)")
     networks = f"{len(table)} two-layer networks, one per task, h and initialization; none left out"

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data
+from analysis.experiment_results import ExperimentResults
 from analysis.figures.measure_labels import measure_label
 from analysis.figures.measures import measure_captions, plot_measure, set_factor_ticks
 from degen.reporting.panels import mark_empty, panel_grid
 from degen.reporting.style import add_caption
 
 
-def plot_networks(measures: Sequence[str], results: Data, task: str) -> Figure:
+def plot_networks(measures: Sequence[str], results: ExperimentResults, task: str) -> Figure:
     """Plot each network's values, connected by seed (left), and their mean with its interval (right).
 
     Args:
@@ -42,7 +42,7 @@ def plot_networks(measures: Sequence[str], results: Data, task: str) -> Figure:
     return add_caption(figure, *measure_captions(measures, results, tasks=[task]))
 
 
-def _plot_seeds(axis: Axes, results: Data, task: str, measure: str) -> None:
+def _plot_seeds(axis: Axes, results: ExperimentResults, task: str, measure: str) -> None:
     signatures = [condition.signature for condition in results.conditions(task)]
     networks = results.networks[results.networks["condition"].isin(signatures)]
     for _, network in networks.groupby("seed"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from analysis.experiment_results import Data
+from analysis.experiment_results import ExperimentResults
 from analysis.figures.attractors import plot_attractors
 from analysis.figures.behavior import plot_behavior
 from analysis.figures.embedding import plot_embeddings
@@ -21,7 +21,7 @@ from degen.reporting.style import save_figure
 LEVEL_MEASURES = ("dsa", "pif", "sigma_ood")
 LEVEL_MEASURES_BY_WIDTH = ("dsa", PER_PARAMETER, "sigma_ood")
 LEARNING_MEASURES = ("weight_change", "kernel_alignment")
-STRUCTURE_MEASURES = ("participation", "sparsity")
+STRUCTURE_MEASURES = ("participation_ratio", "near_zero_fraction")
 _MAIN_TASK = ("delayed_discrimination",)
 _OTHER_TASKS = ("flip_flop", "sine_wave", "path_integration")
 _EXPERIMENTS = ("task_complexity", "feature_learning", "network_size", "low_rank", "sparsity")
@@ -129,7 +129,7 @@ def select_figures(numbers: object) -> list[PaperFigure]:
 
 
 def draw_figures(
-    figures: Sequence[PaperFigure], all_results: Mapping[str, Data], folder: Path
+    figures: Sequence[PaperFigure], all_results: Mapping[str, ExperimentResults], folder: Path
 ) -> tuple[list[Path], list[str]]:
     """Draw figures as PDF and PNG.
 
@@ -144,7 +144,7 @@ def draw_figures(
     paths, not_drawn = [], []
     for figure in figures:
         named = [all_results[name] for name in figure.experiments if name in all_results]
-        available = [results for results in named if results.is_there and results.tasks]
+        available = [results for results in named if results.exists and results.tasks]
         reason = _reason_not_to_draw(figure, available)
         if reason:
             not_drawn.append(f"not drawn: {figure.stem}: {reason}")
@@ -156,7 +156,7 @@ def draw_figures(
     return paths, not_drawn
 
 
-def _reason_not_to_draw(figure: PaperFigure, available: Sequence[Data]) -> str:
+def _reason_not_to_draw(figure: PaperFigure, available: Sequence[ExperimentResults]) -> str:
     """Return why a figure cannot be drawn, empty if it can."""
     if not available:
         return f"no results of {', '.join(figure.experiments)}"

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.experiment_results import STATUSES, Data, factor_words
+from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures.paper import FIGURES
+from analysis.labels import format_factor
 from analysis.measures import LEVELS
 from analysis.replication.cells import baseline_warning, missing_networks, row_effect, row_p
 from analysis.replication.manipulation_check import manipulation_check
@@ -27,7 +28,7 @@ PAPER_COSTS = "68,000 GPU-hours"
 
 
 def report(
-    all_results: Mapping[str, Data],
+    all_results: Mapping[str, ExperimentResults],
     rows: Sequence[OutcomeRow],
     caption: str,
     figures: Sequence[Path],
@@ -103,11 +104,11 @@ def _format_outcomes(rows: Sequence[OutcomeRow]) -> pd.DataFrame:
 
 def _format_factors(table: pd.DataFrame) -> pd.DataFrame:
     """Format factor values, which are numbers in some experiments and text in others."""
-    return table.assign(factor=table["factor"].map(factor_words)) if len(table) else table
+    return table.assign(factor_value=table["factor_value"].map(format_factor)) if len(table) else table
 
 
-def _network_counts(all_results: Mapping[str, Data]) -> dict[str, Any]:
-    statuses = list(STATUSES)
+def _network_counts(all_results: Mapping[str, ExperimentResults]) -> dict[str, Any]:
+    statuses = list(STATUSES_AND_MISSING)
     tables = [results.counts.assign(experiment=name) for name, results in all_results.items()]
     table = pd.concat(tables, ignore_index=True)
     # A condition of two experiments may be missing in the tables of one of them.
@@ -115,13 +116,15 @@ def _network_counts(all_results: Mapping[str, Data]) -> dict[str, Any]:
     return {
         "network_counts": ", ".join(f"{unique[status]} {status}" for status in statuses),
         "counts_by_experiment": table.groupby("experiment", sort=False)[statuses].sum().reset_index(),
-        "counts_by_condition": _format_factors(table[["experiment", "task", "label", "factor", *statuses]]),
+        "counts_by_condition": _format_factors(
+            table[["experiment", "task", "label", "factor_name", "factor_value", *statuses]]
+        ),
     }
 
 
-def _required_networks(all_results: Mapping[str, Data]) -> pd.DataFrame | None:
+def _required_networks(all_results: Mapping[str, ExperimentResults]) -> pd.DataFrame | None:
     """Return the networks per condition for intervals of plus or minus 10 %, by measure."""
-    tables = [results.degeneracy for results in all_results.values() if results.is_there]
+    tables = [results.degeneracy for results in all_results.values() if results.exists]
     if not tables:
         return None
     table = pd.concat(tables).drop_duplicates(["condition", "measure"])
@@ -159,21 +162,23 @@ def _version(session: Mapping[str, Any]) -> str:
     return f"{packages}, commit {session['git_commit']}"
 
 
-def _hyperparameters(all_results: Mapping[str, Data]) -> pd.DataFrame:
+def _hyperparameters(all_results: Mapping[str, ExperimentResults]) -> pd.DataFrame:
     """Return the hyperparameters of each metric and task: one row if all experiments share them."""
-    table = pd.concat([results.choices.assign(experiments=name) for name, results in all_results.items()])
+    table = pd.concat(
+        [results.hyperparameters.assign(experiments=name) for name, results in all_results.items()]
+    )
     by_value = table.groupby(["metric", "task", "settings"], sort=False)["experiments"]
     return by_value.agg(", ".join).reset_index()
 
 
 def _settings(
-    all_results: Mapping[str, Data], conditions: Sequence[Condition], settings: Mapping[str, Any]
+    all_results: Mapping[str, ExperimentResults], conditions: Sequence[Condition], settings: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield titles and YAML texts."""
     yield "This report", yaml.safe_dump(dict(settings), sort_keys=False)
     for name, results in all_results.items():
-        if results.results.settings.exists():
-            yield f"Analysis of {name}", results.results.settings.read_text()
+        if results.manifest is not None:
+            yield f"Analysis of {name}", yaml.safe_dump(results.manifest.settings, sort_keys=False)
     for condition in conditions:
         title = f"{condition.task_name}: {condition.name}"
         yield title, yaml.safe_dump(condition.config, sort_keys=False)

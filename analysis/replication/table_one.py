@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.measures import LEVELS, Make, Measure, Source, measures, paper_measure
+from analysis.cache import read_table
+from analysis.measures import (
+    LEVELS,
+    ConditionData,
+    CurveBuilder,
+    DegeneracyMeasure,
+    available_measures,
+    paper_measure,
+)
 from analysis.replication.outcomes import FACTORS, POOLED, OutcomeRow, compare_directions
-from analysis.results import Results, read_table
+from analysis.results import ResultsFolder
 from degen.statistics import (
     Bootstrap,
     FactorCurve,
@@ -28,7 +36,7 @@ from launch.experiment import Experiment
 
 def compare_with_paper(
     experiments: Sequence[Experiment],
-    folder: Callable[[str], Results],
+    folder: Callable[[str], ResultsFolder],
     bootstrap: Bootstrap,
     test: PermutationTest,
 ) -> list[OutcomeRow]:
@@ -57,14 +65,16 @@ def compare_with_paper(
 
 
 def conditions_by_task(
-    experiment: Experiment, results: Results, networks: pd.DataFrame
-) -> dict[str, list[Source]]:
+    experiment: Experiment, results: ResultsFolder, networks: pd.DataFrame
+) -> dict[str, list[ConditionData]]:
     """Return for each task the conditions with enough converged networks, in the order of the factor."""
     converged = networks[networks["status"] == "converged"].sort_values("seed")
     by_task = {}
     ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
     for task, conditions in groupby(ordered, key=lambda condition: condition.task_name):
-        sources = [Source(c, converged[converged["condition"] == c.signature], results) for c in conditions]
+        sources = [
+            ConditionData(c, converged[converged["condition"] == c.signature], results) for c in conditions
+        ]
         enough = [source for source in sources if len(source.seeds) >= MIN_NETWORKS]
         if len(enough) >= 2:
             by_task[task] = enough
@@ -72,7 +82,7 @@ def conditions_by_task(
 
 
 def curves_without_each_network(
-    conditions: Sequence[Source], build: Make, bootstrap: Bootstrap
+    conditions: Sequence[ConditionData], build: CurveBuilder, bootstrap: Bootstrap
 ) -> dict[str, FactorCurve | None]:
     """Build the curve of one task without each network in turn (`leave_one_out_curves`)."""
     by_name = {f"{source.condition.task_name} {source.condition.name}": source for source in conditions}
@@ -96,7 +106,7 @@ class _Comparison:
     experiment: Experiment
     networks: pd.DataFrame
     degeneracy: pd.DataFrame
-    conditions: Mapping[str, Sequence[Source]]
+    conditions: Mapping[str, Sequence[ConditionData]]
     bootstrap: Bootstrap
     test: PermutationTest
 
@@ -106,7 +116,7 @@ class _Comparison:
         factor: str,
         paper_directions: Mapping[str, str],
         experiment: Experiment,
-        results: Results,
+        results: ResultsFolder,
         bootstrap: Bootstrap,
         test: PermutationTest,
     ) -> _Comparison:
@@ -117,18 +127,20 @@ class _Comparison:
         return cls(factor, paper_directions, experiment, networks, degeneracy, conditions, bootstrap, test)
 
     def rows(self) -> Iterator[OutcomeRow]:
-        for level, named in measures(self.degeneracy).items():
+        for level, named in available_measures(self.degeneracy).items():
             for name, measure in named.items():
                 yield from self._measure_rows(level, name, measure)
 
-    def _measure_rows(self, level: str, name: str, measure: Measure) -> Iterator[OutcomeRow]:
+    def _measure_rows(self, level: str, name: str, measure: DegeneracyMeasure) -> Iterator[OutcomeRow]:
         """Yield the row of each task and of all tasks."""
         is_paper_measure = name == paper_measure(self.experiment.name, level)
-        curves = {task: measure.axis(sources, self.bootstrap) for task, sources in self.conditions.items()}
+        curves = {
+            task: measure.build_curve(sources, self.bootstrap) for task, sources in self.conditions.items()
+        }
         without = None
         if is_paper_measure and level in LEVELS:  # leaving out each network takes most of the time
             without = {
-                task: curves_without_each_network(sources, measure.axis, self.bootstrap)
+                task: curves_without_each_network(sources, measure.build_curve, self.bootstrap)
                 for task, sources in self.conditions.items()
             }
         paper_direction = self.paper_directions.get(level, "") if measure.has_arrow else ""
@@ -174,7 +186,7 @@ class _Comparison:
         planned = len(signatures) * len(self.experiment.seeds)
         return {"left_out": trained - n_networks, "missing": planned - trained}
 
-    def _baseline_ratio(self, measure: Measure, tasks: Sequence[str]) -> float:
+    def _baseline_ratio(self, measure: DegeneracyMeasure, tasks: Sequence[str]) -> float:
         """Return the smallest ratio of a distance to its split-half baseline, NaN without a baseline."""
         signatures = [source.condition.signature for task in tasks for source in self.conditions[task]]
         table = self.degeneracy[self.degeneracy["condition"].isin(signatures)]

@@ -1,1 +1,1 @@
-"""Steps of an analysis, one module each."""
+"""Steps of the analysis of an experiment. Each step stores files that the next steps read."""

@@ -1,97 +1,129 @@
-"""Matrices: the distance of every pair of networks of a condition, for each metric. One loop serves all."""
+"""Distance matrices: the distance of every pair of networks of a condition, for each metric."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from analysis.metrics import Chosen, Metric
-from analysis.results import Results, fingerprint, is_made_from, read_table, write_arrays
-from analysis.steps.hyperparameters import settings_text
+from analysis.cache import Arrays, cached, fingerprint, read_fingerprint, require_table
+from analysis.metrics import Hyperparameters, Metric
+from analysis.results import ResultsFolder
+from analysis.steps.hyperparameters import format_hyperparameters
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.experiment import Experiment
 
+logger = logging.getLogger(__name__)
 
-def matrices(
+
+def compute_distances(
     experiment: Experiment,
-    results: Results,
-    metrics: dict[str, tuple[dict[str, Any], Metric]],
-    only: str | None = None,
+    results: ResultsFolder,
+    metrics: Mapping[str, tuple[dict[str, Any], Metric]],
+    signature: str | None = None,
 ) -> list[BadInputError]:
-    """Store the distance matrices of every condition for each metric, by the settings of `choices`.
+    """Store the distance matrices of every condition for each metric, with the selected hyperparameters.
 
-    A metric that cannot measure a condition does not keep the other metrics from it.
+    If a metric cannot measure a condition, the other metrics still do.
 
     Args:
-        metrics: name to completed configuration and metric.
-        only: the signature of the one condition whose matrices are wanted.
+        metrics: complete configuration and metric, by name.
+        signature: signature of the only condition to compute, None for all.
 
     Returns:
-        Why a condition could not be measured.
+        One error for each condition that a metric could not measure.
     """
-    wanted = [condition for condition in experiment.conditions if only in (None, condition.signature)]
-    rejected: list[BadInputError] = []
+    conditions = [c for c in experiment.conditions if signature in (None, c.signature)]
+    errors: list[BadInputError] = []
     for name, (config, metric) in metrics.items():
-        computed = n_rejected = 0
-        for condition in wanted:
+        n_measured = n_computed = 0
+        for condition in conditions:
             try:
-                computed += _compute(results, name, config, metric, condition)
+                n_computed += _store_matrix(results, name, config, metric, condition)
+                n_measured += 1
             except BadInputError as error:
                 # A matrix of other settings must not be taken for one of this analysis.
                 results.matrix(name, condition.signature).unlink(missing_ok=True)
-                print(f"not measured: {name} of {condition.name}, {error}", flush=True)
-                rejected.append(error)
-                n_rejected += 1
-        n_measured = len(wanted) - n_rejected
-        print(f"matrices: {name} of {n_measured} conditions, {computed} of them new", flush=True)
-    return rejected
+                logger.info("not measured: %s of %s, %s", name, condition.name, error)
+                errors.append(error)
+        logger.info("matrices: %s of %d conditions, %d of them new", name, n_measured, n_computed)
+    return errors
 
 
-def _compute(
-    results: Results, name: str, config: dict[str, Any], metric: Metric, condition: Condition
+def _store_matrix(
+    results: ResultsFolder, name: str, config: dict[str, Any], metric: Metric, condition: Condition
 ) -> bool:
-    """Compute and store one metric of one condition; False where that is there already, here or beside."""
-    source = results.activations(condition.signature)
+    """Store a matrix and return whether it was computed, rather than stored here or in another experiment."""
     target = results.matrix(name, condition.signature)
-    chosen = _chosen(results, name, metric, condition)
-    made_from = fingerprint(config, metric.version, chosen, read_metadata(source)["sha256"])
-    if is_made_from(target, made_from):
-        return False
-    for same in results.beside(target):
-        # Another experiment has this condition, too.
+    activations = results.activations(condition.signature)
+    hyperparameters = _read_hyperparameters(results, name, metric, condition)
+    checksum = read_metadata(activations)["sha256"]
+    key = fingerprint(config, metric.version, hyperparameters, checksum)
+    if read_fingerprint(target) != key:
+        copy = _find_copy(results, target, key)
+        if copy is not None:
+            cached(target, key, lambda: copy)
+
+    def compute() -> Arrays:
+        try:
+            return _compute_matrix(activations, config, metric, hyperparameters)
+        except BadInputError as error:
+            raise _explain(error, name, condition, hyperparameters) from error
+
+    return cached(target, key, compute)
+
+
+def _find_copy(results: ResultsFolder, target: Path, key: str) -> Arrays | None:
+    """Return the matrix of another experiment that contains the same condition."""
+    for path in results.in_other_experiments(target):
         with contextlib.suppress(BadInputError):
-            arrays, known = read_tensors(same)
-            if known.pop("made_from") == made_from:
-                del known["sha256"]
-                write_arrays(target, arrays, known, made_from)
-                return False
-    states, stored = read_tensors(source)
-    try:
-        found = metric.distances(states, chosen)
-    except BadInputError as error:
-        words = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
-        ways = "give the experiment results of its own, or delete what is in choices/ to choose anew for all"
-        hint = f", by {settings_text(chosen)} ({ways})" if chosen else ""
-        raise BadInputError(f"{words}{hint}.") from error
-    arrays = {"distances": torch.from_numpy(found.matrix)}
-    if found.null is not None:
-        arrays["null"] = torch.from_numpy(found.null)
-    known = {"metric": config, "version": metric.version, "level": metric.level, "chosen": chosen}
-    write_arrays(target, arrays, {"seeds": stored["seeds"]} | known, made_from)
-    return True
+            tensors, metadata = read_tensors(path)
+            if metadata.pop("fingerprint", None) == key:
+                del metadata["sha256"]
+                return Arrays(tensors, metadata)
+    return None
 
 
-def _chosen(results: Results, name: str, metric: Metric, condition: Condition) -> Chosen:
-    if metric.chosen_by is None:
+def _compute_matrix(
+    activations: Path, config: dict[str, Any], metric: Metric, hyperparameters: Hyperparameters
+) -> Arrays:
+    states, stored = read_tensors(activations)
+    distances = metric.distances(states, hyperparameters)
+    tensors = {"distances": torch.from_numpy(distances.matrix)}
+    if distances.null is not None:
+        tensors["null"] = torch.from_numpy(distances.null)
+    metadata = {
+        "seeds": stored["seeds"],
+        "metric": config,
+        "version": metric.version,
+        "level": metric.level,
+        "hyperparameters": hyperparameters,
+    }
+    return Arrays(tensors, metadata)
+
+
+def _explain(
+    error: BadInputError, name: str, condition: Condition, hyperparameters: Hyperparameters
+) -> BadInputError:
+    """Add the metric, the condition and the hyperparameters to an error."""
+    message = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
+    ways = (
+        "give the experiment a results folder of its own, or delete the files in hyperparameters/ to select "
+        "again for all experiments"
+    )
+    hint = f", with {format_hyperparameters(hyperparameters)} ({ways})" if hyperparameters else ""
+    return BadInputError(f"{message}{hint}.")
+
+
+def _read_hyperparameters(
+    results: ResultsFolder, name: str, metric: Metric, condition: Condition
+) -> Hyperparameters:
+    if metric.selection_options is None:
         return {}
-    path = results.choice(name, condition.task_name)
-    curve = read_table(path)
-    if curve is None:
-        raise BadInputError(
-            f"{path} must hold the settings of {name}, got no such file: run the analysis again."
-        )
-    return metric.chosen(curve)
+    return metric.selected(require_table(results.hyperparameters(name, condition.task_name)))

@@ -1,8 +1,10 @@
-"""Feature learning: how far training turned each converged network's tangent kernel and representation."""
+"""Feature learning: how far training changed the tangent kernel and the representation of each network."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from analysis.results import Results, Rows, fingerprint, read_table, write_table
-from analysis.steps.activations import converged
-from analysis.steps.networks import Trialset, load_run
+from analysis.cache import cached, cached_rows, fingerprint
+from analysis.results import ResultsFolder
+from analysis.steps.activations import converged_seeds
+from analysis.steps.networks import load_run
+from analysis.trials import TrialSet
 from degen.condition import Condition
 from degen.errors import require, require_integer
 from degen.metrics.feature_learning import representation_alignment
@@ -22,18 +26,20 @@ from degen.networks import Network
 from degen.streams import Stream
 from launch.experiment import Experiment
 
-MEASURES = ("kernel_alignment", "representation_alignment")
+ALIGNMENTS = ("kernel_alignment", "representation_alignment")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KernelProbe:
-    """The outputs whose tangent kernel is taken: time steps of trials, and the weights they depend on.
+    """Outputs whose tangent kernel is computed, and the weights that the kernel refers to.
 
     Args:
-        n_trials: trials, the same for all networks of a task.
-        n_times: time steps of a trial, evenly spaced, the last one included.
-        weights: names of a network's weights.
-        seed: another seed, other trials.
+        n_trials: number of trials, common to all networks of a task.
+        n_times: number of time steps per trial, evenly spaced, including the last one.
+        weights: names of weights of a network.
+        seed: selects the trials.
     """
 
     n_trials: int
@@ -44,82 +50,84 @@ class KernelProbe:
     def __post_init__(self) -> None:
         for name, minimum in (("n_trials", 2), ("n_times", 1), ("seed", 0)):
             require_integer(f"feature_learning.{name}", getattr(self, name), minimum)
-        listed = isinstance(self.weights, list) and len(self.weights) > 0
-        listed = listed and all(isinstance(name, str) for name in self.weights)
-        require(listed, "feature_learning.weights", self.weights, "a list of at least one name")
+        is_list = isinstance(self.weights, list) and len(self.weights) > 0
+        is_list = is_list and all(isinstance(name, str) for name in self.weights)
+        require(is_list, "feature_learning.weights", self.weights, "a list of at least one name")
 
     def times(self, n_steps: int) -> list[int]:
-        """The time steps, of a trial with `n_steps`."""
+        """Return the time steps of a trial with `n_steps` steps."""
         return [round((i + 1) * n_steps / self.n_times) - 1 for i in range(self.n_times)]
 
     def require_fits(self, condition: Condition) -> None:
-        """See that a condition's networks have these weights and its trials as many time steps.
+        """Check that a condition's networks have the weights, and its trials enough time steps.
 
         Raises:
-            BadInputError: they do not.
+            BadInputError: a weight is unknown, or the trials are too short.
         """
-        known = condition.model.initialize(condition.task, Stream.named([0], "weights"))
+        parameters = condition.model.initialize(condition.task, Stream.named([0], "weights"))
         for name in self.weights:
-            require(name in known, "feature_learning.weights", name, "one of " + ", ".join(known))
+            require(name in parameters, "feature_learning.weights", name, "one of " + ", ".join(parameters))
         n_steps = condition.task.generate(2, Stream.named([0], "probe")).inputs.shape[-2]
         allowed = f"at most the {n_steps} time steps of {condition.task_name}"
         require(self.n_times <= n_steps, "feature_learning.n_times", self.n_times, allowed)
 
 
-def feature_learning(
+def compute_feature_learning(
     experiment: Experiment,
     runs: Path,
-    results: Results,
+    results: ResultsFolder,
     table: pd.DataFrame,
     probe: KernelProbe,
     weights_at: str,
 ) -> pd.DataFrame:
-    """Store both alignments of every converged network before and after training.
+    """Store both alignments between the initial and the trained network, for every converged network.
+
+    Args:
+        table: the table of `analysis.steps.networks.collect_networks`.
 
     Returns:
         `table` with the columns kernel_alignment (KA; section 3.2 of the paper) and representation_alignment
-        (RA; App. L; hidden states at all time steps of the probe's trials), empty where not converged.
+        (RA; App. L; hidden states at all time steps of the probe's trials). They are empty for networks that
+        did not converge.
     """
-    known = Rows(results.feature_learning)
-    rows: list[dict[str, Any]] = []
-    computed = 0
+    tables, n_computed = [], 0
     for condition in experiment.conditions:
-        networks = table[table["condition"] == condition.signature].set_index("seed")
-        found: dict[int, dict[str, Any] | None] = {}
-        marks = {}
-        for seed in converged(table, condition):
-            marks[seed] = fingerprint(networks.loc[seed, "network"], dataclasses.asdict(probe))
-            found[seed] = known.find(marks[seed])
-        missing = [seed for seed, row in found.items() if row is None]
-        if missing:
-            run = load_run(runs, condition, weights_at)
-            chosen = [network for network in run.networks if network.seed in missing]
-            for network, values in zip(chosen, _alignments(condition, chosen, probe), strict=True):
-                key = {"condition": condition.signature, "seed": network.seed}
-                found[network.seed] = key | values | {"made_from": marks[network.seed]}
-            computed += len(missing)
-        rows += [row for row in found.values() if row is not None]
-        if missing:
-            known.keep(rows)
-    aligned = pd.DataFrame(rows)
-    made_from = fingerprint(aligned["made_from"].tolist())
-    if read_table(results.feature_learning, made_from) is None:
-        write_table(results.feature_learning, aligned, made_from)
-    known.end()
-    print(f"feature learning: {len(aligned)} networks, {computed} of them new", flush=True)
-    columns = ["condition", "seed", *MEASURES]
-    return table.merge(aligned[columns], on=["condition", "seed"], how="left")
+        networks = table[table["condition"] == condition.signature].set_index("seed")["network_fingerprint"]
+        seeds = converged_seeds(table, condition)
+        keys = {seed: fingerprint(networks.loc[seed], dataclasses.asdict(probe)) for seed in seeds}
+        compute = functools.partial(_rows, runs, condition, probe, weights_at)
+        rows, n_new = cached_rows(results.condition_feature_learning(condition.signature), keys, compute)
+        tables.append(rows)
+        n_computed += n_new
+    alignments = pd.concat(tables, ignore_index=True)
+    cached(results.feature_learning, fingerprint(alignments["fingerprint"].tolist()), lambda: alignments)
+    logger.info("feature learning: %d networks, %d of them new", len(alignments), n_computed)
+    columns = ["condition", "seed", *ALIGNMENTS]
+    return table.merge(alignments[columns], on=["condition", "seed"], how="left")
 
 
-def _alignments(
+def _rows(
+    runs: Path, condition: Condition, probe: KernelProbe, weights_at: str, seeds: list[int]
+) -> list[dict[str, Any]]:
+    """Compute the rows of some seeds."""
+    run = load_run(runs, condition, weights_at)
+    networks = [network for network in run.networks if network.seed in seeds]
+    alignments = compute_alignments(condition, networks, probe)
+    return [
+        {"condition": condition.signature, "seed": network.seed} | values
+        for network, values in zip(networks, alignments, strict=True)
+    ]
+
+
+def compute_alignments(
     condition: Condition, networks: Sequence[Network], probe: KernelProbe
 ) -> list[dict[str, float]]:
-    """KA and RA of each network, in double precision."""
-    trialset = Trialset(n_trials=probe.n_trials, seed=probe.seed)
-    trials = trialset.draw(condition.task, "kernel probe", torch.float64)
+    """Compute KA and RA of each network, in double precision."""
+    trial_set = TrialSet(n_trials=probe.n_trials, seed=probe.seed)
+    trials = trial_set.draw(condition.task, "kernel probe", torch.float64)
     model, by_trial = condition.model, trials.map(lambda array: array.transpose(0, 1).contiguous())
-    initial = _stacked([network.initial for network in networks])
-    final = _stacked([network.weights for network in networks])
+    initial = _stack([network.initial for network in networks])
+    final = _stack([network.weights for network in networks])
     kernels = kernel_alignment(
         lambda copies: model(copies, by_trial).squeeze(1),
         initial,
@@ -135,11 +143,11 @@ def _alignments(
                 model.unroll({name: value[index : index + 1] for name, value in weights.items()}, trials)
                 for weights in (initial, final)
             )
-        turned = representation_alignment(before.flatten(1, 2), after.flatten(1, 2)).item()
-        values.append(dict(zip(MEASURES, (kernel, turned), strict=True)))
+        representation = representation_alignment(before.flatten(1, 2), after.flatten(1, 2)).item()
+        values.append(dict(zip(ALIGNMENTS, (kernel, representation), strict=True)))
     return values
 
 
-def _stacked(parameters: list[Parameters]) -> Parameters:
-    """(networks, ...) in float64."""
+def _stack(parameters: list[Parameters]) -> Parameters:
+    """Return parameters (networks, ...) in double precision."""
     return {name: torch.cat([weights[name].double() for weights in parameters]) for name in parameters[0]}

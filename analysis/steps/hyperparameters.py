@@ -1,157 +1,203 @@
-"""Choices: settings that a metric shares over all networks of a task, made once in a folder of results.
+"""Hyperparameter selection: hyperparameters of a metric that all networks of a task share.
 
-An analysis makes them on all its experiments' networks, before any distance is known. The next one takes them
-as they are, so that values of one task compare over experiments; only one that holds every network on which
-they were made, as far as these are still there, makes them anew, where some have come or changed. Each
-experiment keeps a copy, by which it is measured. Other candidates or another probe are another choice.
+An analysis selects them on the networks of all its experiments, before any distance is known. Later analyses
+in the same results folder reuse the stored selection, so that values are comparable across experiments. The
+selection is repeated only if the new analysis contains all networks used before that still exist, and some
+networks were added or retrained. Other candidates or another probe give a separate selection. Each experiment
+has a copy of the selection that its distances were computed with.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from torch import Tensor
 
-from analysis.metrics import Metric
-from analysis.results import Results, fingerprint, read_table, write_table
-from analysis.steps.networks import Trialset
+from analysis.cache import cached, fingerprint, read_table, require_table
+from analysis.metrics import Hyperparameters, Metric
+from analysis.results import ResultsFolder
+from analysis.trials import TrialSet
 from degen.errors import BadInputError
 from degen.files import read_entry, read_metadata
 from launch.experiment import Experiment
 
-Place = tuple[Experiment, Results]
-"""An experiment whose activations are stored, and where."""
+Networks = dict[str, dict[str, Any]]
+"""Seeds of networks and the fingerprint of their activations, by condition signature."""
+
+logger = logging.getLogger(__name__)
 
 
-def choose(
-    places: Sequence[Place],
-    metrics: dict[str, tuple[dict[str, Any], Metric]],
-    probe: Trialset,
-    takers: Sequence[Results],
+class AnalyzedExperiment(NamedTuple):
+    """An experiment whose activations are stored."""
+
+    experiment: Experiment
+    results: ResultsFolder
+
+
+def select_hyperparameters(
+    experiments: Sequence[AnalyzedExperiment],
+    metrics: Mapping[str, tuple[dict[str, Any], Metric]],
+    probe: TrialSet,
+    targets: Sequence[ResultsFolder],
 ) -> list[BadInputError]:
-    """Make and store what is not chosen yet, for every metric and every task of the experiments.
+    """Select and store hyperparameters for every metric and every task of the experiments.
 
-    Where nothing can be chosen, that is said, and no copy is left: the experiment cannot be measured then.
+    If a selection fails, its copies are deleted, because distances cannot be computed.
 
     Args:
-        metrics: name to completed configuration and metric.
-        probe: the trials on which activations were stored.
-        takers: where the copies go: of those of the experiments that are measured next.
+        metrics: complete configuration and metric, by name.
+        probe: trials on which the activations were computed.
+        targets: results folders that receive a copy.
 
     Returns:
-        Why something could not be chosen.
+        The reasons of failed selections.
     """
-    refused = []
+    errors = []
     for name, (config, metric) in metrics.items():
-        if metric.chosen_by is None:
-            continue
-        options = config["_target_"], metric.version, metric.chosen_by, dataclasses.asdict(probe)
-        made_from = fingerprint(*options)
-        # By its class: metrics that choose alike, such as input_dsa and dsa, share the choice.
-        kind = config["_target_"].rpartition(".")[2].lower()
-        for task, files in _by_task(places).items():
-            of_task = [results for one, results in places if task in {c.task_name for c in one.conditions}]
-            copies = [results.choice(name, task) for results in of_task if results in takers]
-            path = of_task[0].shared_choice(kind, task, made_from)
-            try:
-                curve = _choice(path, made_from, metric, files, of_task[0])
-            except BadInputError as error:
-                print(f"not chosen: {name} of {task}, {error}", flush=True)
-                refused.append(error)
-                for own in copies:
-                    own.unlink(missing_ok=True)
-                continue
-            before = curve.attrs["networks"]
-            copied = fingerprint(made_from, before)
-            for own in copies:
-                if read_table(own, copied) is None:
-                    own.parent.mkdir(parents=True, exist_ok=True)
-                    write_table(own, curve.copy(), copied)
-            others = sum(
-                len(set(one["seeds"]) - set(before.get(key, {"seeds": []})["seeds"]))
-                for key, one in _identities(files).items()
-            )
-            notice = f" (without {others} of these: delete {path} to choose anew)" if others else ""
-            number = sum(len(one["seeds"]) for one in before.values())
-            words = settings_text(metric.chosen(curve))
-            print(f"choice: {name} of {task}, {words}, on {number} networks{notice}", flush=True)
-    return refused
+        if metric.selection_options is not None:
+            for task, activations in _activations_by_task(experiments).items():
+                folders = [
+                    analyzed.results for analyzed in experiments if task in _tasks(analyzed.experiment)
+                ]
+                copies = [folder.hyperparameters(name, task) for folder in folders if folder in targets]
+                path, options = _selection(config, metric, probe, task, folders[0])
+                try:
+                    curve = _load_or_select(path, options, metric, activations, folders[0])
+                except BadInputError as error:
+                    logger.info("not chosen: %s of %s, %s", name, task, error)
+                    errors.append(error)
+                    _delete(copies)
+                else:
+                    _copy(curve, copies)
+                    selected = format_hyperparameters(metric.selected(curve))
+                    basis = _basis(curve, activations, path)
+                    logger.info("choice: %s of %s, %s, %s", name, task, selected, basis)
+    return errors
 
 
-def settings_text(chosen: dict[str, int]) -> str:
-    """Settings for a reader."""
-    return ", ".join(f"{word} {value}" for word, value in chosen.items())
+def _selection(
+    config: Mapping[str, Any], metric: Metric, probe: TrialSet, task: str, results: ResultsFolder
+) -> tuple[Path, str]:
+    """Return the path of a selection, and the fingerprint of the options that it depends on.
+
+    Metrics of a class share selections: input_dsa and dsa select in the same way.
+    """
+    target = config["_target_"]
+    options = fingerprint(target, metric.version, metric.selection_options, dataclasses.asdict(probe))
+    metric_class = target.rpartition(".")[2].lower()
+    return results.shared_hyperparameters(metric_class, task, options), options
 
 
-def _choice(
-    path: Path, made_from: str, metric: Metric, files: dict[str, Path], results: Results
+def _copy(curve: pd.DataFrame, paths: Sequence[Path]) -> None:
+    for path in paths:
+        cached(path, curve.attrs["fingerprint"], lambda: curve)
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def format_hyperparameters(hyperparameters: Hyperparameters) -> str:
+    """Format hyperparameters for a reader."""
+    return ", ".join(f"{name} {value}" for name, value in hyperparameters.items())
+
+
+def _tasks(experiment: Experiment) -> set[str]:
+    return {condition.task_name for condition in experiment.conditions}
+
+
+def _basis(curve: pd.DataFrame, activations: dict[str, Path], path: Path) -> str:
+    """Describe the networks that a selection is based on, and those of this analysis that it ignores."""
+    used: Networks = curve.attrs["networks"]
+    n_used = sum(len(networks["seeds"]) for networks in used.values())
+    n_ignored = sum(
+        len(set(networks["seeds"]) - set(used.get(signature, {"seeds": []})["seeds"]))
+        for signature, networks in _read_networks(activations).items()
+    )
+    notice = f" (without {n_ignored} of these: delete {path} to select again)" if n_ignored else ""
+    return f"on {n_used} networks{notice}"
+
+
+def _load_or_select(
+    path: Path, options: str, metric: Metric, activations: dict[str, Path], results: ResultsFolder
 ) -> pd.DataFrame:
-    """What is chosen already, or else is now."""
-    here = _identities(files)
-    known = read_table(path, made_from)
-    if known is not None:
-        before = known.attrs["networks"]
-        holds = all(
-            seeds <= set(here.get(signature, {"seeds": []})["seeds"])
-            for signature, seeds in _still_there(before, results).items()
-        )
-        if before == here or not holds:
-            return known
-    curve = metric.choose(_States(list(files.values())))
-    curve.attrs["networks"] = here
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(path, curve, made_from)
-    return curve
+    """Return the stored selection, or select and store it."""
+    networks = _read_networks(activations)
+    stored = read_table(path)
+    if stored is not None and not _contains(networks, stored.attrs["networks"], results):
+        return stored
+
+    def select() -> pd.DataFrame:
+        curve = metric.select(LazyActivations(list(activations.values())))
+        curve.attrs["networks"] = networks
+        return curve
+
+    cached(path, fingerprint(options, networks), select)
+    return require_table(path)
 
 
-def _by_task(places: Sequence[Place]) -> dict[str, dict[str, Path]]:
-    """Task to the activations of its conditions by signature, each once."""
-    found: dict[str, dict[str, Path]] = {}
-    for experiment, results in places:
+def _contains(networks: Networks, used: Networks, results: ResultsFolder) -> bool:
+    """Return whether networks include all networks that a selection used and that still exist."""
+    existing = _existing_networks(results)
+    return all(
+        {seed for seed in of_condition["seeds"] if (signature, seed) in existing}
+        <= set(networks.get(signature, {"seeds": []})["seeds"])
+        for signature, of_condition in used.items()
+    )
+
+
+def _activations_by_task(experiments: Sequence[AnalyzedExperiment]) -> dict[str, dict[str, Path]]:
+    """Return the activations of every condition once, by task and condition signature."""
+    paths: dict[str, dict[str, Path]] = {}
+    for experiment, results in experiments:
         for condition in experiment.conditions:
-            files = found.setdefault(condition.task_name, {})
-            files.setdefault(condition.signature, results.activations(condition.signature))
-    # The same sums, whatever the order of experiments.
-    return {task: dict(sorted(files.items())) for task, files in found.items()}
+            of_task = paths.setdefault(condition.task_name, {})
+            of_task.setdefault(condition.signature, results.activations(condition.signature))
+    # Sorted, so that sums over networks do not depend on the order of the experiments.
+    return {task: dict(sorted(of_task.items())) for task, of_task in paths.items()}
 
 
-def _identities(files: dict[str, Path]) -> dict[str, dict[str, Any]]:
-    """Of each condition the seeds of its networks, and what their states were made from."""
-    stored = {signature: read_metadata(file) for signature, file in files.items()}
+def _read_networks(activations: dict[str, Path]) -> Networks:
+    """Return the networks of activations, by condition signature."""
+    stored = {signature: read_metadata(path) for signature, path in activations.items()}
     return {
-        signature: {"seeds": metadata["seeds"], "made_from": metadata["made_from"]}
+        signature: {"seeds": metadata["seeds"], "fingerprint": metadata["fingerprint"]}
         for signature, metadata in stored.items()
     }
 
 
-def _still_there(before: dict[str, dict[str, Any]], results: Results) -> dict[str, set[int]]:
-    """The seeds of those networks that some experiment's table still has (activations may be deleted)."""
-    tables = [read_table(path) for path in results.beside(results.networks)]
-    tables.append(read_table(results.networks))
-    there: set[tuple[str, int]] = set()
-    for table in tables:
+def _existing_networks(results: ResultsFolder) -> set[tuple[str, int]]:
+    """Return condition and seed of the converged networks in the tables of all experiments.
+
+    Activations do not tell: they may be deleted.
+    """
+    existing: set[tuple[str, int]] = set()
+    for path in [*results.in_other_experiments(results.networks), results.networks]:
+        table = read_table(path)
         if table is not None:
-            good = table[table["status"] == "converged"]
-            there |= set(zip(good["condition"], good["seed"].astype(int), strict=True))
-    return {key: {seed for seed in one["seeds"] if (key, seed) in there} for key, one in before.items()}
+            converged = table[table["status"] == "converged"]
+            existing |= set(zip(converged["condition"], converged["seed"].astype(int), strict=True))
+    return existing
 
 
-class _States(Sequence[Tensor]):
+class LazyActivations(Sequence[Tensor]):
     """Hidden states (trials, time, units) of every network in files of activations.
 
-    Each is read when it is asked for: those of a task at once might take more memory than there is.
+    Each array is read when it is accessed: the arrays of a task may exceed the memory.
     """
 
-    def __init__(self, files: Sequence[Path]):
-        self.places = [(file, i) for file in files for i in range(len(read_metadata(file)["seeds"]))]
+    def __init__(self, paths: Sequence[Path]):
+        self.entries = [(path, i) for path in paths for i in range(len(read_metadata(path)["seeds"]))]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.entries)
 
     def __getitem__(self, index: Any) -> Any:
-        file, network = self.places[index]
-        return read_entry(file, "hidden", network)
+        path, network = self.entries[index]
+        return read_entry(path, "hidden", network)

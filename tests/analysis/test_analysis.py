@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import matplotlib.image
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 import degen
 from analysis.figures.degeneracy import draw
@@ -32,7 +32,7 @@ LEVELS = METRICS | {
     "sigma_test": "behaviour",
     **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
-    **dict.fromkeys(("participation", "sparsity"), "structure"),
+    **dict.fromkeys(("participation_ratio", "near_zero_fraction"), "structure"),
 }
 
 
@@ -62,7 +62,7 @@ def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed):
+def test_degeneracy_has_a_row_per_condition_and_measure(analysed):
     found = table(analysed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
@@ -73,8 +73,10 @@ def test_a_row_for_every_condition_and_measure_with_interval_and_counts(analysed
     assert (found["low"] <= found["high"]).all()
     assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
     assert (
-        found["factor"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
+        found["factor_value"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
     ).all()
+    assert set(found["factor_name"]) == {"task.channels"}
+    assert found["task.channels"].tolist() == found["factor_value"].tolist()
     assert pd.read_csv(analysed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
 
 
@@ -88,7 +90,7 @@ def test_the_table_is_printed_with_intervals_and_counts(analysed):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_matrices_are_symmetric_with_zero_diagonal_and_of_converged_networks_only(analysed, metric):
+def test_matrices_are_distances_of_converged_networks(analysed, metric):
     found = table(analysed, "degeneracy").set_index(["condition", "measure"])
     for signature in signatures(analysed):
         arrays, metadata = read_tensors(
@@ -115,7 +117,7 @@ def test_a_null_stands_beside_every_dsa_number(analysed):
         assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
 
 
-def test_networks_are_gathered_one_a_row_with_what_their_run_folder_says(analysed):
+def test_networks_table_agrees_with_the_run_folders(analysed):
     gathered = table(analysed, "networks")
     assert gathered["seed"].tolist() == [0, 1, 2, 3, 4, 5] * 2
     assert gathered["status"].tolist() == [*["converged"] * 4, "unconverged", "diverged"] * 2
@@ -175,10 +177,11 @@ def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
 # Again ------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_does_nothing_and_says_so(place, analyse):
-    before = files(place)
+def test_a_second_analysis_skips_finished_work(place, analyse):
+    before, manifest = files(place), (place / "results" / "tiny" / "manifest.json").read_bytes()
     lines = analyse(draws=True).stdout.splitlines()
-    assert changed(before, files(place)) == set()
+    assert changed(before, files(place)) == {"manifest.json"}
+    assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
         "gather: 12 networks, 0 of them new",
         "activations: 2 conditions, 0 of them new",
@@ -227,15 +230,14 @@ def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
     assert gone.exists()
 
 
-def test_values_that_are_no_numbers_stand_on_the_axis_in_the_order_of_the_file(
-    analysed, monkeypatch, tmp_path
-):
+def test_text_values_keep_the_order_of_the_file_on_the_axis(analysed, monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(
         "analysis.figures.degeneracy.save_figure", lambda figure, folder, name: drawn.append(figure)
     )
     found = table(analysed, "degeneracy")
-    draw(found.assign(factor=found["factor"].map({1: "small", 2: "large"})), "size", "", tmp_path)
+    named = found["factor_value"].map({1: "small", 2: "large"})
+    draw(found.assign(factor_value=named), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert labels == ["small", "large"]
 
@@ -250,15 +252,15 @@ def test_another_condition_of_losses_computes_losses_only(place, analyse):
     assert not [name for name in again if "safetensors" in name or "feature_learning" in name]
 
 
-def test_what_the_numbers_were_made_with_is_kept_beside_them(place, analyse):
+def test_the_manifest_contains_the_settings(place, analyse):
     analyse("probe.seed=1", "bootstrap.level=0.9")
-    kept = yaml.safe_load((place / "results" / "tiny" / "settings.yaml").read_text())
-    assert kept["probe"] == {"_target_": "analysis.steps.networks.Trialset", "n_trials": 8, "seed": 1}
+    kept = json.loads((place / "results" / "tiny" / "manifest.json").read_text())["settings"]
+    assert kept["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
     assert kept["metrics"]["dsa"]["score"] == "angular"
-    assert set(table(place, "degeneracy")["coverage"]) == {kept["bootstrap"]["level"]} == {0.9}
+    assert set(table(place, "degeneracy")["nominal_level"]) == {kept["bootstrap"]["level"]} == {0.9}
 
 
-def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analyse):
+def test_a_new_network_updates_its_condition_only(place, analyse):
     first = RunFolder.open(run_folders(place)[0])
     store(first, 6, [9.0, 8.0])
     printed = analyse().stdout
@@ -267,9 +269,7 @@ def test_a_new_network_is_gathered_and_its_condition_computed_anew(place, analys
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
 
 
-def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_measured(
-    analysed, place, analyse
-):
+def test_a_condition_without_a_pair_is_left_out(analysed, place, analyse):
     for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
         path.unlink()
     lines = analyse(draws=True).stdout.splitlines()
@@ -282,7 +282,7 @@ def test_a_condition_without_a_pair_is_named_and_left_out_and_the_others_are_mea
     assert after == pytest.approx(before, rel=0.1)
 
 
-def test_an_interrupted_stage_is_made_up_for(place, analyse):
+def test_a_damaged_matrix_is_computed_again(place, analyse):
     gone = place / "results" / "tiny" / "matrices" / "pif" / f"{signatures(place)[0]}.safetensors"
     content = gone.read_bytes()
     gone.write_bytes(content[: len(content) // 2])
@@ -293,7 +293,7 @@ def test_an_interrupted_stage_is_made_up_for(place, analyse):
     assert gone.stat().st_size == len(content)
 
 
-def test_what_is_computed_before_a_stage_is_stopped_is_kept(place, analyse):
+def test_an_interrupted_analysis_loses_one_condition(place, analyse):
     folder = run_folders(place)[1]
     last = sorted(folder.glob("networks/*.safetensors"))[-1]
     content = last.read_bytes()
@@ -305,10 +305,9 @@ def test_what_is_computed_before_a_stage_is_stopped_is_kept(place, analyse):
     assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
     # Of other settings nothing is taken.
     assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
-    assert not list(place.glob("results/tiny/*.partial.parquet"))
 
 
-def test_tables_for_other_programs_say_what_those_of_the_analysis_do(place, analyse):
+def test_a_changed_csv_file_is_written_again(place, analyse):
     csv = place / "results" / "tiny" / "degeneracy.csv"
     before = csv.read_text()
     csv.write_text(before.replace("dynamics", "statics"))
@@ -331,7 +330,7 @@ def test_results_made_twice_are_the_same(place, analyse):
     pd.testing.assert_frame_equal(before, again, check_exact=True)
 
 
-def test_conditions_that_share_a_label_are_told_apart_in_the_printed_table(place, analyse):
+def test_printed_labels_are_unique(place, analyse):
     settings = place / "settings" / "experiment" / "tiny.yaml"
     thresholds = YAML.replace("factor: task.channels", "factor: training.threshold")
     settings.write_text(thresholds.replace("task.channels=1,2", "training.threshold=8,9"))
@@ -343,7 +342,7 @@ def test_conditions_that_share_a_label_are_told_apart_in_the_printed_table(place
         assert folder.name in printed
 
 
-def test_without_the_dynamics_there_is_no_embedding_and_a_former_one_goes(place):
+def test_figures_of_an_earlier_analysis_are_removed(place):
     folder = place / "results" / "tiny" / "figures"
     assert (folder / "embedding-dsa.png").exists()
     (folder / "mine.png").write_bytes(b"the user's own")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.measures import measures
+from analysis.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
@@ -31,7 +31,7 @@ def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
 
 def choices(place: Path, results: str = "results") -> list[Path]:
     """Those of the folder of results, relative to the place, the newest last."""
-    found = (place / results / "choices").glob("dsa-flip_flop-*.parquet")
+    found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
     return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
@@ -65,7 +65,7 @@ def two(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "two")
 
 
-def test_experiments_analysed_together_share_settings_and_the_values_of_shared_conditions(two):
+def test_experiments_analyzed_together_share_a_selection(two):
     printed = analyse(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "choice: ")
@@ -76,18 +76,20 @@ def test_experiments_analysed_together_share_settings_and_the_values_of_shared_c
     found = values(two)
     (shared,) = found["tiny"].keys() & found["wide"].keys()
     assert found["tiny"][shared] == found["wide"][shared]
-    chosen = [read_metadata(path)["chosen"] for path in two.glob("results/*/matrices/dsa/*.safetensors")]
+    chosen = [
+        read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
+    ]
     assert len(chosen) == 4
     assert all(one == chosen[0] for one in chosen)
     curve = pd.read_parquet(two / choices(two)[-1])
-    assert curve[curve["chosen"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
+    assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
 
 
-def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
+def test_a_later_experiment_reuses_the_selection(two):
     (choice,) = choices(two)  # by tiny alone
     before = pd.read_parquet(two / choice)
     (line,) = lines(analyse(two, "wide"), "choice: ")
-    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to choose anew)")
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to select again)")
     pd.testing.assert_frame_equal(pd.read_parquet(two / choice), before)
     # One that holds all of those networks, and more, chooses anew; then each alone takes that.
     (line,) = lines(analyse(two, "both"), "choice: ")
@@ -121,7 +123,7 @@ def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
-def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two):
+def test_metrics_of_one_class_and_options_share_a_selection(two):
     before = choices(two)
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
@@ -133,17 +135,17 @@ def test_metrics_that_choose_alike_share_a_choice_and_others_have_their_own(two)
     assert len(choices(two)) == len(before) + 1
     folder = two / "results" / "tiny"
     lags = {
-        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-choice.parquet")["lag"]
+        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-hyperparameters.parquet")["lag"]
         for name in ("dsa", "input_dsa", "dsa_lag_1")
     }
     assert list(lags["dsa"]) == list(lags["input_dsa"])
     assert set(lags["dsa_lag_1"]) == {1} < set(lags["dsa"])
-    measured = measures(pd.read_parquet(folder / "degeneracy.parquet"))
+    measured = available_measures(pd.read_parquet(folder / "degeneracy.parquet"))
     assert set(measured["dynamics"]) == {"DSA", "input_dsa", "dsa_lag_1"}
 
 
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
-def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(two, change):
+def test_other_candidates_or_probes_give_another_selection(two, change):
     before = pd.read_parquet(two / choices(two)[0])
     (line,) = lines(analyse(two, "wide", change), "choice: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
@@ -155,8 +157,8 @@ def test_other_candidates_or_another_probe_are_another_choice_beside_the_first(t
     pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
 
 
-def test_what_others_choose_meanwhile_does_not_change_what_an_experiment_is_measured_by(two):
-    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-choice.parquet"
+def test_selections_of_others_leave_an_experiment_unchanged(two):
+    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
     (two / choices(two)[0]).unlink()
     analyse(two, "wide")
@@ -171,7 +173,7 @@ def test_activations_that_were_deleted_do_not_free_the_choice(two):
     pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
 
 
-def test_networks_that_are_gone_do_not_keep_the_rest_from_choosing(two):
+def test_deleted_networks_do_not_prevent_a_selection(two):
     analyse(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
@@ -202,7 +204,7 @@ def test_networks_that_come_or_change_are_chosen_on_anew(place):
     assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 10 networks")
 
 
-def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(place):
+def test_a_network_too_small_for_the_selection_is_rejected(place):
     (place / "settings" / "experiment" / "thin.yaml").write_text(
         YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", "width=2")
     )
@@ -216,13 +218,13 @@ def test_a_network_too_small_for_what_was_chosen_is_refused_with_the_way_out(pla
     )
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
-    assert "got 6, by n_components 6, lag " in launched.stderr
-    assert "(give the experiment results of its own" in launched.stderr
+    assert "got 6, with n_components 6, lag " in launched.stderr
+    assert "(give the experiment a results folder of its own" in launched.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(place / choice), whole)
     assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
 
 
-def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(two):
+def test_a_failed_experiment_does_not_stop_the_others(two):
     # A file that another program cut off in the midst.
     broken = next((two / "results" / "tiny" / "activations").iterdir())
     stale = two / "results" / "tiny" / "matrices" / "dsa" / broken.name
@@ -237,7 +239,7 @@ def test_an_experiment_that_cannot_be_measured_does_not_keep_the_others_from_it(
     assert (two / "results" / "wide" / "degeneracy.csv").exists()
 
 
-def test_an_experiment_without_a_pair_does_not_keep_the_others_from_being_measured(two):
+def test_an_experiment_without_a_pair_does_not_stop_the_others(two):
     for network in itertools.chain(*(path.glob("networks/*") for path in two.glob("runs/*/*-n10-*"))):
         network.unlink()
     (two / "settings" / "experiment" / "wide.yaml").write_text(

@@ -82,7 +82,7 @@ training: {batch_size: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, pa
 """
 
 
-def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login):
+def test_make_paper_runs_on_a_cluster(login):
     for name, text in (("scale/tiny", SCALE), ("scale_overrides/tiny_delayed_discrimination", SCALED)):
         (login.place / "conf" / name).with_suffix(".yaml").parent.mkdir()
         (login.place / "conf" / name).with_suffix(".yaml").write_text(text)
@@ -115,7 +115,7 @@ def test_make_paper_with_a_launcher_lists_submits_waits_analyses_and_draws(login
     assert "analysis.submit" not in made.stdout
 
 
-def test_an_analysis_under_way_is_not_submitted_again_and_a_failed_one_is_told(login):
+def test_a_running_analysis_is_not_submitted_again(login):
     experiment = login.place / "conf" / "experiment" / "tiny.yaml"
     experiment.parent.mkdir()
     experiment.write_text(EXPERIMENT)
@@ -127,7 +127,7 @@ def test_an_analysis_under_way_is_not_submitted_again_and_a_failed_one_is_told(l
     waiting = login.start("analysis.submit", *few, *CPU, "--wait")
     assert waiting.stdout is not None
     assert "3 for the matrices" in waiting.stdout.readline()
-    assert waiting.stdout.readline() == "tiny: under way, not submitted again\n"
+    assert waiting.stdout.readline() == "tiny: running, not submitted again\n"
     (login.place / "go").touch()
     stdout, stderr = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 1, stdout + stderr

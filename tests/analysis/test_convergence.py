@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from analysis.diagnostics.convergence import convergence, total
+from analysis.diagnostics.convergence import format_total, summarize_convergence
 from degen.storage import RunFolder
 from tests.analysis.conftest import OWN
 from tests.conftest import Launched, refusal
@@ -41,7 +41,7 @@ def test_a_network_that_never_got_there_is_the_worst(converged, place):
         assert math.isfinite(row["seconds per network"])
 
 
-def test_converged_networks_above_the_threshold_on_fresh_trials_are_counted(place):
+def test_converged_networks_above_the_threshold_are_counted(place):
     networks = pd.DataFrame(
         {
             "status": ["converged"] * 3 + ["unconverged"],
@@ -53,9 +53,11 @@ def test_converged_networks_above_the_threshold_on_fresh_trials_are_counted(plac
     )
     path = next(place.glob("runs/flip_flop/*"))
     condition = RunFolder.open(path).condition
-    found = convergence(networks.assign(condition=condition.signature), [condition], 4, place / "runs")
+    found = summarize_convergence(
+        networks.assign(condition=condition.signature), [condition], 4, place / "runs"
+    )
     assert found[["above 1.05", "above 1.5"]].to_numpy().tolist() == [[2, 1]]
-    assert total(found) == (
+    assert format_total(found) == (
         "3 of 4 networks converged; test loss over threshold: 2 above 1.05, 1 above 1.5 (66.7%)"
     )
 

@@ -26,13 +26,13 @@ def test_a_row_for_each_parameterization_width_and_step(moved):
     assert (moved[list(QUANTITIES)] > 0).all(axis=None)
 
 
-def test_under_mup_hidden_states_and_outputs_move_as_far_at_every_width(moved):
+def test_under_mup_the_change_does_not_depend_on_the_width(moved):
     found = powers(moved, "mup")
     assert found.index.tolist() == list(range(1, 11))
     assert found.abs().max(axis=None) < 0.05
 
 
-def test_under_the_standard_parameterization_wide_networks_move_further(moved):
+def test_under_standard_the_change_grows_with_the_width(moved):
     found = powers(moved, "standard")
     # Until wide networks reach the ends of tanh.
     assert found.loc[1:5].min(axis=None) > 0.15

@@ -12,16 +12,17 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.measures import MEASURES, Make, Source
+from analysis.measures import MEASURES, ConditionData, CurveBuilder
 from analysis.replication.table_one import curves_without_each_network
-from analysis.results import Results, write_arrays
+from analysis.results import ResultsFolder
 from degen.condition import Condition
+from degen.files import write_tensors
 from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
 from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 TEST = PermutationTest(n_permutations=999, significance=0.05)
-SIGMA, MEAN = (MEASURES["behaviour"][name].axis for name in ("sigma OOD", "mean OOD"))
+SIGMA, MEAN = (MEASURES["behaviour"][name].build_curve for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
 
@@ -31,14 +32,16 @@ def conditions() -> list[Condition]:
     return experiment("memory_demand").conditions
 
 
-BuildSources = Callable[..., list[Source]]
+BuildSources = Callable[..., list[ConditionData]]
 
 
 @pytest.fixture
 def sources(conditions, tmp_path) -> BuildSources:
-    def sources(*losses: np.ndarray) -> list[Source]:
+    def sources(*losses: np.ndarray) -> list[ConditionData]:
         return [
-            Source(condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), Results(tmp_path))
+            ConditionData(
+                condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), ResultsFolder(tmp_path)
+            )
             for condition, one in zip(conditions, losses, strict=False)
         ]
 
@@ -50,7 +53,7 @@ def renamed(curve: FactorCurve | None, task: str) -> Any:
     return curve and dataclasses.replace(curve, task=task)
 
 
-def find(measure: Make, **tasks: list[Source]) -> tuple[Trend, dict[str, Trend]]:
+def find(measure: CurveBuilder, **tasks: list[ConditionData]) -> tuple[Trend, dict[str, Trend]]:
     """Return the trend of all networks of these tasks, and the result of `decisive_networks`."""
     curves = {task: renamed(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
     without = {
@@ -120,15 +123,16 @@ def test_the_most_influential_network_comes_first(sources):
 )
 def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, measure):
     generator = np.random.default_rng(3)
-    build = MEASURES[level][measure].axis
+    build = MEASURES[level][measure].build_curve
 
-    def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> Source:
+    def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> ConditionData:
         kept = table.index.to_numpy()
         for metric, matrix in matrices.items():
             arrays = {"distances": torch.from_numpy(matrix[np.ix_(kept, kept)].copy())}
-            path = Results(folder).matrix(metric, condition.signature)
-            write_arrays(path, arrays, {"seeds": table["seed"].tolist()}, "simulated")
-        return Source(condition, table, Results(folder))
+            path = ResultsFolder(folder).matrix(metric, condition.signature)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(path, arrays, {"seeds": table["seed"].tolist()})
+        return ConditionData(condition, table, ResultsFolder(folder))
 
     whole, without = [], []
     for place, condition in enumerate(conditions):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from analysis.steps.line_attractors import measure, periods, without_input
+from analysis.steps.line_attractors import compute_periods, measure_period, step_without_input
 from degen.models import Parameters
 from tests.conftest import build
 
@@ -36,8 +36,8 @@ def axes() -> torch.Tensor:
 
 def measured(recurrent: torch.Tensor, into_line: float, period: str) -> dict[str, float]:
     network = weights(recurrent, into_line)
-    step = without_input(CONDITION, network)
-    return measure(step, periods(CONDITION, network)[period])
+    step = step_without_input(CONDITION, network)
+    return measure_period(step, compute_periods(CONDITION, network)[period])
 
 
 def integrator(gain: float) -> torch.Tensor:
@@ -45,14 +45,14 @@ def integrator(gain: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("period", "wait"), [("delay", 20), ("response", 15)])
-def test_an_integrator_holds_f1_and_then_the_difference_on_a_line(period, wait):
+def test_an_integrator_has_a_line_attractor(period, wait):
     found = measured(integrator(1.0), 0.012, period)
     assert found["is_attractor"]
-    assert found["reached"] == 1
-    assert found["straight"] == pytest.approx(1)
-    assert found["ordered"] > 0.99  # points of one value are tied
-    assert found["one"] > 0.99
-    assert found["second"] == pytest.approx(0, abs=1e-9)
+    assert found["fraction_reached"] == 1
+    assert found["straightness"] == pytest.approx(1)
+    assert found["rank_correlation"] > 0.99  # points of one value are tied
+    assert found["one_neutral"] > 0.99
+    assert found["second_modulus"] == pytest.approx(0, abs=1e-9)
     # f1 is 2 to 10, the difference -8 to 8, for 5 steps; tanh takes off up to 1/6.
     reach = {"delay": 8, "response": 16}[period] * 5 * 0.012
     assert 5 / 6 * reach < found["length"] < reach
@@ -63,7 +63,7 @@ def test_one_that_forgets_is_no_line():
     found = measured(integrator(0.9), 0.012, "delay")
     assert not found["is_line"]
     assert found["drift"] > found["length"] / 8
-    assert found["one"] == 0
+    assert found["one_neutral"] == 0
 
 
 def test_one_that_latches_is_no_line():
@@ -77,7 +77,7 @@ def test_one_that_holds_more_than_a_line_is_not_a_line_attractor():
     plane = integrator(1.0) + torch.outer(axes()[1], axes()[1])
     found = measured(plane, 0.012, "delay")
     assert found["is_line"]
-    assert found["several"] > 0.99
+    assert found["several_neutral"] > 0.99
     assert not found["is_attractor"]
 
 
@@ -85,5 +85,5 @@ def test_one_that_turns_holds_f1_but_on_no_slow_point():
     angle = math.pi / 4
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
     found = measured(axes().T @ turn @ axes(), 0.012, "delay")
-    assert found["moved"] > found["length"]
+    assert found["displacement"] > found["length"]
     assert not found["is_line"]

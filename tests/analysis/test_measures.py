@@ -10,8 +10,8 @@ import torch
 from torch.func import jacrev
 
 from analysis.metrics import DSA
-from analysis.steps.feature_learning import KernelProbe, _alignments
-from analysis.steps.networks import OODCondition, Trialset, further_ood
+from analysis.steps.feature_learning import KernelProbe, compute_alignments
+from analysis.trials import ExtraOOD, TrialSet, build_further_ood
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.models import Parameters
@@ -22,14 +22,14 @@ from degen.training import History
 from degen.training.validation import mean_loss
 from tests.conftest import build
 
-TRIALSET = Trialset(n_trials=6, seed=3)
+TRIALSET = TrialSet(n_trials=6, seed=3)
 
 
 # Out-of-distribution conditions -----------------------------------------------------------------------------
 
 
 def drawn(doublings: int, input_noise: float, *overrides: str) -> Trials:
-    other = OODCondition(doublings=doublings, input_noise=input_noise)
+    other = ExtraOOD(doublings=doublings, input_noise=input_noise)
     return other.draw(build(*overrides).task, TRIALSET, torch.float32)
 
 
@@ -48,7 +48,7 @@ def test_two_doublings_are_four_times_the_trial_or_the_delay():
         assert 20 <= int(second[0] - first[-1]) - 1 <= 80
 
 
-def test_noise_is_a_share_of_each_inputs_spread_and_leaves_targets_alone():
+def test_noise_scales_with_each_input_and_spares_targets():
     clean, noisy = (drawn(0, noise, "task=sine_wave", "task.channels=2") for noise in (0.0, 0.1))
     assert torch.equal(clean.targets, noisy.targets)
     noise = noisy.inputs - clean.inputs
@@ -58,17 +58,17 @@ def test_noise_is_a_share_of_each_inputs_spread_and_leaves_targets_alone():
 
 
 def test_conditions_are_named():
-    node = {"_target_": "analysis.steps.networks.OODCondition", "doublings": 1, "input_noise": 0.5}
-    assert further_ood({"mine": node}) == {"mine": OODCondition(doublings=1, input_noise=0.5)}
+    node = {"_target_": "analysis.trials.ExtraOOD", "doublings": 1, "input_noise": 0.5}
+    assert build_further_ood({"mine": node}) == {"mine": ExtraOOD(doublings=1, input_noise=0.5)}
     with pytest.raises(BadInputError, match=r"further_ood.mine.doublings is missing"):
-        further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})
+        build_further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})
 
 
 @pytest.mark.parametrize("task", ["flip_flop", "delayed_discrimination", "path_integration"])
 def test_the_loss_of_many_trials_is_that_of_all_at_once(task):
     condition = build(f"task={task}", "width=6", "dtype=float64")
     network = networks(condition, torch.float64)[0]
-    trials = Trialset(n_trials=1100, seed=3).draw(condition.task, "test trials", torch.float64)
+    trials = TrialSet(n_trials=1100, seed=3).draw(condition.task, "test trials", torch.float64)
     squares = (condition.model(network.weights, trials) - trials.targets).square().mean(dim=-1)
     weights = torch.ones_like(squares) if trials.mask is None else trials.mask
     whole = float((squares * weights).sum() / weights.sum())
@@ -109,7 +109,7 @@ def test_alignments_of_networks_are_brute_forces(parameterization):
     )
     model = condition.model
     probe = KernelProbe(n_trials=3, n_times=2, weights=["recurrent", "encoder"], seed=5)
-    trials = Trialset(n_trials=3, seed=5).draw(condition.task, "kernel probe", torch.float64)
+    trials = TrialSet(n_trials=3, seed=5).draw(condition.task, "kernel probe", torch.float64)
     assert probe.times(8) == [3, 7]
 
     def unrolled(chosen: Parameters, others: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,7 +126,7 @@ def test_alignments_of_networks_are_brute_forces(parameterization):
         return jacobian @ jacobian.mT, samples @ samples.mT
 
     chosen = networks(condition)
-    for network, found in zip(chosen, _alignments(condition, chosen, probe), strict=True):
+    for network, found in zip(chosen, compute_alignments(condition, chosen, probe), strict=True):
         (kernel, gram), (kernel_after, gram_after) = both(network.initial), both(network.weights)
         assert found["kernel_alignment"] == pytest.approx(cosine(kernel, kernel_after), rel=1e-9)
         assert found["representation_alignment"] == pytest.approx(cosine(gram, gram_after), rel=1e-9)
@@ -147,7 +147,7 @@ def driven(rotation: torch.Tensor, angle: float, trials: int = 16) -> tuple[torc
     return torch.stack(states, dim=1) @ rotation.mT, inputs
 
 
-def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
+def test_dsa_with_inputs_ignores_coordinates():
     rotation = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double())[0]
     plain = torch.eye(3, dtype=torch.float64)
     (first, inputs), (same, _), (other, _) = driven(plain, 0.6), driven(rotation, 0.6), driven(plain, 1.5)
@@ -162,8 +162,8 @@ def test_dsa_with_inputs_tells_dynamics_apart_and_not_coordinates():
         seed=0,
     )
     hidden = torch.stack([first, same, other])
-    curve = metric.choose(hidden)
-    found = metric.distances({"hidden": hidden, "inputs": inputs}, metric.chosen(curve))
+    curve = metric.select(hidden)
+    found = metric.distances({"hidden": hidden, "inputs": inputs}, metric.selected(curve))
     distances, null = found.matrix, found.null
     assert distances[0, 1] < 1e-3
     assert distances[0, 2] > 0.2

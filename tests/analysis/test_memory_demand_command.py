@@ -19,7 +19,7 @@ SMALL = (
 )
 
 
-def test_every_task_history_and_initialization_is_a_row_and_drawn(tmp_path):
+def test_a_row_per_task_history_and_initialization(tmp_path):
     launched = Launched(SMALL, tmp_path, module="analysis.diagnostics.memory_demand")
     assert launched.wait() == 0, launched.stderr
     table = pd.read_csv(tmp_path / "found" / "memory_demand.csv")

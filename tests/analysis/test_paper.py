@@ -1,4 +1,4 @@
-"""`analysis.paper`: accepted and rejected input, and counts, for tiny networks of real experiments."""
+"""Of tiny networks of real experiments: what `analysis.paper` takes, refuses and counts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import shutil
 import pandas as pd
 import pytest
 
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.files import read_metadata
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 from tests.conftest import Launched, refusal
-from tests.in_process import compose_once, rejection, run_in_process
+from tests.in_process import compose_once, rejection
 
 NO_FIGURE = ("figures=[3]",)
-"""A figure of an experiment without results, so that nothing is drawn."""
+"""Of an experiment without results: nothing is drawn."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,9 +57,9 @@ def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
         (
             ['overrides=["dtype=float64"]'],
             "overrides",
-            "the overrides of the analysis in results/auxiliary_loss, [",
+            "those that results/auxiliary_loss was analyzed with, [",
         ),
-        (["overrides=[]"], "overrides", "the overrides of the analysis in results/auxiliary_loss, ["),
+        (["overrides=[]"], "overrides", "those that results/auxiliary_loss was analyzed with, ["),
     ],
 )
 def test_bad_input_is_rejected_in_one_sentence(paper, arguments, field, allowed):
@@ -76,7 +76,7 @@ def test_the_process_ends_with_code_2_and_one_sentence(paper):
     assert sorted(paper.rglob("*")) == before
 
 
-def test_an_interrupted_analysis_is_rejected(paper, tmp_path):
+def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     before = (place / "results" / "table-1.csv").read_bytes()
     analysis = Launched(
@@ -86,51 +86,49 @@ def test_an_interrupted_analysis_is_rejected(paper, tmp_path):
     analysis.kill()
     analysis.wait()
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of a complete analysis")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
     assert (place / "results" / "table-1.csv").read_bytes() == before
 
 
-def test_matrices_of_two_analyses_are_rejected_until_complete(paper, tmp_path):
+def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     before = (place / "results" / "table-1.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
-    # Networks and losses are unchanged. The analysis stops at the second condition.
-    results = Results(place / "results" / "network_size")
+    # Networks and losses are unchanged. The second condition cannot be measured.
+    results = ResultsFolder(place / "results" / "network_size")
     signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
     second = results.activations(signatures[1])
     content = second.read_bytes()
     second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
     assert other.wait() == 2
-    scores = [read_metadata(results.matrix("dsa", one))["metric"]["score"] for one in signatures]
-    assert scores == ["frobenius"] + ["angular"] * (len(signatures) - 1)
+    measured = [signature for signature in signatures if results.matrix("dsa", signature).exists()]
+    assert measured == [signatures[0], *signatures[2:]]
+    scores = {read_metadata(results.matrix("dsa", signature))["metric"]["score"] for signature in measured}
+    assert scores == {"frobenius"}
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of a complete analysis")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
     second.unlink()
     run(place, "analysis.__main__", *settings)
     run(place, "analysis.paper", *PAPER, *NO_FIGURE)
     assert (place / "results" / "table-1.csv").read_bytes() == before
 
 
-def test_tables_with_different_networks_are_rejected(paper, tmp_path):
+def test_a_changed_table_is_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of a complete analysis")
+    assert sentence.startswith("results must be a folder whose analysis has finished")
 
 
-def test_results_of_a_changed_experiment_are_rejected(paper, tmp_path):
+def test_results_of_other_conditions_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    path = place / "results" / "network_size" / "networks.parquet"
-    table = pd.read_parquet(path)
-    table.assign(condition=table["condition"].replace(table["condition"].iloc[0], "0123456789ab")).to_parquet(
-        path
-    )
+    path = place / "results" / "network_size" / "manifest.json"
+    signature = experiment("network_size", TINY).conditions[0].signature
+    path.write_text(path.read_text().replace(signature, "0123456789ab"))
     sentence = rejection(place, "analysis.paper", *PAPER)
-    assert sentence.startswith(
-        "results must be of the current experiment: run python -m analysis experiment=network_size"
-    )
+    assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
 
 
 def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
@@ -149,36 +147,43 @@ def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
         for name in ("task_complexity", "memory_demand", "network_size")
         for c in experiment(name, TINY).conditions
     }
-    # The base belongs to two of them, and was trained for the auxiliary loss.
+    # The base is of two of them, and was trained for the auxiliary loss.
     assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]
 
 
-def test_a_matrix_of_other_networks_is_rejected(paper, tmp_path):
+def test_a_changed_matrix_is_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    next(place.glob("results/network_size/matrices/pif/*")).unlink()
-    ended = run_in_process(place, "analysis.paper", *PAPER, *NO_FIGURE)
-    assert ended.code == 2
-    assert re.search(
-        r"error: results/network_size/matrices/pif/\w+.safetensors must be of seeds", ended.stderr
-    )
+    first, second, *_ = sorted(place.glob("results/network_size/matrices/pif/*.safetensors"))
+    shutil.copy(first, second)
+    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    assert sentence.startswith("results must be a folder whose analysis has finished")
+    assert f"matrices/pif/{second.name}" in sentence
 
 
-def test_trajectories_have_fixed_and_slow_points(paper):
+def test_results_without_a_manifest_are_rejected(paper, tmp_path):
+    place = shutil.copytree(paper, tmp_path / "place")
+    (place / "results" / "network_size" / "manifest.json").unlink()
+    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    allowed = "a folder whose analysis has finished (rerun python -m analysis experiment=network_size)"
+    assert sentence == f"results must be {allowed}, got 'results/network_size'."
+
+
+def test_trajectories_contain_fixed_and_slow_points(paper):
     table = pd.read_parquet(paper / "results" / "auxiliary_loss" / "trajectories.parquet")
     for _, rows in table.groupby("condition"):
         trials = rows[rows["kind"] == "trial"]
         assert len(trials) == 8 * 60
         assert set(trials["value"].round(6)) <= {-1.0, 1.0}
-        # A network with small weights has a fixed point without input.
+        # A network with small weights rests somewhere without input.
         for kind, fastest in (("slow", 1e-4), ("fixed", 1e-10)):
             assert len(rows[rows["kind"] == kind]) >= 1
             assert (rows.loc[rows["kind"] == kind, "q"] <= fastest).all()
 
 
-def test_every_converged_network_has_line_measures(paper):
+def test_line_measures_have_a_row_per_network_and_period(paper):
     table = pd.read_csv(paper / "results" / "auxiliary_loss" / "line_attractors.csv")
-    assert table.groupby(["factor", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
-    # They are hardly trained and do not remember.
+    assert table.groupby(["factor_value", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
+    # Hardly trained, they forget.
     assert not table["is_line"].any()
 
 

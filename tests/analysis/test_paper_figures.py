@@ -8,12 +8,14 @@ import shutil
 import matplotlib.image
 import numpy as np
 
-from analysis.experiment_results import Data, factor_words, note
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
 from analysis.figures.embedding import plot_embeddings
 from analysis.figures.measures import plot_measures
 from analysis.figures.networks import plot_networks
 from analysis.figures.paper import FIGURES, NUMBERS
-from analysis.results import Results
+from analysis.labels import format_factor
+from analysis.results import ResultsFolder
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
 
@@ -41,7 +43,9 @@ def test_figures_are_drawn_or_named_with_the_reason(paper):
 
 
 def test_every_network_is_in_its_panel(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = ExperimentResults(
+        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+    )
     for task in found.tasks:
         left, right = plot_networks(["kernel_alignment", "weight_change"], found, task).axes[:2]
         values = np.concatenate([line.get_ydata() for line in left.lines])
@@ -54,11 +58,13 @@ def test_every_network_is_in_its_panel(paper):
 
 
 def test_captions_count_networks_and_name_missing_conditions(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = ExperimentResults(
+        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+    )
     counts = found.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
     found.__dict__["counts"] = counts
-    words = note(found)
+    words = caption(found)
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in all|unconverged|alone)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 48
@@ -70,8 +76,8 @@ def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     one = experiment("auxiliary_loss", TINY)
 
-    def found() -> Data:
-        return Data(one, Results(place / "results" / "auxiliary_loss"))
+    def found() -> ExperimentResults:
+        return ExperimentResults(one, ResultsFolder(place / "results" / "auxiliary_loss"))
 
     assert (
         plot_measures(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
@@ -92,8 +98,8 @@ def test_small_factor_values_are_short_and_not_zero():
         128: "128",
         0.25: "0.25",
     }
-    assert {value: factor_words(value) for value in written} == written
-    assert [factor_words(value) for value in (True, False, "small")] == ["with", "without", "small"]
+    assert {value: format_factor(value) for value in written} == written
+    assert [format_factor(value) for value in (True, False, "small")] == ["with", "without", "small"]
 
 
 def test_figures_have_the_numbers_of_the_paper():

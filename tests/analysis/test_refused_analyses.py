@@ -106,7 +106,7 @@ def test_the_process_ends_with_code_2_and_one_sentence(place):
 
 
 @pytest.mark.parametrize(("seeds", "count"), [("[0,4,5]", 1), ("[4,5]", 0)])
-def test_experiments_without_two_converged_networks_are_rejected_before_metrics(place, seeds, count):
+def test_fewer_than_two_converged_networks_are_rejected(place, seeds, count):
     ended = run_in_process(place, MODULE, *OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few")
     assert ended.code == 2
     allowed = "at least two in some condition of tiny"

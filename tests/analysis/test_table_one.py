@@ -12,7 +12,7 @@ import pytest
 from analysis.measures import LEVELS, MEASURES
 from analysis.replication.outcomes import AGREES, DISAGREES, UNDECIDED, outcome_table
 from analysis.replication.table_one import compare_with_paper
-from analysis.results import Results
+from analysis.results import ResultsFolder
 from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
@@ -73,7 +73,7 @@ def test_unconverged_networks_are_counted_and_left_out(outcomes):
 
 
 def test_conditions_with_too_few_networks_are_left_out(paper, tmp_path):
-    results = Results(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
+    results = ResultsFolder(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
     whole = experiment("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")

@@ -46,7 +46,7 @@ def test_a_metric_that_finds_other_numbers_has_another_version(metric, version, 
         "inputs": trials.inputs[0],
         "initial_recurrent": weights["recurrent"],
     }
-    chosen = {} if metric.chosen_by is None else metric.chosen(metric.choose(states["hidden"]))
+    chosen = {} if metric.selection_options is None else metric.selected(metric.select(states["hidden"]))
     matrix = metric.distances(states, chosen).matrix
     assert matrix[np.triu_indices(3, 1)].tolist() == pytest.approx(pinned, rel=1e-4)
 
