@@ -76,9 +76,11 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
     Raises:
         BadInputError: a condition is not allowed, or two of an experiment are the same.
     """
-    settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
-    _require_valid_file(name, settings)
-    return [experiment(each, overrides) for each in settings.get("experiments", [name])]
+    base = compose("train", [f"experiment={name}", *overrides])
+    _require_valid_file(name, base["experiment"])
+    if "experiments" in base["experiment"]:
+        return [experiment(each, overrides) for each in base["experiment"]["experiments"]]
+    return [_expand(name, base, overrides)]
 
 
 def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
@@ -87,6 +89,12 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     settings = base["experiment"]
     _require_valid_file(name, settings)
     require("experiments" not in settings, "experiment", name, "a single one, not a list of them")
+    return _expand(name, base, overrides)
+
+
+def _expand(name: str, base: dict[str, Any], overrides: Sequence[str]) -> Experiment:
+    """Build the conditions of an experiment from its composed file."""
+    settings = base["experiment"]
     factor = settings["factor"]
     others = [text for text in overrides if not text.startswith(("scale=", "hydra."))]
     own = [", ".join(others)] if others else []

@@ -53,9 +53,9 @@ def refuse(sentence: str) -> NoReturn:
 
 
 def missing_packages() -> list[str]:
-    """Requirements of `pyproject.toml` that this Python does not meet, and those of the tests."""
+    """Requirements of `pyproject.toml` that this Python does not meet, and that of the tests, pytest."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
-    tests = [text for text in project["optional-dependencies"]["dev"] if text.startswith("pytest")]
+    tests = [text for text in project["optional-dependencies"]["dev"] if text.startswith("pytest>=")]
     return [text for text in [*project["dependencies"], *tests] if not _met(text)]
 
 

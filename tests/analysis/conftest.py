@@ -12,7 +12,7 @@ import pytest
 from analysis import figures
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
-from launch.conditions import experiment
+from tests.composed import experiment_of
 from tests.conftest import Launched
 
 OWN = ("--config-dir", "settings", "experiment=tiny")
@@ -139,7 +139,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("paper")
     for name in EXPERIMENTS:
         run(place, "launch.train", f"experiment={name}", *TINY)
-    widest = experiment("network_size", TINY).conditions[2]
+    widest = experiment_of("network_size", TINY).conditions[2]
     folder = RunFolder.of(place / "runs", widest)
     (folder.path / "networks" / "00003.safetensors").unlink()
     store(folder, 3, [20.0] * 3)

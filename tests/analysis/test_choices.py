@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +15,7 @@ from degen.files import read_entry, read_metadata, read_tensors
 from degen.storage import RunFolder
 from launch.submissions import locked
 from tests.analysis.conftest import SMALL, YAML, draw_nothing, store
-from tests.conftest import Launched
-from tests.login import PATIENCE
+from tests.conftest import Launched, wait_until
 
 LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
@@ -101,22 +99,14 @@ def test_an_experiment_alone_takes_what_was_chosen_and_says_on_what_not(two):
     assert values(two) == after
 
 
-def wait_until_blocked(launched: Launched) -> None:
-    """Wait until the kernel lists the process among those that wait for a lock."""
-    waiting = re.compile(rf"-> FLOCK .* {launched.process.pid} ")
-    deadline = time.monotonic() + PATIENCE
-    while not waiting.search(Path("/proc/locks").read_text()):
-        assert launched.process.is_alive(), "it did not wait"
-        assert time.monotonic() < deadline, "it does not wait for the lock"
-        time.sleep(0.01)
-
-
 def test_two_analyses_do_not_choose_at_the_same_time(two):
     given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
     with locked(two / "results", "results"):  # as one that chooses does
         other = Launched(given, two, before=draw_nothing, module="analysis.__main__")
         other.wait_for("waiting: another process is at work in results\n")
-        wait_until_blocked(other)
+        # The kernel lists those that wait for a lock.
+        waiting = re.compile(rf"-> FLOCK .* {other.process.pid} ")
+        wait_until(lambda: waiting.search(Path("/proc/locks").read_text()) is not None, "it is blocked")
         assert "feature learning: " in other.stdout
         assert "choice: " not in other.stdout
     assert other.wait() == 0, other.stderr

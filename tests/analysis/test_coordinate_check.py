@@ -12,7 +12,7 @@ from analysis.coordinate_check import QUANTITIES, coordinate_check, draw, expone
 
 @pytest.fixture(scope="module")
 def moved() -> pd.DataFrame:
-    return coordinate_check(widths=(64, 256, 1024))
+    return coordinate_check(widths=(64, 256, 512))
 
 
 def powers(table: pd.DataFrame, parameterization: str) -> pd.DataFrame:

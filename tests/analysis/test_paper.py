@@ -10,8 +10,8 @@ import pytest
 
 from analysis.results import Results
 from degen.files import read_metadata
-from launch.conditions import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 from tests.conftest import Launched, refusal
 from tests.in_process import compose_once, rejection, run_in_process
 
@@ -88,7 +88,7 @@ def test_matrices_of_two_analyses_are_not_drawn_and_made_up_for(paper, tmp_path)
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
     # Networks and losses stay the same; the analysis stops at the second condition.
     results = Results(place / "results" / "network_size")
-    signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
+    signatures = [condition.signature for condition in experiment_of("network_size", TINY).conditions]
     second = results.activations(signatures[1])
     content = second.read_bytes()
     second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -137,7 +137,7 @@ def test_a_condition_of_two_experiments_is_counted_where_it_was_gathered(paper, 
     conditions = {
         c.signature
         for name in ("task_complexity", "memory_demand", "network_size")
-        for c in experiment(name, TINY).conditions
+        for c in experiment_of(name, TINY).conditions
     }
     # The base is of two of them, and was trained for the auxiliary loss.
     assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]

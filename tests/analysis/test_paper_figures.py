@@ -12,8 +12,8 @@ from analysis.figures.data import Data, factor_words, note
 from analysis.figures.panels import embeddings, levels, seeds
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.results import Results
-from launch.conditions import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 
 
 def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_the_reason(paper):
@@ -39,7 +39,7 @@ def test_every_figure_of_the_experiments_is_drawn_and_the_others_are_named_with_
 
 
 def test_every_network_is_in_the_panel_of_single_networks(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = Data(experiment_of("network_size", TINY), Results(paper / "results" / "network_size"))
     for task in found.tasks:
         left, right = seeds(["kernel_alignment", "weight_change"], found, task).axes[:2]
         values = np.concatenate([line.get_ydata() for line in left.lines])
@@ -52,7 +52,7 @@ def test_every_network_is_in_the_panel_of_single_networks(paper):
 
 
 def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(paper):
-    found = Data(experiment("network_size", TINY), Results(paper / "results" / "network_size"))
+    found = Data(experiment_of("network_size", TINY), Results(paper / "results" / "network_size"))
     counts = found.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
     found.__dict__["counts"] = counts
@@ -66,7 +66,7 @@ def test_a_figure_counts_every_network_and_names_conditions_that_are_not_drawn(p
 
 def test_dynamics_are_in_the_unit_of_their_score(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    one = experiment("auxiliary_loss", TINY)
+    one = experiment_of("auxiliary_loss", TINY)
 
     def found() -> Data:
         return Data(one, Results(place / "results" / "auxiliary_loss"))

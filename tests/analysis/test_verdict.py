@@ -14,8 +14,8 @@ from analysis.results import Results
 from analysis.statistics import Bootstrap
 from analysis.verdict import Permutations
 from analysis.verdict import verdict as verdicts
-from launch.conditions import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 
 FEW = {"n_permutations": 19, "significance": 0.05}
 
@@ -71,7 +71,7 @@ def test_networks_that_did_not_converge_are_counted_and_left_out(verdict):
 
 def test_converged_networks_of_a_condition_with_too_few_are_left_out_too(paper, tmp_path):
     results = Results(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
-    whole = experiment("network_size", TINY)
+    whole = experiment_of("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
     table.loc[(table["condition"] == few) & (table["seed"] < 2), "status"] = "unconverged"
@@ -129,7 +129,7 @@ def test_networks_that_decide_are_counted_and_one_named_where_there_is_an_arrow_
         assert line, row["decided_by"]
         task, name, seed, _, words, _ = line.groups()
         assert row["task"] in (task, "pooled")
-        found = [c for c in experiment(row["experiment"], TINY).conditions if c.name == name]
+        found = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
         assert [c.task_name for c in found] == [task]
         assert int(seed) in range(4)
         assert {"yes": "agrees", "no": "disagrees"}.get(row["agreement"], "undecided") != words

@@ -15,6 +15,8 @@ import pytest
 
 from launch.gpu import install_wheels, missing_packages
 from launch.stages import Stages
+from tests.conftest import wait_until
+from tests.in_process import rejection
 from tests.login import PATIENCE, ROOT
 
 TINY = (
@@ -76,9 +78,7 @@ def test_a_session_that_is_ended_ends_its_stage_and_says_what_is_left(tmp_path):
     )
     assert process.stdout is not None
     assert any(line.startswith("== tests") for line in process.stdout)
-    until = time.monotonic() + 10
-    while not (tmp_path / "export" / "tests.log").exists() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until((tmp_path / "export" / "tests.log").exists, "the stage has a log")
     running = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.terminate()
     process.communicate(timeout=PATIENCE)
@@ -101,11 +101,11 @@ def test_a_stage_out_of_time_is_interrupted_may_store_and_is_left(stages, tmp_pa
         "    sys.exit(143)\n"
         "signal.signal(signal.SIGTERM, store)\n"
         "print('started', flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(3600)\n"
     )
     started = time.monotonic()
     assert not stages.run("train a", "", 0.08, "-c", code)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 3000
     assert stored.read_text() == "all"
     assert stages.states["train a"]["state"] == "left"
     assert stages.states["train a"]["detail"].endswith("out of time; started")
@@ -115,11 +115,11 @@ def test_a_stage_out_of_time_is_interrupted_may_store_and_is_left(stages, tmp_pa
 
 def test_what_a_stage_has_started_ends_with_it(stages):
     # It would hold the stage's output open, and the session would wait for it.
-    child = "import time; print('started', flush=True); time.sleep(60)"
+    child = "import time; print('started', flush=True); time.sleep(3600)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     started = time.monotonic()
     assert not stages.run("benchmark a", "", 0.08, "-c", code)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 3000
     assert stages.states["benchmark a"]["detail"].endswith("out of time; started")
 
 
@@ -177,10 +177,8 @@ def test_a_stage_is_done_again_for_other_code(stages, tmp_path):
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_made(arguments, said, tmp_path):
-    refused = session(tmp_path, *arguments)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: {said}")
-    assert refused.stderr.count("\n") == 1
+    folders = [f"--{name}={tmp_path / name}" for name in ("export", "runs", "results")]
+    assert rejection(tmp_path, "launch.gpu", *arguments, *folders).startswith(said.rstrip("."))
     assert list(tmp_path.iterdir()) == []
 
 
