@@ -43,6 +43,28 @@ training:
 """
 
 
+METRICS = {
+    "dsa": "dynamics",
+    "pif": "weights",
+    "pif_unaligned": "weights",
+    "pif_initial": "weights",
+    "svcca": "representation",
+}
+"""The metrics of an analysis, and the level of each."""
+
+
+def run_folders(place: Path) -> list[Path]:
+    return sorted(place.glob("runs/flip_flop/*"))  # by the number of bits
+
+
+def signatures(place: Path) -> list[str]:
+    return [path.name.rpartition("-")[2] for path in run_folders(place)]
+
+
+def table(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(place / "results" / "tiny" / f"{name}.parquet")
+
+
 def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
     """Store a finished network with these losses, which training does not give on demand.
 
