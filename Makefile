@@ -72,7 +72,7 @@ report: $(INSTALLED) ## Table 1, all figures and the report (report.html in resu
 # More workers than four have little to do: some files take minutes.
 test: $(INSTALLED) ## run the tests but those on a real SLURM (minutes); installs nothing outside .venv
 	$(TEST) --doctest-modules degen
-	$(TEST) --numprocesses=auto --maxprocesses=4 --dist=loadgroup -m "not slurm"
+	$(TEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not slurm"
 
 test-cluster: $(INSTALLED) ## run the tests on a real SLURM; installs its Debian packages as root where there is apt-get
 	$(BIN)/python -m tests.cluster install

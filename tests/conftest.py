@@ -39,9 +39,6 @@ TINY = (
 TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
 """Arguments that train the networks of `tiny_run` and store them after every epoch."""
 
-COSTLY = ("paper", "analysed")
-"""Fixtures of the session that take many seconds."""
-
 # As in launch.train: the members of an ensemble are spread over the cores instead.
 torch.set_num_threads(1)
 
@@ -58,14 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         # `make gpu` ends what is out of time; the failures so far are to be told.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file, and all that take a costly fixture, in one worker of `make test`."""
-    for item in items:
-        costly = [name for name in COSTLY if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group([*costly, item.path.stem][0]))
 
 
 @pytest.hookimpl(wrapper=True)
