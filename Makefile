@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Threads of linear algebra that wait for each other are slow beside other processes.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -r s
 
-.PHONY: help install demo paper figures report test test-analysis test-others test-cluster test-all lint format \
+.PHONY: help install demo paper figures report test test-cluster test-all lint format \
 	convergence coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up \
 	cluster-down clean
 
@@ -69,16 +69,10 @@ figure-%: $(INSTALLED)
 report: $(INSTALLED) ## Table 1, all figures and the report (report.html in results/<scale>/) from the tables
 	$(BIN)/python -m analysis.paper $(DRAWN)
 
+# More workers than four have little to do: some files take minutes.
 test: $(INSTALLED) ## run the tests but those on a real SLURM (minutes); installs nothing outside .venv
-	$(MAKE) --jobs=2 --keep-going --output-sync=target test-analysis test-others
-
-# One process of each for two cores.
-test-analysis: $(INSTALLED)
-	$(TEST) -m "not slurm" tests/analysis
-
-test-others: $(INSTALLED)
 	$(TEST) --doctest-modules degen
-	$(TEST) -m "not slurm" --ignore=tests/analysis
+	$(TEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not slurm"
 
 test-cluster: $(INSTALLED) ## run the tests on a real SLURM; installs its Debian packages as root where there is apt-get
 	$(BIN)/python -m tests.cluster install

@@ -81,9 +81,11 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
     Raises:
         BadInputError: a condition is not allowed, or two conditions of an experiment are equal.
     """
-    settings = compose("train", [f"experiment={name}", *overrides])["experiment"]
-    _require_valid_file(name, settings)
-    return [experiment(listed, overrides) for listed in settings.get("experiments", [name])]
+    base = compose("train", [f"experiment={name}", *overrides])
+    _require_valid_file(name, base["experiment"])
+    if "experiments" in base["experiment"]:
+        return [experiment(listed, overrides) for listed in base["experiment"]["experiments"]]
+    return [_build_experiment(name, base, overrides)]
 
 
 def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
@@ -92,6 +94,12 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     settings = base["experiment"]
     _require_valid_file(name, settings)
     require("experiments" not in settings, "experiment", name, "a single experiment, not a list")
+    return _build_experiment(name, base, overrides)
+
+
+def _build_experiment(name: str, base: dict[str, Any], overrides: Sequence[str]) -> Experiment:
+    """Build the conditions of an experiment from its composed file."""
+    settings = base["experiment"]
     factor = settings["factor"]
     loaded = Experiment(
         name=name,

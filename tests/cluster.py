@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,8 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurmdbd", "mariadb-server")
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
+from tests.cluster_files import ACCOUNTING, DATABASE, GPUS, SLURM
+from tests.cluster_packages import install, why_not
+
 DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
 """In the order in which they are stopped."""
 
@@ -30,77 +30,6 @@ PATIENCE = 900
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / "cluster"
-
-SLURM = """\
-ClusterName=degen
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={controller_port}
-SlurmdPort={node_port}
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-# A requeued job waits until its old credentials have expired.
-AuthInfo=socket={root}/run/munge.sock,cred_expire=5
-CredType=cred/munge
-CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-StateSaveLocation={root}/state
-SlurmdSpoolDir={root}/spool
-SlurmctldPidFile={root}/run/slurmctld.pid
-SlurmdPidFile={root}/run/slurmd.pid
-SlurmctldLogFile={root}/log/slurmctld.log
-SlurmdLogFile={root}/log/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-MpiDefault=none
-MailProg=/bin/true
-SwitchType=switch/none
-ReturnToService=2
-SlurmdTimeout=60
-InactiveLimit=0
-KillWait=5
-MaxArraySize={max_array_size}
-SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=1
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-SlurmdParameters=config_overrides
-GresTypes=gpu
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:4 State=UNKNOWN
-PartitionName=low Nodes=node1 Default=YES PriorityTier=1 PreemptMode=REQUEUE MaxTime=INFINITE DefaultTime=10
-PartitionName=high Nodes=node1 PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE DefaultTime=10
-"""
-
-ACCOUNTING = """\
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePass={root}/run/munge.sock
-AccountingStoragePort={database_port}
-AccountingStorageTRES=gres/gpu
-AccountingStorageEnforce=associations
-"""
-
-DATABASE = """\
-AuthType=auth/munge
-AuthInfo=socket={root}/run/munge.sock
-DbdHost={host}
-DbdAddr=127.0.0.1
-CommunicationParameters=NoInAddrAny
-DbdPort={database_port}
-SlurmUser=root
-LogFile={root}/log/slurmdbd.log
-PidFile={root}/run/slurmdbd.pid
-StorageType=accounting_storage/mysql
-StorageHost=localhost
-StorageUser=root
-StorageLoc=slurm
-"""
-
-GPUS = """\
-AutoDetect=off
-NodeName=node1 Name=gpu File={root}/gpu[0-3]
-"""
 
 
 class Cluster:
@@ -269,36 +198,6 @@ def _free_ports(count: int) -> list[int]:
 def _is_open(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-def why_not() -> str | None:
-    """Why no cluster can be started here; None if one can."""
-    # Debian puts daemons where not every user's path leads.
-    os.environ["PATH"] += os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin"))
-    if os.geteuid() != 0:
-        return "its daemons must be started by root (in a container, say)"
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    return f"no {', '.join(missing)} here (python -m tests.cluster install)" if missing else None
-
-
-def install() -> None:
-    """Install the Debian packages that are missing; say so where that cannot be."""
-    if why_not() is None:
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(
-            "the tests on a real SLURM will be skipped: its packages need root and apt-get.", file=sys.stderr
-        )
-        return
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    get = ("apt-get", "-qq", "-o=Dpkg::Use-Pty=0")
-    for command in (
-        (*get, "update"),
-        (*get, "install", "--yes", "--no-install-recommends", *PACKAGES),
-    ):
-        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
-            print(f"{' '.join(command)} failed", file=sys.stderr)
-            return
 
 
 def main() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from launch.config import CONF, compose
-from launch.experiment import Experiment, experiments
+from launch.experiment import Experiment, experiment, experiments
 
-if TYPE_CHECKING:
-    pass
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 
 
@@ -26,6 +24,12 @@ def _composed(name: str, scale: str) -> list[Experiment]:
         listed = compose("train", [f"experiment={name}"])["experiment"]["experiments"]
         return [one for each in listed for one in all_of(each, scale)]
     return experiments(name, [f"scale={scale}"])
+
+
+@functools.cache
+def experiment_of(name: str, overrides: tuple[str, ...]) -> Experiment:
+    """Return a single experiment, composed once."""
+    return experiment(name, overrides)
 
 
 def files(group: str) -> list[str]:

@@ -16,7 +16,8 @@ import pytest
 
 from launch.slurm.client import Job
 from launch.slurm.submissions import read_submissions, read_tasks
-from tests.cluster import PATIENCE, ROOT, Cluster, why_not
+from tests.cluster import PATIENCE, ROOT, Cluster
+from tests.cluster_packages import why_not
 
 MAX_ARRAY_SIZE = 8
 

@@ -12,7 +12,7 @@ import pytest
 from analysis import figures
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
-from launch.experiment import experiment
+from tests.composed import experiment_of
 from tests.conftest import Launched
 
 OWN = ("--config-dir", "settings", "experiment=tiny")
@@ -41,6 +41,28 @@ training:
   validation_trials: 8
   confirmation_trials: 16
 """
+
+
+METRICS = {
+    "dsa": "dynamics",
+    "pif": "weights",
+    "pif_unaligned": "weights",
+    "pif_initial": "weights",
+    "svcca": "representation",
+}
+"""The metrics of an analysis, and the level of each."""
+
+
+def run_folders(place: Path) -> list[Path]:
+    return sorted(place.glob("runs/flip_flop/*"))  # by the number of bits
+
+
+def signatures(place: Path) -> list[str]:
+    return [path.name.rpartition("-")[2] for path in run_folders(place)]
+
+
+def table(place: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(place / "results" / "tiny" / f"{name}.parquet")
 
 
 def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
@@ -139,7 +161,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("paper")
     for name in EXPERIMENTS:
         run(place, "launch.train", f"experiment={name}", *TINY)
-    widest = experiment("network_size", TINY).conditions[2]
+    widest = experiment_of("network_size", TINY).conditions[2]
     folder = RunFolder.of(place / "runs", widest)
     (folder.path / "networks" / "00003.safetensors").unlink()
     store(folder, 3, [20.0] * 3)

@@ -192,7 +192,7 @@ def test_where_nothing_can_be_chosen_the_reason_is_told_and_other_metrics_are_me
     table = pd.read_parquet(two / "results" / "tiny" / "degeneracy.parquet")
     assert {"pif", "svcca", "sigma_ood"} < set(table["measure"])
     assert "dsa" not in set(table["measure"])
-    assert not (two / "results" / "tiny" / ".under_way").exists()
+    assert not (two / "results" / "tiny" / "manifest.json").exists()
     assert "not chosen: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
     assert launched.stderr.startswith("error: lag must be below the 20 time steps")
 

@@ -12,7 +12,7 @@ from analysis.diagnostics.coordinate_check import QUANTITIES, coordinate_check, 
 
 @pytest.fixture(scope="module")
 def moved() -> pd.DataFrame:
-    return coordinate_check(widths=(64, 256, 1024))
+    return coordinate_check(widths=(64, 256, 512))
 
 
 def powers(table: pd.DataFrame, parameterization: str) -> pd.DataFrame:

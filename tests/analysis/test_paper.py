@@ -10,8 +10,8 @@ import pytest
 
 from analysis.results import ResultsFolder
 from degen.files import read_metadata
-from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 from tests.conftest import Launched, refusal
 from tests.in_process import compose_once, rejection
 
@@ -96,7 +96,7 @@ def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
     # Networks and losses are unchanged. The second condition cannot be measured.
     results = ResultsFolder(place / "results" / "network_size")
-    signatures = [condition.signature for condition in experiment("network_size", TINY).conditions]
+    signatures = [condition.signature for condition in experiment_of("network_size", TINY).conditions]
     second = results.activations(signatures[1])
     content = second.read_bytes()
     second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -125,7 +125,7 @@ def test_a_changed_table_is_rejected(paper, tmp_path):
 def test_results_of_other_conditions_are_rejected(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
     path = place / "results" / "network_size" / "manifest.json"
-    signature = experiment("network_size", TINY).conditions[0].signature
+    signature = experiment_of("network_size", TINY).conditions[0].signature
     path.write_text(path.read_text().replace(signature, "0123456789ab"))
     sentence = rejection(place, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
@@ -145,7 +145,7 @@ def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
     conditions = {
         c.signature
         for name in ("task_complexity", "memory_demand", "network_size")
-        for c in experiment(name, TINY).conditions
+        for c in experiment_of(name, TINY).conditions
     }
     # The base is of two of them, and was trained for the auxiliary loss.
     assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]

@@ -16,8 +16,8 @@ from analysis.figures.networks import plot_networks
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.labels import format_factor
 from analysis.results import ResultsFolder
-from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 
 
 def test_figures_are_drawn_or_named_with_the_reason(paper):
@@ -44,7 +44,7 @@ def test_figures_are_drawn_or_named_with_the_reason(paper):
 
 def test_every_network_is_in_its_panel(paper):
     found = ExperimentResults(
-        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+        experiment_of("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
     )
     for task in found.tasks:
         left, right = plot_networks(["kernel_alignment", "weight_change"], found, task).axes[:2]
@@ -59,7 +59,7 @@ def test_every_network_is_in_its_panel(paper):
 
 def test_captions_count_networks_and_name_missing_conditions(paper):
     found = ExperimentResults(
-        experiment("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
+        experiment_of("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
     )
     counts = found.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
@@ -74,7 +74,7 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
 
 def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     place = shutil.copytree(paper, tmp_path / "place")
-    one = experiment("auxiliary_loss", TINY)
+    one = experiment_of("auxiliary_loss", TINY)
 
     def found() -> ExperimentResults:
         return ExperimentResults(one, ResultsFolder(place / "results" / "auxiliary_loss"))

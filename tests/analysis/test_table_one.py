@@ -14,8 +14,8 @@ from analysis.replication.outcomes import AGREES, DISAGREES, UNDECIDED, outcome_
 from analysis.replication.table_one import compare_with_paper
 from analysis.results import ResultsFolder
 from degen.statistics import Bootstrap, PermutationTest
-from launch.experiment import experiment
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.composed import experiment_of
 
 BOOTSTRAP, TEST = (
     Bootstrap(n_samples=50, level=0.95, seed=0),
@@ -74,7 +74,7 @@ def test_unconverged_networks_are_counted_and_left_out(outcomes):
 
 def test_conditions_with_too_few_networks_are_left_out(paper, tmp_path):
     results = ResultsFolder(shutil.copytree(paper / "results" / "network_size", tmp_path / "network_size"))
-    whole = experiment("network_size", TINY)
+    whole = experiment_of("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
     table.loc[(table["condition"] == few) & (table["seed"] < 2), "status"] = "unconverged"
@@ -130,7 +130,7 @@ def test_influential_networks_are_counted_and_named(outcomes):
         assert line, row["most_influential"]
         task, name, seed, _, words, _ = line.groups()
         assert row["task"] in (task, "pooled")
-        found = [c for c in experiment(row["experiment"], TINY).conditions if c.name == name]
+        found = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
         assert [c.task_name for c in found] == [task]
         assert int(seed) in range(4)
         assert row["outcome"] != words

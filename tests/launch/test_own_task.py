@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 import torch
 
 import degen
+from analysis import figures
 from degen.errors import BadInputError
 from degen.streams import Stream
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, TINY, Launched
 
 CLASS = '''
 import dataclasses
@@ -71,7 +73,7 @@ EXPERIMENT = """
 experiment: {factor: task.delay, label: delay, grids: [[task=echo, "task.delay=2,3", width=8]]}
 seeds: 3
 task: {n_steps: 20}
-training: {batch_size: 8, steps_per_epoch: 4, threshold: 10.0, patience: 1}
+training: {batch_size: 8, steps_per_epoch: 4, threshold: 10.0, patience: 1, settle_epochs: 1}
 """
 
 
@@ -85,21 +87,36 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(home: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Train in a process as the user starts it."""
     environment = os.environ | {"PYTHONPATH": f"{home / 'code'}:{ROOT}"}
-    command = [sys.executable, "-m", module, *arguments]
+    # The option stands between overrides, which Hydra by itself refuses.
+    given = ("task=echo", "--config-dir", "settings", *TINY, *arguments)
+    command = [sys.executable, "-m", "launch.train", *given]
     return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
 
 
-def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The option is between overrides, which plain Hydra rejects.
-    return run(home, "launch.train", "task=echo", "--config-dir", "settings", *TINY, *arguments)
+@dataclasses.dataclass(frozen=True)
+class OnPath:
+    """Install a folder in a process as `PYTHONPATH` does, and leave out the figures of an analysis."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        sys.path.insert(0, str(self.folder))
+        figures.draw_all = lambda experiment, results: []
+
+
+def run(home: Path, module: str, *arguments: str) -> Launched:
+    given = ("experiment=echo", "--config-dir", "settings", *arguments)
+    launched = Launched(given, home, before=OnPath(home / "code"), module=module)
+    assert launched.wait() == 0, launched.stderr
+    return launched
 
 
 def analyse(home: Path, warning: str = "") -> str:
     settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
-    found = run(home, "analysis", "experiment=echo", "--config-dir", "settings", *settings)
-    assert found.returncode == 0, found.stderr
+    found = run(home, "analysis.__main__", *settings)
     assert warning in found.stderr if warning else found.stderr == ""
     return found.stdout
 
@@ -121,8 +138,7 @@ def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
 def test_changed_source_of_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
-    trained = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
-    assert (trained.returncode, trained.stderr) == (0, "")
+    assert run(home, "launch.train").stderr == ""
     assert "gather: 6 networks, 6 of them new" in analyse(home)
     assert "gather: 6 networks, 0 of them new" in analyse(home)
     source = home / "code" / "laboratory" / "echo.py"
@@ -131,7 +147,7 @@ def test_changed_source_of_an_own_task_is_measured_again(home):
     printed = analyse(home, warning)
     assert "gather: 6 networks, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
-    again = run(home, "launch.train", "experiment=echo", "--config-dir", "settings")
+    again = run(home, "launch.train")
     assert "all 3 networks are finished" in again.stdout
     assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
 
@@ -144,6 +160,7 @@ def test_changed_source_of_an_own_task_is_measured_again(home):
     ],
 )
 def test_bad_input_of_an_own_task_is_one_sentence(home, argument, sentence):
-    refused = train(home, argument)
-    assert (refused.returncode, refused.stderr) == (2, sentence)
+    given = ("task=echo", "--config-dir", "settings", *TINY, argument)
+    refused = Launched(given, home, before=OnPath(home / "code"))
+    assert (refused.wait(), refused.stderr) == (2, sentence)
     assert not (home / "runs").exists()

@@ -13,7 +13,7 @@ from degen.training.cpu.batched_gradients import BatchedGradients, merge_equalit
 from degen.training.cpu.data_parallel import TRIALS_PER_BLOCK
 from degen.training.gradients import LossesAndGradients, loss_and_gradients
 from tests.conftest import TINY, build
-from tests.training.test_ensemble import assert_identical, trained
+from tests.training.members import assert_identical, trained
 
 
 def sizes(members: int, *overrides: str) -> list[int]:

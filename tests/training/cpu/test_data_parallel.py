@@ -17,7 +17,7 @@ from degen.training.cpu.data_parallel import TRIALS_PER_BLOCK, Worker, assign_wo
 from degen.training.cpu.process_pool import parallel_map
 from degen.training.gradients import loss_and_gradients
 from tests.conftest import TINY, build
-from tests.training.test_ensemble import assert_identical, trained
+from tests.training.members import assert_identical, trained
 
 THREE_BLOCKS = 2 * TRIALS_PER_BLOCK + 1
 

@@ -1,0 +1,181 @@
+"""A second analysis in the same folder: what it skips and what it computes again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.image
+import pandas as pd
+import pytest
+
+from degen.storage import RunFolder
+from tests.analysis.conftest import METRICS, OWN, SMALL, YAML, run_folders, signatures, store, table
+from tests.conftest import Launched
+
+
+def files(place: Path) -> dict[str, int]:
+    """When each file of the results was last written."""
+    results = place / "results" / "tiny"
+    return {
+        str(path.relative_to(results)): path.stat().st_mtime_ns
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+
+
+def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_a_second_analysis_skips_finished_work(place, analyse):
+    before, manifest = files(place), (place / "results" / "tiny" / "manifest.json").read_bytes()
+    lines = analyse(draws=True).stdout.splitlines()
+    assert changed(before, files(place)) == {"manifest.json"}
+    assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
+    assert lines[:3] == [
+        "gather: 12 networks, 0 of them new",
+        "activations: 2 conditions, 0 of them new",
+        "feature learning: 8 networks, 0 of them new",
+    ]
+    assert lines[3].startswith("choice: dsa of flip_flop, n_components ")
+    assert lines[3].endswith(", on 8 networks")
+    assert lines[4:9] == [f"matrices: {name} of 2 conditions, 0 of them new" for name in METRICS]
+    assert "degeneracy: 36 values, unchanged" in lines
+    assert "figures: 8 files, unchanged" in lines
+
+
+def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
+    before = files(place)
+    printed = analyse("metrics.svcca.variance=0.8", draws=True).stdout
+    assert [line.split()[1] for line in printed.splitlines() if "2 of them new" in line] == ["svcca"]
+    after = changed(before, files(place))
+    assert {name for name in after if name.startswith(("activations", "matrices"))} == {
+        f"matrices/svcca/{signature}.safetensors" for signature in signatures(place)
+    }
+    assert {"degeneracy.parquet", "degeneracy.csv", "figures/degeneracy.pdf"} <= after
+    assert "networks.parquet" not in after
+
+
+def test_another_probe_computes_what_depends_on_it_only(place, analyse):
+    before = files(place)
+    printed = analyse("probe.seed=1").stdout
+    assert "gather: 12 networks, 0 of them new" in printed
+    assert "activations: 2 conditions, 2 of them new" in printed
+    assert "networks.parquet" not in changed(before, files(place))
+
+
+def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
+    gone = place / "results" / "tiny" / "figures" / "loss.png"
+    gone.unlink()
+    assert "figures: 8 files, new" in analyse(draws=True).stdout.splitlines()
+    assert gone.exists()
+
+
+def test_another_condition_of_losses_computes_losses_only(place, analyse):
+    before = files(place)
+    printed = analyse("further_ood.noise.input_noise=0.3").stdout
+    assert "gather: 12 networks, 12 of them new" in printed
+    assert "activations: 2 conditions, 0 of them new" in printed
+    again = changed(before, files(place))
+    assert "networks.parquet" in again
+    assert not [name for name in again if "safetensors" in name or "feature_learning" in name]
+
+
+def test_the_manifest_contains_the_settings(place, analyse):
+    analyse("probe.seed=1", "bootstrap.level=0.9")
+    kept = json.loads((place / "results" / "tiny" / "manifest.json").read_text())["settings"]
+    assert kept["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
+    assert kept["metrics"]["dsa"]["score"] == "angular"
+    assert set(table(place, "degeneracy")["nominal_level"]) == {kept["bootstrap"]["level"]} == {0.9}
+
+
+def test_a_new_network_updates_its_condition_only(place, analyse):
+    first = RunFolder.open(run_folders(place)[0])
+    store(first, 6, [9.0, 8.0])
+    printed = analyse().stdout
+    assert "gather: 13 networks, 1 of them new" in printed
+    assert "activations: 2 conditions, 1 of them new" in printed
+    assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
+
+
+def test_a_condition_without_a_pair_is_left_out(analysed, place, analyse):
+    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
+        path.unlink()
+    lines = analyse(draws=True).stdout.splitlines()
+    name = run_folders(place)[0].name
+    assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
+    assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}
+    # Its loss curves are shown nevertheless: two panels as before.
+    curves = [each / "results" / "tiny" / "figures" / "loss.png" for each in (analysed, place)]
+    before, after = (matplotlib.image.imread(path).shape[1] for path in curves)
+    assert after == pytest.approx(before, rel=0.1)
+
+
+def test_a_damaged_matrix_is_computed_again(place, analyse):
+    gone = place / "results" / "tiny" / "matrices" / "pif" / f"{signatures(place)[0]}.safetensors"
+    content = gone.read_bytes()
+    gone.write_bytes(content[: len(content) // 2])
+    printed = analyse().stdout
+    assert [line.split()[1] for line in printed.splitlines() if "2 conditions, 1 of them new" in line] == [
+        "pif"
+    ]
+    assert gone.stat().st_size == len(content)
+
+
+def test_an_interrupted_analysis_loses_one_condition(place, analyse):
+    folder = run_folders(place)[1]
+    last = sorted(folder.glob("networks/*.safetensors"))[-1]
+    content = last.read_bytes()
+    last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    stopped = Launched((*OWN, *SMALL, "ood.seed=1"), place, module="analysis.__main__")
+    assert stopped.wait() == 2
+    assert "checksum" in stopped.stderr
+    last.write_bytes(content)
+    assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
+    # Of other settings nothing is taken.
+    assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
+
+
+def test_a_changed_csv_file_is_written_again(place, analyse):
+    csv = place / "results" / "tiny" / "degeneracy.csv"
+    before = csv.read_text()
+    csv.write_text(before.replace("dynamics", "statics"))
+    assert "degeneracy: " in analyse().stdout
+    assert csv.read_text() == before
+
+
+def test_a_table_of_histories_that_is_gone_is_made_again(place, analyse):
+    gone = place / "results" / "tiny" / "history.parquet"
+    before = pd.read_parquet(gone)
+    gone.unlink()
+    analyse()
+    pd.testing.assert_frame_equal(pd.read_parquet(gone), before)
+
+
+def test_results_made_twice_are_the_same(place, analyse):
+    before = table(place, "degeneracy")
+    analyse("results=again")
+    again = pd.read_parquet(place / "again" / "tiny" / "degeneracy.parquet")
+    pd.testing.assert_frame_equal(before, again, check_exact=True)
+
+
+def test_printed_labels_are_unique(place, analyse):
+    settings = place / "settings" / "experiment" / "tiny.yaml"
+    thresholds = YAML.replace("factor: task.channels", "factor: training.threshold")
+    settings.write_text(thresholds.replace("task.channels=1,2", "training.threshold=8,9"))
+    assert Launched((*OWN, "seeds=2"), place).wait() == 0
+    printed = analyse("results=other").stdout
+    folders = list(place.glob("runs/flip_flop/3bit-*"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert folder.name in printed
+
+
+def test_figures_of_an_earlier_analysis_are_removed(place):
+    folder = place / "results" / "tiny" / "figures"
+    assert (folder / "embedding-dsa.png").exists()
+    (folder / "mine.png").write_bytes(b"the user's own")
+    launched = Launched((*OWN, "metric=[svcca]", *SMALL[2:]), place, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    assert {path.name for path in folder.glob("*.png")} == {"degeneracy.png", "loss.png", "mine.png"}
