@@ -17,7 +17,7 @@ from launch.device import require_device_name
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How and where a process trains.
+    """Settings of where and how a process trains.
 
     Attributes:
         runs: folder that contains the run folders.

@@ -69,6 +69,6 @@ class _Inputs:
 
 
 def _title(experiment: Experiment, condition: Condition) -> str:
-    """What stands above a condition's panel, in lines that fit it."""
+    """Return the title of a condition's panel, in lines that fit its width."""
     words = f"{experiment.label} = {format_factor(experiment.value(condition))}"
     return "\n".join([task_title(condition.task_name), *textwrap.wrap(words, 28)])

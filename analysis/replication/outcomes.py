@@ -89,7 +89,7 @@ class OutcomeRow:
 
     @property
     def is_in_table_one(self) -> bool:
-        """Whether Table 1 of the paper has this measure."""
+        """True if Table 1 of the paper has this measure."""
         return self.is_paper_measure and self.level in LEVELS
 
 

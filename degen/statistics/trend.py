@@ -64,7 +64,7 @@ class Trend:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval of the effect excludes zero."""
+        """True if the interval of the effect excludes zero."""
         return self.low > 0 or self.high < 0
 
     def direction(self, significance: float) -> str:

@@ -43,7 +43,7 @@ class Job:
 
     @property
     def is_active(self) -> bool:
-        """Whether the job waits or runs."""
+        """True while the job is pending or running."""
         return self.state in ACTIVE
 
     @property

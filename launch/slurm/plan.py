@@ -44,7 +44,7 @@ class SubmissionPlan:
 
     @property
     def is_chained(self) -> bool:
-        """Whether each array waits for the array before it. Arrays at the same time would exceed the cap."""
+        """True if each array waits for the array before it. Arrays at the same time would exceed the cap."""
         return len(self.arrays) > 1 and sum(map(len, self.arrays)) > self.cap
 
     def describe(self, launcher: dict[str, Any], show_conditions: bool) -> str:

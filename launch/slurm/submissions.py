@@ -57,12 +57,12 @@ class ArrayTask:
 
     @property
     def is_active(self) -> bool:
-        """Whether the job waits or runs."""
+        """True while the job is pending or running."""
         return self.job is not None and self.job.is_active
 
     @property
     def has_failed(self) -> bool:
-        """Whether the job ended without success."""
+        """True if the job ended without success."""
         if self.is_active or self.is_cancelled:
             return False
         if self.job is not None:

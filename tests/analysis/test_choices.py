@@ -180,7 +180,7 @@ def test_deleted_networks_do_not_prevent_a_selection(two):
     assert lines(analyse(two, "both"), "choice: ")[0].endswith(", on 9 networks")
 
 
-def test_where_nothing_can_be_chosen_the_reason_is_told_and_other_metrics_are_measured(two):
+def test_without_hyperparameters_the_other_metrics_are_measured(two):
     given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
     launched = Launched(
         (*given, "metric=[dsa,pif,svcca]"), two, before=draw_nothing, module="analysis.__main__"

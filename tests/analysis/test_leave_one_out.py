@@ -154,7 +154,7 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_condition_of_three_networks_is_left_out_with_any_of_them(sources, conditions):
+def test_a_condition_of_three_is_left_out_with_any_of_them(sources, conditions):
     losses = [np.arange(float(n)) for n in (4, 3, 5)]
     curves = curves_without_each_network(sources(*losses), MEAN, BOOTSTRAP)
     assert len(curves) == 4 + 3 + 5

@@ -50,7 +50,7 @@ def test_forgotten_settings_and_seeds_are_named(tmp_path):
     assert len(unmeasured(measured, tmp_path / "runs")) == 2
 
 
-def test_a_missing_condition_is_compared_with_the_most_similar_one(tmp_path):
+def test_a_missing_condition_is_compared_with_the_most_similar(tmp_path):
     train(tmp_path, compose(tmp_path, "width=9", "training.max_epochs=9"), [0])
     similar = train(tmp_path, compose(tmp_path, "width=9"), [0])
     lines = unmeasured(compose(tmp_path), tmp_path / "runs")

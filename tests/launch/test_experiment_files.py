@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, conten
 
 
 @pytest.mark.parametrize("override", ["overrides=[seeds=8]", "overrides", "gamma=["])
-def test_an_override_that_cannot_be_read_is_rejected_with_an_example(tmp_path, override):
+def test_an_unreadable_override_is_rejected_with_an_example(tmp_path, override):
     found = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
     assert found.startswith("an override must be name=value, with text that holds = or spaces in quotes")
     assert found.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")

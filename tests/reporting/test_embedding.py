@@ -19,7 +19,7 @@ def test_points_in_a_plane_are_found_again():
     assert found.mean(axis=0) == pytest.approx([0, 0], abs=1e-6)
 
 
-def test_distances_that_violate_the_triangle_inequality_are_drawn():
+def test_distances_without_triangle_inequality_are_drawn():
     # Two networks are alike, and the solver's distances of both to the third differ slightly.
     matrix = np.array([[0, 1e-8, 0.4428], [1e-8, 0, 0.4415], [0.4428, 0.4415, 0]])
     found = embed_distances(matrix)

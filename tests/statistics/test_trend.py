@@ -265,7 +265,7 @@ def test_drawing_seeds_gives_the_nominal_coverage(missing):
 
 
 @pytest.mark.parametrize("missing", [0, 5])
-def test_permuting_within_seeds_keeps_the_level_and_has_more_power(missing):
+def test_permuting_within_seeds_keeps_the_level_and_gains_power(missing):
     generator = np.random.default_rng(11)
     called = {0.0: 0, 0.3: 0}
     for step in called:
