@@ -1,4 +1,4 @@
-"""`python -m analysis` on a tiny experiment: what it stores, and what it leaves alone when it runs again."""
+"""Tables, matrices and figures of `python -m analysis` on a tiny experiment."""
 
 from __future__ import annotations
 
