@@ -34,13 +34,13 @@ def test_a_second_analysis_skips_finished_work(place, analyse):
     assert changed(before, files(place)) == {"manifest.json"}
     assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
-        "gather: 12 networks, 0 of them new",
+        "networks: 12, 0 of them new",
         "activations: 2 conditions, 0 of them new",
         "feature learning: 8 networks, 0 of them new",
     ]
-    assert lines[3].startswith("choice: dsa of flip_flop, n_components ")
+    assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
     assert lines[3].endswith(", on 8 networks")
-    assert lines[4:9] == [f"matrices: {name} of 2 conditions, 0 of them new" for name in METRICS]
+    assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
     assert "degeneracy: 36 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
 
@@ -60,7 +60,7 @@ def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
 def test_another_probe_computes_what_depends_on_it_only(place, analyse):
     before = files(place)
     printed = analyse("probe.seed=1").stdout
-    assert "gather: 12 networks, 0 of them new" in printed
+    assert "networks: 12, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
 
@@ -72,10 +72,19 @@ def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
     assert gone.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+def test_a_damaged_manifest_is_written_again(place, analyse, content):
+    manifest = place / "results" / "tiny" / "manifest.json"
+    before = manifest.read_bytes()
+    manifest.write_bytes(content)
+    assert "figures: 8 files, new" in analyse(draws=True).stdout.splitlines()
+    assert manifest.read_bytes() == before
+
+
 def test_another_condition_of_losses_computes_losses_only(place, analyse):
     before = files(place)
     printed = analyse("further_ood.noise.input_noise=0.3").stdout
-    assert "gather: 12 networks, 12 of them new" in printed
+    assert "networks: 12, 12 of them new" in printed
     assert "activations: 2 conditions, 0 of them new" in printed
     again = changed(before, files(place))
     assert "networks.parquet" in again
@@ -93,8 +102,10 @@ def test_the_manifest_contains_the_settings(place, analyse):
 def test_a_new_network_updates_its_condition_only(place, analyse):
     first = RunFolder.open(run_folders(place)[0])
     store(first, 6, [9.0, 8.0])
+    store(first, 7, [9.0, 8.0])  # not a seed of the experiment
     printed = analyse().stdout
-    assert "gather: 13 networks, 1 of them new" in printed
+    assert printed.count("not measured: 1 networks of other seeds in ") == 1
+    assert "networks: 13, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
 
@@ -132,9 +143,9 @@ def test_an_interrupted_analysis_loses_one_condition(place, analyse):
     assert stopped.wait() == 2
     assert "checksum" in stopped.stderr
     last.write_bytes(content)
-    assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
+    assert "networks: 12, 6 of them new" in analyse("ood.seed=1").stdout
     # Of other settings nothing is taken.
-    assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
+    assert "networks: 12, 12 of them new" in analyse("ood.seed=2").stdout
 
 
 def test_a_changed_csv_file_is_written_again(place, analyse):

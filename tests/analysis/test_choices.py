@@ -1,4 +1,4 @@
-"""Settings chosen once for a task: who makes them, who takes them, and what follows from them."""
+"""Hyperparameters selected once per task: which analyses select, reuse or repeat the selection."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
 
 def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
-    """The lines that an analysis with `dsa` alone prints."""
+    """Return the printed lines of an analysis with the single metric `dsa`."""
     given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
     launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     return launched.stdout.splitlines()
 
 
-def choices(place: Path, results: str = "results") -> list[Path]:
-    """Those of the folder of results, relative to the place, the newest last."""
+def selections(place: Path, results: str = "results") -> list[Path]:
+    """Return the stored selections relative to `place`, the newest last."""
     found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
     return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
@@ -68,10 +68,10 @@ def two(trained: Path, tmp_path: Path) -> Path:
 def test_experiments_analyzed_together_share_a_selection(two):
     printed = analyse(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
-    (line,) = lines(printed, "choice: ")
+    (line,) = lines(printed, "hyperparameters: ")
     assert line.endswith(", on 12 networks")
     # The shared condition is measured once.
-    new = [line.partition("conditions, ")[2] for line in lines(printed, "matrices: ")]
+    new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
     assert new[1] == "1 of them new"
     found = values(two)
     (shared,) = found["tiny"].keys() & found["wide"].keys()
@@ -81,58 +81,58 @@ def test_experiments_analyzed_together_share_a_selection(two):
     ]
     assert len(chosen) == 4
     assert all(one == chosen[0] for one in chosen)
-    curve = pd.read_parquet(two / choices(two)[-1])
+    curve = pd.read_parquet(two / selections(two)[-1])
     assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
 
 
 def test_a_later_experiment_reuses_the_selection(two):
-    (choice,) = choices(two)  # by tiny alone
-    before = pd.read_parquet(two / choice)
-    (line,) = lines(analyse(two, "wide"), "choice: ")
-    assert line.endswith(f"on 8 networks (without 4 of these: delete {choice} to select again)")
-    pd.testing.assert_frame_equal(pd.read_parquet(two / choice), before)
-    # One that holds all of those networks, and more, chooses anew; then each alone takes that.
-    (line,) = lines(analyse(two, "both"), "choice: ")
+    (selection,) = selections(two)  # on the networks of tiny
+    before = pd.read_parquet(two / selection)
+    (line,) = lines(analyse(two, "wide"), "hyperparameters: ")
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {selection} to select again)")
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
+    # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
+    (line,) = lines(analyse(two, "both"), "hyperparameters: ")
     assert line.endswith(", on 12 networks")
     after = values(two)
     for name in ("tiny", "wide"):
         printed = analyse(two, name)
-        assert lines(printed, "choice: ")[0].endswith(", on 12 networks")
-        assert lines(printed, "matrices: ") == ["matrices: dsa of 2 conditions, 0 of them new"]
+        assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
+        assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
 
 
 def test_two_analyses_do_not_choose_at_the_same_time(two):
     given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
-    with exclusive_lock(two / "results", "results"):  # as one that chooses does
+    with exclusive_lock(two / "results", "results"):  # as an analysis that selects does
         other = Launched(given, two, before=draw_nothing, module="analysis.__main__")
         other.wait_for("waiting: another process is working in results\n")
         time.sleep(0.5)  # of waiting, in which it looks ten times whether the lock is free
         assert "feature learning: " in other.stdout
-        assert "choice: " not in other.stdout
+        assert "hyperparameters: " not in other.stdout
     assert other.wait() == 0, other.stderr
-    assert "choice: " in other.stdout
+    assert "hyperparameters: " in other.stdout
 
 
-def test_the_choice_does_not_hang_on_the_order_of_experiments(two):
+def test_the_selection_does_not_depend_on_the_order(two):
     analyse(two, "both")
-    before = pd.read_parquet(two / choices(two)[-1])
+    before = pd.read_parquet(two / selections(two)[-1])
     (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
     analyse(two, "both", "results=again")
-    again = pd.read_parquet(two / choices(two, "again")[-1])
+    again = pd.read_parquet(two / selections(two, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
 def test_metrics_of_one_class_and_options_share_a_selection(two):
-    before = choices(two)
+    before = selections(two)
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
     launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert len(lines(launched.stdout.splitlines(), "choice: ")) == 3
-    assert set(choices(two)) > set(before)
-    assert len(choices(two)) == len(before) + 1
+    assert len(lines(launched.stdout.splitlines(), "hyperparameters: ")) == 3
+    assert set(selections(two)) > set(before)
+    assert len(selections(two)) == len(before) + 1
     folder = two / "results" / "tiny"
     lags = {
         name: pd.read_parquet(folder / "matrices" / name / "flip_flop-hyperparameters.parquet")["lag"]
@@ -146,38 +146,38 @@ def test_metrics_of_one_class_and_options_share_a_selection(two):
 
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
 def test_other_candidates_or_probes_give_another_selection(two, change):
-    before = pd.read_parquet(two / choices(two)[0])
-    (line,) = lines(analyse(two, "wide", change), "choice: ")
+    before = pd.read_parquet(two / selections(two)[0])
+    (line,) = lines(analyse(two, "wide", change), "hyperparameters: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
-    assert len(choices(two)) == 2
-    # Another score is the same choice; and the first is there for those that want it.
-    assert lines(analyse(two, "wide", change, "metrics.dsa.score=frobenius"), "choice: ") == [line]
-    assert lines(analyse(two, "tiny"), "choice: ")[0].endswith(", on 8 networks")
-    assert len(choices(two)) == 2
-    pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
+    assert len(selections(two)) == 2
+    # Another score uses the same selection. The first selection is stored as well.
+    assert lines(analyse(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [line]
+    assert lines(analyse(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert len(selections(two)) == 2
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
 def test_selections_of_others_leave_an_experiment_unchanged(two):
     own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
-    (two / choices(two)[0]).unlink()
+    (two / selections(two)[0]).unlink()
     analyse(two, "wide")
     assert own.read_bytes() == before
 
 
-def test_activations_that_were_deleted_do_not_free_the_choice(two):
-    before = pd.read_parquet(two / choices(two)[0])
+def test_deleted_activations_do_not_repeat_the_selection(two):
+    before = pd.read_parquet(two / selections(two)[0])
     shutil.rmtree(two / "results" / "tiny" / "activations")
-    (line,) = lines(analyse(two, "wide"), "choice: ")
+    (line,) = lines(analyse(two, "wide"), "hyperparameters: ")
     assert " on 8 networks (without 4 of these: " in line
-    pd.testing.assert_frame_equal(pd.read_parquet(two / choices(two)[0]), before)
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
 def test_deleted_networks_do_not_prevent_a_selection(two):
     analyse(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    assert lines(analyse(two, "both"), "choice: ")[0].endswith(", on 9 networks")
+    assert lines(analyse(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
 
 
 def test_without_hyperparameters_the_other_metrics_are_measured(two):
@@ -187,21 +187,21 @@ def test_without_hyperparameters_the_other_metrics_are_measured(two):
     )
     assert launched.wait() == 2
     for name in ("pif", "svcca"):
-        assert re.search(rf"matrices: {name} of \d conditions, \d of them new", launched.stdout)
+        assert re.search(rf"distances: {name} of \d conditions, \d of them new", launched.stdout)
     assert "not measured: dsa of " in launched.stdout
     table = pd.read_parquet(two / "results" / "tiny" / "degeneracy.parquet")
     assert {"pif", "svcca", "sigma_ood"} < set(table["measure"])
     assert "dsa" not in set(table["measure"])
     assert not (two / "results" / "tiny" / "manifest.json").exists()
-    assert "not chosen: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
+    assert "not selected: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
     assert launched.stderr.startswith("error: lag must be below the 20 time steps")
 
 
-def test_networks_that_come_or_change_are_chosen_on_anew(place):
-    assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 8 networks")
+def test_new_networks_repeat_the_selection(place):
+    assert lines(analyse(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
     for path in place.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 6, [9.0, 8.0])
-    assert lines(analyse(place, "tiny"), "choice: ")[0].endswith(", on 10 networks")
+    assert lines(analyse(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
 
 
 def test_a_network_too_small_for_the_selection_is_rejected(place):
@@ -210,8 +210,8 @@ def test_a_network_too_small_for_the_selection_is_rejected(place):
     )
     given = ("--config-dir", "settings", "experiment=thin")
     assert Launched((*given, "seeds=2"), place).wait() == 0
-    (choice,) = choices(place)
-    whole = pd.read_parquet(place / choice)
+    (selection,) = selections(place)
+    whole = pd.read_parquet(place / selection)
     assert whole["n_components"].iloc[0] > 2
     launched = Launched(
         (*given, *SMALL, "metric=[dsa]"), place, before=draw_nothing, module="analysis.__main__"
@@ -220,8 +220,8 @@ def test_a_network_too_small_for_the_selection_is_rejected(place):
     assert "n_components must be at most the 2 units" in launched.stderr
     assert "got 6, with n_components 6, lag " in launched.stderr
     assert "(give the experiment a results folder of its own" in launched.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(place / choice), whole)
-    assert lines(analyse(place, "thin", "results=own"), "choice: dsa of flip_flop, n_components 2,")
+    pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
+    assert lines(analyse(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,")
 
 
 def test_a_failed_experiment_does_not_stop_the_others(two):
@@ -251,7 +251,7 @@ def test_an_experiment_without_a_pair_does_not_stop_the_others(two):
         store(folder, 1, [20.0] * 6)
     printed = analyse(two, "both")
     assert lines(printed, "left out: wide, converged networks must be at least two")
-    assert lines(printed, "matrices: ") == ["matrices: dsa of 2 conditions, 0 of them new"]
+    assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
 
 
 def test_one_network_of_stored_activations_is_read_alone(analysed):
