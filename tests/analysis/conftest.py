@@ -1,4 +1,4 @@
-"""A tiny experiment in a user's configuration folder, and two of the paper's made tiny, analysed once."""
+"""A tiny experiment in a user's configuration folder, and two of the paper's made tiny, analyzed once."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def draw_nothing() -> None:
 
 
 @pytest.fixture(scope="session")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder: of seven seeds four converged, one not, one diverged, one is missing. Read only."""
-    place = tmp_path_factory.mktemp("analysed")
+    place = tmp_path_factory.mktemp("analyzed")
     (place / "settings" / "experiment").mkdir(parents=True)
     (place / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
     trained = Launched((*OWN, "seeds=4"), place)
@@ -104,25 +104,25 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(analysed: Path, tmp_path: Path) -> Path:
+def place(analyzed: Path, tmp_path: Path) -> Path:
     """A copy of it to work in."""
-    return shutil.copytree(analysed, tmp_path / "place")
+    return shutil.copytree(analyzed, tmp_path / "place")
 
 
-Analyse = Callable[..., Launched]
+Analyze = Callable[..., Launched]
 
 
 @pytest.fixture
-def analyse(place: Path) -> Analyse:
-    """Analyse the copy again, in a process of its own that must succeed; figures only on demand."""
+def analyze(place: Path) -> Analyze:
+    """Analyze the copy again, in a process of its own that must succeed; figures only on demand."""
 
-    def analyse(*arguments: str, draws: bool = False) -> Launched:
+    def analyze(*arguments: str, draws: bool = False) -> Launched:
         before = None if draws else draw_nothing
         launched = Launched((*OWN, *SMALL, *arguments), place, before=before, module="analysis.__main__")
         assert launched.wait() == 0, launched.stderr
         return launched
 
-    return analyse
+    return analyze
 
 
 # Two of the paper's experiments

@@ -21,7 +21,7 @@ from tests.conftest import Launched
 LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
 
-def analyse(place: Path, experiment: str, *arguments: str) -> list[str]:
+def analyze(place: Path, experiment: str, *arguments: str) -> list[str]:
     """Return the printed lines of an analysis with the single metric `dsa`."""
     given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
     launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
@@ -47,9 +47,9 @@ def values(place: Path) -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def trained(analysed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Beside `tiny`, which is analysed, `wide`: one of tiny's conditions and one of more units. Read only."""
-    place = shutil.copytree(analysed, tmp_path_factory.mktemp("trained") / "place")
+def trained(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Beside `tiny`, which is analyzed, `wide`: one of tiny's conditions and one of more units. Read only."""
+    place = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
     settings = place / "settings" / "experiment"
     wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
     (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
@@ -66,7 +66,7 @@ def two(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_experiments_analyzed_together_share_a_selection(two):
-    printed = analyse(two, "both")
+    printed = analyze(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "hyperparameters: ")
     assert line.endswith(", on 12 networks")
@@ -88,15 +88,15 @@ def test_experiments_analyzed_together_share_a_selection(two):
 def test_a_later_experiment_reuses_the_selection(two):
     (selection,) = selections(two)  # on the networks of tiny
     before = pd.read_parquet(two / selection)
-    (line,) = lines(analyse(two, "wide"), "hyperparameters: ")
+    (line,) = lines(analyze(two, "wide"), "hyperparameters: ")
     assert line.endswith(f"on 8 networks (without 4 of these: delete {selection} to select again)")
     pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
     # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
-    (line,) = lines(analyse(two, "both"), "hyperparameters: ")
+    (line,) = lines(analyze(two, "both"), "hyperparameters: ")
     assert line.endswith(", on 12 networks")
     after = values(two)
     for name in ("tiny", "wide"):
-        printed = analyse(two, name)
+        printed = analyze(two, name)
         assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
         assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
@@ -115,10 +115,10 @@ def test_two_analyses_do_not_choose_at_the_same_time(two):
 
 
 def test_the_selection_does_not_depend_on_the_order(two):
-    analyse(two, "both")
+    analyze(two, "both")
     before = pd.read_parquet(two / selections(two)[-1])
     (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
-    analyse(two, "both", "results=again")
+    analyze(two, "both", "results=again")
     again = pd.read_parquet(two / selections(two, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
@@ -147,12 +147,12 @@ def test_metrics_of_one_class_and_options_share_a_selection(two):
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
 def test_other_candidates_or_probes_give_another_selection(two, change):
     before = pd.read_parquet(two / selections(two)[0])
-    (line,) = lines(analyse(two, "wide", change), "hyperparameters: ")
+    (line,) = lines(analyze(two, "wide", change), "hyperparameters: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
     assert len(selections(two)) == 2
     # Another score uses the same selection. The first selection is stored as well.
-    assert lines(analyse(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [line]
-    assert lines(analyse(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [line]
+    assert lines(analyze(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
     assert len(selections(two)) == 2
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
@@ -161,23 +161,23 @@ def test_selections_of_others_leave_an_experiment_unchanged(two):
     own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
     (two / selections(two)[0]).unlink()
-    analyse(two, "wide")
+    analyze(two, "wide")
     assert own.read_bytes() == before
 
 
 def test_deleted_activations_do_not_repeat_the_selection(two):
     before = pd.read_parquet(two / selections(two)[0])
     shutil.rmtree(two / "results" / "tiny" / "activations")
-    (line,) = lines(analyse(two, "wide"), "hyperparameters: ")
+    (line,) = lines(analyze(two, "wide"), "hyperparameters: ")
     assert " on 8 networks (without 4 of these: " in line
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
 def test_deleted_networks_do_not_prevent_a_selection(two):
-    analyse(two, "both")
+    analyze(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    assert lines(analyse(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
+    assert lines(analyze(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
 
 
 def test_without_hyperparameters_the_other_metrics_are_measured(two):
@@ -198,10 +198,10 @@ def test_without_hyperparameters_the_other_metrics_are_measured(two):
 
 
 def test_new_networks_repeat_the_selection(place):
-    assert lines(analyse(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
     for path in place.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 6, [9.0, 8.0])
-    assert lines(analyse(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
+    assert lines(analyze(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
 
 
 def test_a_network_too_small_for_the_selection_is_rejected(place):
@@ -221,7 +221,7 @@ def test_a_network_too_small_for_the_selection_is_rejected(place):
     assert "got 6, with n_components 6, lag " in launched.stderr
     assert "(give the experiment a results folder of its own" in launched.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
-    assert lines(analyse(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,")
+    assert lines(analyze(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,")
 
 
 def test_a_failed_experiment_does_not_stop_the_others(two):
@@ -249,12 +249,12 @@ def test_an_experiment_without_a_pair_does_not_stop_the_others(two):
         folder = RunFolder.open(path)
         store(folder, 0, [20.0] * 6)
         store(folder, 1, [20.0] * 6)
-    printed = analyse(two, "both")
+    printed = analyze(two, "both")
     assert lines(printed, "left out: wide, converged networks must be at least two")
     assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
 
 
-def test_one_network_of_stored_activations_is_read_alone(analysed):
-    file = next(analysed.glob("results/tiny/activations/*"))
+def test_one_network_of_stored_activations_is_read_alone(analyzed):
+    file = next(analyzed.glob("results/tiny/activations/*"))
     hidden = read_tensors(file)[0]["hidden"]
     assert (read_entry(file, "hidden", 2) == hidden[2]).all()

@@ -103,7 +103,7 @@ def test_make_paper_runs_on_a_cluster(login):
     assert (results / "report.html").exists()
     assert (results / "figures" / "figure-04-auxiliary-loss-attractors.pdf").exists()
 
-    # What is missing only is trained, and where that fails nothing is analysed.
+    # What is missing only is trained, and where that fails nothing is analyzed.
     next(login.place.glob("runs/*/*/networks/00001.safetensors")).unlink()
     launcher = login.place / "conf" / "hydra" / "launcher" / "broken.yaml"
     launcher.parent.mkdir(parents=True)

@@ -114,7 +114,7 @@ def run(home: Path, module: str, *arguments: str) -> Launched:
     return launched
 
 
-def analyse(home: Path, warning: str = "") -> str:
+def analyze(home: Path, warning: str = "") -> str:
     settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
     found = run(home, "analysis.__main__", *settings)
     assert warning in found.stderr if warning else found.stderr == ""
@@ -139,12 +139,12 @@ def test_changed_source_of_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     assert run(home, "launch.train").stderr == ""
-    assert "networks: 6, 6 of them new" in analyse(home)
-    assert "networks: 6, 0 of them new" in analyse(home)
+    assert "networks: 6, 6 of them new" in analyze(home)
+    assert "networks: 6, 0 of them new" in analyze(home)
     source = home / "code" / "laboratory" / "echo.py"
     source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
     warning = "the code of laboratory.echo changed since networks were trained"
-    printed = analyse(home, warning)
+    printed = analyze(home, warning)
     assert "networks: 6, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train")
