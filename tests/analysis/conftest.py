@@ -125,6 +125,42 @@ def analyze(place: Path) -> Analyze:
     return analyze
 
 
+# Two experiments that share a condition
+
+LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
+
+
+def analyze_dsa(place: Path, experiment: str, *arguments: str) -> list[str]:
+    """Return the printed lines of an analysis with the single metric `dsa`."""
+    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
+    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    return launched.stdout.splitlines()
+
+
+def lines(printed: list[str], beginning: str) -> list[str]:
+    return [line for line in printed if line.startswith(beginning)]
+
+
+@pytest.fixture(scope="session")
+def trained(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with a second experiment `wide`: one condition of `tiny`, and one with more units. Read only."""
+    place = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
+    settings = place / "settings" / "experiment"
+    wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
+    (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
+    (settings / "both.yaml").write_text(LIST)
+    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=4"), place)
+    assert launched.wait() == 0, launched.stderr
+    return place
+
+
+@pytest.fixture
+def two(trained: Path, tmp_path: Path) -> Path:
+    """A copy of both experiments to work in."""
+    return shutil.copytree(trained, tmp_path / "two")
+
+
 # Two of the paper's experiments
 
 TINY = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import shutil
 import time
 from pathlib import Path
@@ -15,28 +13,14 @@ from analysis.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
-from tests.analysis.conftest import SMALL, YAML, draw_nothing, store
+from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing, lines, store
 from tests.conftest import Launched
-
-LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
-
-
-def analyze(place: Path, experiment: str, *arguments: str) -> list[str]:
-    """Return the printed lines of an analysis with the single metric `dsa`."""
-    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
-    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 0, launched.stderr
-    return launched.stdout.splitlines()
 
 
 def selections(place: Path, results: str = "results") -> list[Path]:
     """Return the stored selections relative to `place`, the newest last."""
     found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
     return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
-
-
-def lines(printed: list[str], beginning: str) -> list[str]:
-    return [line for line in printed if line.startswith(beginning)]
 
 
 def values(place: Path) -> dict[str, dict[str, float]]:
@@ -46,27 +30,8 @@ def values(place: Path) -> dict[str, dict[str, float]]:
     return {name: table["value"].to_dict() for name, table in dsa.items()}
 
 
-@pytest.fixture(scope="module")
-def trained(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Beside `tiny`, which is analyzed, `wide`: one of tiny's conditions and one of more units. Read only."""
-    place = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
-    settings = place / "settings" / "experiment"
-    wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
-    (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
-    (settings / "both.yaml").write_text(LIST)
-    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=4"), place)
-    assert launched.wait() == 0, launched.stderr
-    return place
-
-
-@pytest.fixture
-def two(trained: Path, tmp_path: Path) -> Path:
-    """A copy to work in."""
-    return shutil.copytree(trained, tmp_path / "two")
-
-
 def test_experiments_analyzed_together_share_a_selection(two):
-    printed = analyze(two, "both")
+    printed = analyze_dsa(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "hyperparameters: ")
     assert line.endswith(", on 12 networks")
@@ -88,15 +53,15 @@ def test_experiments_analyzed_together_share_a_selection(two):
 def test_a_later_experiment_reuses_the_selection(two):
     (selection,) = selections(two)  # on the networks of tiny
     before = pd.read_parquet(two / selection)
-    (line,) = lines(analyze(two, "wide"), "hyperparameters: ")
+    (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
     assert line.endswith(f"on 8 networks (without 4 of these: delete {selection} to select again)")
     pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
     # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
-    (line,) = lines(analyze(two, "both"), "hyperparameters: ")
+    (line,) = lines(analyze_dsa(two, "both"), "hyperparameters: ")
     assert line.endswith(", on 12 networks")
     after = values(two)
     for name in ("tiny", "wide"):
-        printed = analyze(two, name)
+        printed = analyze_dsa(two, name)
         assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
         assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
@@ -115,10 +80,10 @@ def test_two_analyses_do_not_choose_at_the_same_time(two):
 
 
 def test_the_selection_does_not_depend_on_the_order(two):
-    analyze(two, "both")
+    analyze_dsa(two, "both")
     before = pd.read_parquet(two / selections(two)[-1])
     (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
-    analyze(two, "both", "results=again")
+    analyze_dsa(two, "both", "results=again")
     again = pd.read_parquet(two / selections(two, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
@@ -147,12 +112,14 @@ def test_metrics_of_one_class_and_options_share_a_selection(two):
 @pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
 def test_other_candidates_or_probes_give_another_selection(two, change):
     before = pd.read_parquet(two / selections(two)[0])
-    (line,) = lines(analyze(two, "wide", change), "hyperparameters: ")
+    (line,) = lines(analyze_dsa(two, "wide", change), "hyperparameters: ")
     assert line.endswith(", on 8 networks")  # of wide's two conditions
     assert len(selections(two)) == 2
     # Another score uses the same selection. The first selection is stored as well.
-    assert lines(analyze(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [line]
-    assert lines(analyze(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze_dsa(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [
+        line
+    ]
+    assert lines(analyze_dsa(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
     assert len(selections(two)) == 2
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
@@ -161,47 +128,30 @@ def test_selections_of_others_leave_an_experiment_unchanged(two):
     own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
     before = own.read_bytes()
     (two / selections(two)[0]).unlink()
-    analyze(two, "wide")
+    analyze_dsa(two, "wide")
     assert own.read_bytes() == before
 
 
 def test_deleted_activations_do_not_repeat_the_selection(two):
     before = pd.read_parquet(two / selections(two)[0])
     shutil.rmtree(two / "results" / "tiny" / "activations")
-    (line,) = lines(analyze(two, "wide"), "hyperparameters: ")
+    (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
     assert " on 8 networks (without 4 of these: " in line
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
 def test_deleted_networks_do_not_prevent_a_selection(two):
-    analyze(two, "both")
+    analyze_dsa(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    assert lines(analyze(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
-
-
-def test_without_hyperparameters_the_other_metrics_are_measured(two):
-    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
-    launched = Launched(
-        (*given, "metric=[dsa,pif,svcca]"), two, before=draw_nothing, module="analysis.__main__"
-    )
-    assert launched.wait() == 2
-    for name in ("pif", "svcca"):
-        assert re.search(rf"distances: {name} of \d conditions, \d of them new", launched.stdout)
-    assert "not measured: dsa of " in launched.stdout
-    table = pd.read_parquet(two / "results" / "tiny" / "degeneracy.parquet")
-    assert {"pif", "svcca", "sigma_ood"} < set(table["measure"])
-    assert "dsa" not in set(table["measure"])
-    assert not (two / "results" / "tiny" / "manifest.json").exists()
-    assert "not selected: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
-    assert launched.stderr.startswith("error: lag must be below the 20 time steps")
+    assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
 
 
 def test_new_networks_repeat_the_selection(place):
-    assert lines(analyze(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
     for path in place.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 6, [9.0, 8.0])
-    assert lines(analyze(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
 
 
 def test_a_network_too_small_for_the_selection_is_rejected(place):
@@ -221,37 +171,9 @@ def test_a_network_too_small_for_the_selection_is_rejected(place):
     assert "got 6, with n_components 6, lag " in launched.stderr
     assert "(give the experiment a results folder of its own" in launched.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
-    assert lines(analyze(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,")
-
-
-def test_a_failed_experiment_does_not_stop_the_others(two):
-    # A file that another program cut off in the midst.
-    broken = next((two / "results" / "tiny" / "activations").iterdir())
-    stale = two / "results" / "tiny" / "matrices" / "dsa" / broken.name
-    stale.unlink()
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:-8] + b"damaged!")
-    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metric=[dsa]")
-    launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 2
-    assert "not measured: tiny, " in launched.stdout
-    assert "contents that do not match their checksum" in launched.stderr
-    assert (two / "results" / "wide" / "degeneracy.csv").exists()
-
-
-def test_an_experiment_without_a_pair_does_not_stop_the_others(two):
-    for network in itertools.chain(*(path.glob("networks/*") for path in two.glob("runs/*/*-n10-*"))):
-        network.unlink()
-    (two / "settings" / "experiment" / "wide.yaml").write_text(
-        (two / "settings" / "experiment" / "wide.yaml").read_text().replace('"width=8,10"', "width=10")
+    assert lines(
+        analyze_dsa(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,"
     )
-    for path in two.glob("runs/*/*-n10-*"):
-        folder = RunFolder.open(path)
-        store(folder, 0, [20.0] * 6)
-        store(folder, 1, [20.0] * 6)
-    printed = analyze(two, "both")
-    assert lines(printed, "left out: wide, converged networks must be at least two")
-    assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
 
 
 def test_one_network_of_stored_activations_is_read_alone(analyzed):
