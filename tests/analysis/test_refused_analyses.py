@@ -43,7 +43,7 @@ def composed_once():
             ["metrics.dsa.controlled=true", "metrics.dsa.score=wasserstein"],
             "metrics.dsa.score",
             "'wasserstein'",
-            "one with an alignment",
+            "a score with an alignment",
         ),
         (
             ["metric=[dsa,input_dsa]", "metrics.input_dsa.ranks=[0]"],
