@@ -30,7 +30,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     for column, (task, curve) in enumerate(curves.items()):
         for axis, criterion in zip(axes[:, column], _CRITERIA, strict=True):
             _draw_criterion(axis, curve, criterion)
-        selected = curve[curve["chosen"]].iloc[0]
+        selected = curve[curve["selected"]].iloc[0]
         n_networks = sum(len(networks["seeds"]) for networks in curve.attrs["networks"].values())
         hyperparameters = f"lag {selected['lag']}, rank {selected['rank']}"
         axes[0, column].set_title(f"{task}\n{hyperparameters}\n{n_networks} converged networks")
@@ -49,7 +49,7 @@ def _draw_criterion(axis: Axes, curve: pd.DataFrame, criterion: str) -> None:
     for rank, line in curve[~is_full].groupby("rank"):
         axis.plot(line["lag"], line[criterion], linewidth=0.8, label=f"{rank}")
     axis.scatter(curve[is_full]["lag"], curve[is_full][criterion], s=4, color="black", label="full")
-    selected = curve[curve["chosen"]].iloc[0]
+    selected = curve[curve["selected"]].iloc[0]
     axis.plot(selected["lag"], selected[criterion], marker="*", color="black", markersize=7)
     if criterion == "held_out_error":
         axis.set_yscale("log")
