@@ -143,15 +143,16 @@ class DSA(Metric):
         return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Hyperparameters)}
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
-        sizes, hidden = dsa.Hyperparameters(**hyperparameters), states["hidden"]
+        selected, hidden = dsa.Hyperparameters(**hyperparameters), states["hidden"]
         inputs = states["inputs"] if self.controlled else None
         if inputs is None:
-            operators, maps = dsa.operators(hidden, sizes), None
+            operators, input_maps = dsa.operators(hidden, selected), None
         else:
-            operators, maps = dsa.controlled_operators(hidden, inputs, sizes)
-        # Null distances first: they are fast, and fail early if half of the trials lack the rank.
-        null = dsa.null_distances(hidden, sizes, score=self.score, seed=self.seed, inputs=inputs)
-        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
+            operators, input_maps = dsa.controlled_operators(hidden, inputs, selected)
+        # Compute the split-half baseline first. It is fast, and raises an error early if the delay windows of
+        # half of the trials do not have the selected rank.
+        null = dsa.null_distances(hidden, selected, score=self.score, seed=self.seed, inputs=inputs)
+        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=input_maps)
         return Distances(matrix, null)
 
 
