@@ -55,13 +55,14 @@ class Metric(ABC):
         return None
 
     def select(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
-        """Select hyperparameters for all networks of a task, before any distance is known.
+        """Select hyperparameters for all networks of a task, without computing distances.
 
         Args:
             hidden: hidden states (trials, time, units) of each network.
 
         Returns:
-            One row per candidate. The boolean column `selected` marks one of them.
+            One row per candidate, with its hyperparameters and scores. The boolean column `selected` is True
+            in one row.
 
         Raises:
             BadInputError: no candidate fits all networks.
@@ -69,7 +70,7 @@ class Metric(ABC):
         raise NotImplementedError
 
     def selected(self, curve: pd.DataFrame) -> Hyperparameters:
-        """Return the selected hyperparameters of a table that `select` returned."""
+        """Read the selected hyperparameters from the table that `select` returned."""
         raise NotImplementedError
 
     @abstractmethod
