@@ -36,7 +36,7 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
         _draw_measure(axis, table, measure)
         axis.set(title=level, ylabel=measure_label(measure), xlabel=label)
         axis.set_xticks(range(len(values)), ticks, rotation=rotation)
-    bands = f"bands: {table['coverage'].iloc[0]:.0%} bootstrap intervals over networks"
+    bands = f"bands: {table['nominal_level'].iloc[0]:.0%} bootstrap intervals over networks"
     text = f"{caption}; {bands}; dotted: split-half baseline"
     # Above the panels, because the legend is below.
     figure.suptitle(textwrap.fill(text, int(23 * figure.get_size_inches()[0])), fontsize=6)

@@ -65,11 +65,11 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
     counts.loc[0, ["converged", "unconverged"]] = 1, 3
     found.__dict__["counts"] = counts
     words = caption(found)
-    numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in all|unconverged|alone)", words)]
+    numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 48
-    assert "1 alone in a condition" in words
-    assert "no two converged networks, and not drawn: N-bit flip-flop 6;" in words
+    assert "1 the only converged network of its condition" in words
+    assert "not drawn (fewer than two converged networks): N-bit flip-flop 6;" in words
 
 
 def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
