@@ -100,7 +100,8 @@ def _plot_lines(
     counts = []
     for condition, color in zip(conditions, sns.color_palette("colorblind"), strict=False):
         rows = lines[lines["condition"] == condition.signature]
-        axis.scatter(rows["rank_correlation"], rows["second_modulus"], color=color, s=12, alpha=0.8, linewidth=0)
+        x, y = rows["rank_correlation"], rows["second_modulus"]
+        axis.scatter(x, y, color=color, s=12, alpha=0.8, linewidth=0)
         numbers = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
         counts.append(f"{results.tick(condition)}: {numbers} of {len(rows)}")
     axis.axvline(MIN_RANK_CORRELATION, color="0.5", linestyle=":", linewidth=0.7)
