@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Threads of linear algebra that wait for each other are slow beside other processes.
+# Several threads of linear algebra per process would compete for the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -r s
 
 .PHONY: help install demo paper figures report test test-cluster test-all lint format \
@@ -24,53 +24,53 @@ demo: $(INSTALLED) ## train flip-flop networks of 1, 2 and 3 bits, measure their
 	$(BIN)/python -m launch.train experiment=demo
 	$(BIN)/python -m analysis experiment=demo
 
-# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix or a single one of theirs.
-# LAUNCHER=slurm_gpu trains and LAUNCHER_OF_ANALYSIS analyses on a cluster. CONFIG_DIR holds your configurations.
+# SCALE=full (the paper's size) or reduced (two cores, hours). EXPERIMENT=paper, appendix, or one of their experiments.
+# LAUNCHER=slurm_gpu trains on a cluster, where LAUNCHER_OF_ANALYSIS runs the analyses. CONFIG_DIR is the folder of your configurations.
 SCALE ?= full
 EXPERIMENT ?= paper
 LAUNCHER ?=
 LAUNCHER_OF_ANALYSIS ?= slurm_cpu
 CONFIG_DIR ?=
-OWN := $(if $(CONFIG_DIR),--config-dir $(CONFIG_DIR))
-TRAINED := $(OWN) experiment=$(EXPERIMENT) scale=$(SCALE)
-# The appendix in a folder of its own: its networks need other settings of DSA (docs/paper.md).
+CONFIG_OPTION := $(if $(CONFIG_DIR),--config-dir $(CONFIG_DIR))
+TRAIN_ARGUMENTS := $(CONFIG_OPTION) experiment=$(EXPERIMENT) scale=$(SCALE)
+# The appendix has its own results folder, because its networks need other hyperparameters of DSA (docs/paper.md).
 APPENDIX := $(if $(filter appendix standard_% dense_%,$(EXPERIMENT)),appendix)
-PLACE := results/$(SCALE)$(if $(APPENDIX),-appendix)
-PAPER := $(OWN) results=$(PLACE) 'overrides=["scale=$(SCALE)"]'
-DRAWN := $(PAPER) 'experiments=[$(or $(APPENDIX),paper)]'
-MEMORY_DEMAND := $(PLACE)/memory_demand_of_tasks
+PAPER_RESULTS := results/$(SCALE)$(if $(APPENDIX),-appendix)
+ANALYSIS_ARGUMENTS := $(CONFIG_OPTION) results=$(PAPER_RESULTS) 'overrides=["scale=$(SCALE)"]'
+FIGURE_ARGUMENTS := $(ANALYSIS_ARGUMENTS) 'experiments=[$(or $(APPENDIX),paper)]'
+MEMORY_DEMAND := $(PAPER_RESULTS)/memory_demand_of_tasks
 
-paper: $(INSTALLED) ## list, train, measure and draw all of the paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)
-	$(BIN)/python -m launch.status $(TRAINED)
+paper: $(INSTALLED) ## train, analyze and draw the whole paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)
+	$(BIN)/python -m launch.status $(TRAIN_ARGUMENTS)
 ifeq ($(LAUNCHER),)
-	$(BIN)/python -m launch.train $(TRAINED)
-	$(BIN)/python -m analysis experiment=$(EXPERIMENT) $(PAPER)
+	$(BIN)/python -m launch.train $(TRAIN_ARGUMENTS)
+	$(BIN)/python -m analysis experiment=$(EXPERIMENT) $(ANALYSIS_ARGUMENTS)
 else
-	$(BIN)/python -m launch.submit $(TRAINED) hydra/launcher=$(LAUNCHER)
-	$(BIN)/python -m launch.status $(TRAINED) --watch
-	$(BIN)/python -m analysis.submit experiment=$(EXPERIMENT) $(PAPER) hydra/launcher=$(LAUNCHER_OF_ANALYSIS) --wait
+	$(BIN)/python -m launch.submit $(TRAIN_ARGUMENTS) hydra/launcher=$(LAUNCHER)
+	$(BIN)/python -m launch.status $(TRAIN_ARGUMENTS) --watch
+	$(BIN)/python -m analysis.submit experiment=$(EXPERIMENT) $(ANALYSIS_ARGUMENTS) hydra/launcher=$(LAUNCHER_OF_ANALYSIS) --wait
 endif
 ifeq ($(EXPERIMENT),paper)
 	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 endif
-	$(BIN)/python -m analysis.paper $(DRAWN)
+	$(BIN)/python -m analysis.paper $(FIGURE_ARGUMENTS)
 
-figures: $(INSTALLED) ## draw the paper's figures from the tables (9 is computed first); make figure-7 draws one
+figures: $(INSTALLED) ## draw the paper's figures from the tables; make figure-7 draws one of them
 ifeq ($(APPENDIX),)
 	test -f $(MEMORY_DEMAND)/memory_demand.csv || $(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 endif
-	$(BIN)/python -m analysis.paper report=false $(DRAWN)
+	$(BIN)/python -m analysis.paper report=false $(FIGURE_ARGUMENTS)
 
 figure-9: memory-demand ;
 
 figure-%: $(INSTALLED)
-	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(DRAWN)
+	$(BIN)/python -m analysis.paper report=false 'figures=[$*]' $(FIGURE_ARGUMENTS)
 
 report: $(INSTALLED) ## Table 1, all figures and the report (report.html in results/<scale>/) from the tables
-	$(BIN)/python -m analysis.paper $(DRAWN)
+	$(BIN)/python -m analysis.paper $(FIGURE_ARGUMENTS)
 
-# More workers than four have little to do: some files take minutes.
-test: $(INSTALLED) ## run the tests but those on a real SLURM (minutes); installs nothing outside .venv
+# More than four workers would be idle, because some files take minutes.
+test: $(INSTALLED) ## run all tests except those on a real SLURM (minutes); installs nothing outside .venv
 	$(TEST) --doctest-modules degen
 	$(TEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not slurm"
 
@@ -87,7 +87,7 @@ lint: $(INSTALLED) ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) ## rewrite the code in the house style
+format: $(INSTALLED) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -98,10 +98,10 @@ convergence: $(INSTALLED) ## train every task in both parameterizations at n = 1
 coordinate-check: $(INSTALLED) ## print and draw how far networks move in their first steps, by width (a minute)
 	$(BIN)/python -m analysis.diagnostics.coordinate_check
 
-memory-demand: $(INSTALLED) ## how far back each task makes one look: table and Figure 9 (minutes)
+memory-demand: $(INSTALLED) ## compute the memory demand of each task: table and Figure 9 (minutes)
 	$(BIN)/python -m analysis.diagnostics.memory_demand results=$(MEMORY_DEMAND)
 
-# Resumable: the same command continues. RUNS is where run folders are.
+# Rerun the same command to resume. RUNS is the folder of run folders.
 RUNS ?= runs
 long-training: $(INSTALLED) ## train the paper's 33 standard conditions at full size: 16 networks each, then 32, then 50 (a day on two cores)
 	for seeds in 16 32 50; do \
@@ -109,7 +109,7 @@ long-training: $(INSTALLED) ## train the paper's 33 standard conditions at full 
 	done
 
 DEVICE ?= cpu
-bench-training: $(INSTALLED) ## time a training step beside nn.RNN and JAX, then by seeds, width, batch and time steps on DEVICE
+bench-training: $(INSTALLED) ## compare the speed of training with nn.RNN and JAX, then measure its scaling on DEVICE
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.training --small
@@ -119,7 +119,7 @@ bench-metrics: $(INSTALLED) ## compare the metrics' solvers with public ones, on
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.metrics
 
-# Uses PYTHON as it is: nothing is installed. SKIP_CHECKS=1 leaves out tests and benchmarks.
+# Runs in the environment of PYTHON and installs nothing. SKIP_CHECKS=1 leaves out tests and benchmarks.
 EXPERIMENTS ?= demo
 MINUTES ?= 25
 EXPORT ?= export
@@ -128,11 +128,11 @@ gpu: ## on a CUDA machine for MINUTES: tests, benchmarks, then EXPERIMENTS; resu
 	$(PYTHON) -m launch.gpu --experiments "$(EXPERIMENTS)" --overrides "$(OVERRIDES)" --minutes $(MINUTES) \
 	    --export $(EXPORT) --runs $(RUNS) --results $(RESULTS) $(if $(SKIP_CHECKS),--skip-checks)
 
-cluster-up: $(INSTALLED) ## start a private SLURM on this machine, to try the commands on (root in a Debian container)
+cluster-up: $(INSTALLED) ## start a private SLURM on this machine to try the commands (as root in a Debian container)
 	$(BIN)/python -m tests.cluster install
 	$(BIN)/python -m tests.cluster up
 
-cluster-down: $(INSTALLED) ## stop it, and the jobs on it
+cluster-down: $(INSTALLED) ## stop the private SLURM and its jobs
 	$(BIN)/python -m tests.cluster down
 
 clean: ## delete .venv and caches; runs/ and results/ stay

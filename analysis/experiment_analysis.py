@@ -87,11 +87,11 @@ class ExperimentAnalysis:
             of networks with their alignments.
         """
         # Raises an error before any file changes.
-        finished_seeds(self.experiment, self.runs, self.settings["overrides"])
+        seeds = finished_seeds(self.experiment, self.runs, self.settings["overrides"])
         self.previous_manifest = read_manifest(self.results.path)
         remove_manifest(self.results.path)
         sets = self.ood, self.further_ood
-        table = collect_networks(self.experiment, self.runs, self.results, *sets, self.weights_at)
+        table = collect_networks(self.experiment, seeds, self.runs, self.results, *sets, self.weights_at)
         paired = drop_unpaired_conditions(self.experiment, table)
         sources = self.runs, self.results, table
         compute_activations(paired, *sources, self.probe, self.weights_at)

@@ -41,7 +41,7 @@ class ExperimentResults:
 
     @cached_property
     def manifest(self) -> Manifest | None:
-        """The manifest of the results folder, None if the analysis has not finished."""
+        """The manifest of the results folder, None if it is missing or damaged."""
         return read_manifest(self.results.path)
 
     def require_complete(self, overrides: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from degen.errors import BadInputError
 from degen.files import sha256, write_atomically
 
 _NAME = "manifest.json"
@@ -43,21 +42,14 @@ def compute_checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of a results folder, or None if its analysis has not finished.
+    """Return the manifest of a results folder, or None if there is none or it is damaged.
 
-    Raises:
-        BadInputError: the manifest is damaged.
+    A damaged manifest certifies nothing. The next analysis writes it again.
     """
-    path = folder / _NAME
-    if not path.exists():
-        return None
     try:
-        return Manifest(**json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
-        message = (
-            f"{path} must be a manifest that the analysis wrote, got a damaged one ({error}); delete it."
-        )
-        raise BadInputError(message) from error
+        return Manifest(**json.loads((folder / _NAME).read_text()))
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
 
 
 def remove_manifest(folder: Path) -> None:

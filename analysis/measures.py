@@ -16,7 +16,7 @@ from degen.files import read_tensors
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
 from degen.statistics.bootstrap import Array
 
-LEVELS = ("dynamics", "weights", "behaviour")
+LEVELS = ("dynamics", "weights", "behavior")
 """Levels of Table 1, in the order of its columns."""
 
 DISTANCES = ("dynamics", "weights", "representation")
@@ -153,7 +153,7 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         "PIF / norms": DegeneracyMeasure(_distance("pif", _relative_to_norms), ("pif",)),
         "PIF / initial PIF": DegeneracyMeasure(_relative_to_initial, ("pif", "pif_initial")),
     },
-    "behaviour": {
+    "behavior": {
         "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),
         "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
         "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False),

@@ -32,7 +32,7 @@ class AnalysisTask:
 
     Args:
         file: JSON file with the settings, all experiments of the analysis and the name of this experiment.
-        part: `prepare`, `choose`, `run`, or the signature of a condition whose matrices are computed.
+        part: `prepare`, `select`, `finish`, or the signature of a condition whose matrices are computed.
     """
 
     def __init__(self, file: Path, part: str):
@@ -50,14 +50,14 @@ class AnalysisTask:
         analysis = analyses[content["name"]]
         if self.part == "prepare":
             analysis.prepare()
-        elif self.part == "choose":
+        elif self.part == "select":
             # Jobs of other experiments select the same hyperparameters: the first job stores them.
             with exclusive_lock(analysis.results.path.parent, "results"):
                 loaded = [(item, item.load_paired()) for item in analyses.values()]
                 comparable = [(item, paired) for item, paired in loaded if paired is not None]
                 # Copy them to this experiment only, because other experiments may be running.
                 select_for(comparable, [analysis])
-        elif self.part == "run":
+        elif self.part == "finish":
             analysis.finish(*analysis.prepare())
         else:
             analysis.compute_distances(self.part)
@@ -84,7 +84,7 @@ class JobChain:
     ):
         name = analysis.experiment.name
         signatures = [condition.signature for condition in analysis.experiment.conditions]
-        self.parts = [["prepare"], ["choose"], signatures, ["run"]]
+        self.parts = [["prepare"], ["select"], signatures, ["finish"]]
         # Without this option, a job would wait forever after its predecessor failed.
         options = {**(launcher.get("additional_parameters") or {}), "kill_on_invalid_dep": "yes"}
         self.launcher = launcher | {"additional_parameters": options}

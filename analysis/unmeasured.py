@@ -1,4 +1,4 @@
-"""Finished networks that lie beside those of an experiment: settings that an analysis was not given."""
+"""Finished networks that an analysis does not measure, because of other seeds or settings."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from degen.storage import RunFolder
 from launch.experiment import Experiment
 
 
-def unmeasured(experiment: Experiment, runs: Path) -> list[str]:
-    """Describe finished networks below `runs` that may have been meant, one line each.
+def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
+    """Describe finished networks below `runs` that the user may want to measure, one line per run folder.
 
-    These are networks of other seeds, of conditions with the readable name of a measured condition, and for a
-    condition without networks those of the most similar condition.
+    They have other seeds, or a condition with the readable name of a measured condition. If a condition has
+    no finished networks, the networks of the most similar condition are described.
     """
     lines = []
     own = {condition.signature for condition in experiment.conditions}
     for condition in experiment.conditions:
         folder = RunFolder.of(runs, condition)
         finished = set(folder.finished_seeds())
-        others = finished - set(experiment.seeds)
-        if others:
+        other_seeds = finished - set(experiment.seeds)
+        if other_seeds:
             seeds = f"'overrides=[\"seeds={max(finished) + 1}\"]'"
-            lines.append(f"not measured: {len(others)} networks of other seeds in {folder.path} ({seeds})")
-        beside = list(_finished_beside(runs, condition, own))
+            lines.append(
+                f"not measured: {len(other_seeds)} networks of other seeds in {folder.path} ({seeds})"
+            )
+        candidates = list(_other_finished_folders(runs, condition, own))
         if finished & set(experiment.seeds):
-            found = [other for other in beside if other.condition.label == condition.label]
+            similar = [other for other in candidates if other.condition.label == condition.label]
         else:
-            found = sorted(beside, key=lambda other: len(_differences(other.condition, condition)))[:1]
+            candidates.sort(key=lambda other: len(_differences(other.condition, condition)))
+            similar = candidates[:1]
             lines.append(f"missing: no finished network of {folder.path}")
-        lines += [_line(other, condition) for other in found]
+        lines += [_line(other, condition) for other in similar]
     return lines
 
 
-def _finished_beside(runs: Path, condition: Condition, own: set[str]) -> Iterator[RunFolder]:
-    """Iterate over readable run folders of the same task with finished networks of other experiments."""
+def _other_finished_folders(runs: Path, condition: Condition, own: set[str]) -> Iterator[RunFolder]:
+    """Iterate over readable run folders of the task with finished networks, except conditions in `own`."""
     for path in sorted((runs / condition.task_name).glob("*-*")):
         if path.name.rpartition("-")[2] not in own:
             with contextlib.suppress(BadInputError):

@@ -39,7 +39,7 @@ TINY = (
 TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
 """Arguments that train the networks of `tiny_run` and store them after every epoch."""
 
-# As in launch.train: the members of an ensemble are spread over the cores instead.
+# As in launch.train: networks of an ensemble are distributed over the cores instead.
 torch.set_num_threads(1)
 
 # Children are forked from a process that has imported everything and composed a configuration: real processes
@@ -49,11 +49,11 @@ _PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.c
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hide CUDA devices but from `pytest -m gpu`: beside one, a CPU's work is not spread over processes."""
+    """Hide CUDA devices except from `pytest -m gpu`: processes are not forked if torch sees a device."""
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     else:
-        # `make gpu` ends what is out of time; the failures so far are to be told.
+        # `make gpu` ends a step that is out of time. Report the failures so far.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -157,7 +157,7 @@ def _run(
 
 
 def refusal(launched: Launched) -> str:
-    """The one sentence of a process that refused its input."""
+    """Return the sentence of a process that rejects its input."""
     assert launched.wait() == 2, launched.stdout + launched.stderr
     assert launched.stdout == ""
     assert launched.stderr.startswith("error: ")

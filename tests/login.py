@@ -103,7 +103,7 @@ class Login:
         return stdout
 
     def refusal(self, module: str, *arguments: str, **variables: str) -> str:
-        """The one sentence with which it refuses."""
+        """Return the sentence of a command that rejects its input."""
         process = self.start(module, *arguments, **variables)
         stdout, stderr = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2, stdout + stderr

@@ -11,7 +11,7 @@ import pytest
 
 from degen.errors import BadInputError
 from degen.locks import LockedError, exclusive_lock
-from tests.test_storage import SEEDS, stored
+from tests.storage.test_storage import SEEDS, stored
 
 
 def test_a_run_folder_is_locked_once_and_free_afterwards(folder):

@@ -22,7 +22,7 @@ import degen
 from analysis.results import ResultsFolder
 from analysis.settings import experiment_name, require_valid
 from analysis.steps.degeneracy import STATUSES
-from analysis.steps.networks import collect_networks
+from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.trials import TrialSet, build_further_ood
 from degen.condition import Condition, build
 from degen.errors import require_choice
@@ -99,11 +99,13 @@ def run_convergence(config: DictConfig) -> None:
     settings = resolved(config)
     require_valid(settings, HydraConfig.get().overrides.task)
     ood: TrialSet = build(settings["ood"], TrialSet, "ood")[1]
-    swept = experiment(experiment_name(), settings["overrides"])
+    overrides = settings["overrides"]
+    swept = experiment(experiment_name(), overrides)
     results, runs = ResultsFolder(Path(settings["results"]) / swept.name), Path(settings["runs"])
     further_ood, weights_at = build_further_ood(settings["further_ood"]), settings["weights_at"]
     require_choice("weights_at", weights_at, WEIGHTS_AT)
-    table = collect_networks(swept, runs, results, ood, further_ood, weights_at)
+    seeds = finished_seeds(swept, runs, overrides)
+    table = collect_networks(swept, seeds, runs, results, ood, further_ood, weights_at)
     summary = summarize_convergence(table, swept.conditions, len(swept.seeds), runs)
     path = results.path / "convergence.csv"
     write_atomically(path, summary.to_csv(index=False).encode())

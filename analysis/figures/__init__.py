@@ -1,4 +1,4 @@
-"""Figures, each from tables and matrices alone; one file a figure, `style` for what they share."""
+"""Figures of an experiment, drawn from tables and matrices. Each module draws one figure."""
 
 from __future__ import annotations
 

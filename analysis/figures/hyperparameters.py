@@ -20,7 +20,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
 
     Args:
         curves: for each task the curve of `degen.metrics.dsa.select_hyperparameters`, with the column
-            `chosen`.
+            `selected`.
         folder: folder of the files.
     """
     size = (PANEL_SIZE[0] * len(curves), PANEL_SIZE[1] * len(_CRITERIA))

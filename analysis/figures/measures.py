@@ -13,7 +13,7 @@ from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
-from degen.reporting.style import BLUE, GREY, add_caption
+from degen.reporting.style import BLUE, GRAY, add_caption
 
 PER_PARAMETER = "pif_per_parameter"
 
@@ -34,7 +34,7 @@ def plot_measures(
 ) -> Figure:
     """Plot measures (rows) against the factor, one column per task of each experiment.
 
-    Bands are bootstrap intervals. Grey lines are what a measure is to be compared with. A marker is hollow
+    Bands are bootstrap intervals. Gray lines are what a measure is to be compared with. A marker is hollow
     if networks of its condition are left out, and the tick label counts the remaining ones.
 
     Args:
@@ -74,7 +74,7 @@ def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str
     signatures = [condition.signature for condition in conditions]
     is_number = all(type(results.experiment.value(condition)) in (int, float) for condition in conditions)
     baseline = _BASELINES.get(measure, ("",))[0]
-    for name, color, style in ((baseline, GREY, "--"), (measure, BLUE, "-")):
+    for name, color, style in ((baseline, GRAY, "--"), (measure, BLUE, "-")):
         rows = _rows(results, signatures, name, per_parameter=measure == PER_PARAMETER)
         if rows is not None:
             _plot_rows(axis, rows, len(results.experiment.seeds), color, style if is_number else "")
@@ -125,12 +125,12 @@ def _rows(
 
 
 def _axis_label(measure: str, all_results: Sequence[ExperimentResults]) -> str:
-    """Return the level, the measure, the unit of DSA, and the meaning of the grey line."""
+    """Return the level, the measure, the unit of DSA, and the meaning of the gray line."""
     label = measure_label(measure)
     if measure == "dsa":
         units = dict.fromkeys(results.dsa_label for results in all_results if results.dsa_label)
         label = ", ".join(units) or label
     lines = [LEVEL_LABELS.get(measure, ""), label]
     if measure in _BASELINES:
-        lines.append(f"grey: {_BASELINES[measure][1]}")
+        lines.append(f"gray: {_BASELINES[measure][1]}")
     return "\n".join(filter(None, lines))

@@ -15,7 +15,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw mean errors with a band of one standard error over initializations, and h*.
 
     Args:
-        table: table of `analysis.diagnostics.memory_demand.curves`.
+        table: table of `analysis.diagnostics.memory_demand.compute_curves`.
         folder: folder of the files.
     """
     groups = list(table.groupby(["task", "variant", "condition"], sort=False))

@@ -88,7 +88,7 @@ FIGURES = [
     _measures(8, "sparsity-structure", "sparsity", STRUCTURE_MEASURES),
     *(_measures(10, f"representation-{stem}", name, ("svcca",)) for name, stem in _BY_EXPERIMENT),
     *(
-        PaperFigure(11 + i, f"behaviour-{stem}", (name,), plot_behavior)
+        PaperFigure(11 + i, f"behavior-{stem}", (name,), plot_behavior)
         for i, (name, stem) in enumerate(_BY_EXPERIMENT)
     ),
     *_by_task(16, "feature-learning", "feature_learning", LEARNING_MEASURES),

@@ -93,7 +93,7 @@ def _measure(
     converged = networks[networks["status"] == "converged"].sort_values("seed")
     n_networks = len(converged)
     estimates = [
-        *_behaviour(converged, bootstrap),
+        *_behavior(converged, bootstrap),
         *_distances(condition, results, metrics, bootstrap),
         *(
             (level, column, bootstrap.mean(converged[column].to_numpy(np.float64)))
@@ -120,13 +120,13 @@ LevelEstimate = tuple[str, str, tuple[float, float, float]]
 """Level, measure, and a value with the bounds of its interval."""
 
 
-def _behaviour(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
+def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
     test = converged["test_loss"].to_numpy(np.float64)
-    estimates: list[LevelEstimate] = [("behaviour", "sigma_test", bootstrap.deviation(test))]
+    estimates: list[LevelEstimate] = [("behavior", "sigma_test", bootstrap.deviation(test))]
     for column in [name for name in converged.columns if name.startswith("ood_loss")]:
         losses, suffix = converged[column].to_numpy(np.float64), column.removeprefix("ood_loss")
-        estimates.append(("behaviour", f"sigma_ood{suffix}", bootstrap.deviation(losses)))
-        estimates.append(("behaviour", f"mean_ood{suffix}", bootstrap.mean(losses)))
+        estimates.append(("behavior", f"sigma_ood{suffix}", bootstrap.deviation(losses)))
+        estimates.append(("behavior", f"mean_ood{suffix}", bootstrap.mean(losses)))
     return estimates
 
 

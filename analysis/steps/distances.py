@@ -52,7 +52,7 @@ def compute_distances(
                 results.matrix(name, condition.signature).unlink(missing_ok=True)
                 logger.info("not measured: %s of %s, %s", name, condition.name, error)
                 errors.append(error)
-        logger.info("matrices: %s of %d conditions, %d of them new", name, n_measured, n_computed)
+        logger.info("distances: %s of %d conditions, %d of them new", name, n_measured, n_computed)
     return errors
 
 

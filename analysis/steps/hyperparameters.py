@@ -69,14 +69,14 @@ def select_hyperparameters(
                 try:
                     curve = _load_or_select(path, options, metric, activations, folders[0])
                 except BadInputError as error:
-                    logger.info("not chosen: %s of %s, %s", name, task, error)
+                    logger.info("not selected: %s of %s, %s", name, task, error)
                     errors.append(error)
                     _delete(copies)
                 else:
                     _copy(curve, copies)
                     selected = format_hyperparameters(metric.selected(curve))
                     basis = _basis(curve, activations, path)
-                    logger.info("choice: %s of %s, %s, %s", name, task, selected, basis)
+                    logger.info("hyperparameters: %s of %s, %s, %s", name, task, selected, basis)
     return errors
 
 

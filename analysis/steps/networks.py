@@ -17,7 +17,7 @@ from analysis.cache import cached, cached_rows, fingerprint
 from analysis.factors import factor_columns
 from analysis.results import ResultsFolder
 from analysis.trials import FurtherOOD, TrialSet
-from analysis.unmeasured import unmeasured
+from analysis.unmeasured import describe_unmeasured
 from degen.condition import Condition, snake_case
 from degen.errors import require
 from degen.metrics.pairs import thread_map
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] = ()) -> dict[str, list[int]]:
     """Return the seeds of the finished networks of an experiment, by condition signature.
 
-    Networks of other seeds or settings that may have been meant are logged.
+    Finished networks of other seeds or settings are logged.
 
     Args:
         overrides: the overrides that the experiment was composed with.
@@ -51,7 +51,7 @@ def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] 
         )
         for condition in experiment.conditions
     }
-    notes = unmeasured(experiment, runs)
+    notes = describe_unmeasured(experiment, runs)
     folder = [] if runs == Path("runs") else [f"runs={runs}"]
     command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *folder])
     allowed = f"one with finished networks below {runs} ({'; '.join([command, *notes])})"
@@ -63,6 +63,7 @@ def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] 
 
 def collect_networks(
     experiment: Experiment,
+    seeds: Mapping[str, list[int]],
     runs: Path,
     results: ResultsFolder,
     ood: TrialSet,
@@ -72,6 +73,7 @@ def collect_networks(
     """Store the table of networks and the table of training histories.
 
     Args:
+        seeds: seeds of finished networks by condition signature, from `finished_seeds`.
         weights_at: the weights that everything is measured on, `converged` or `settled`.
 
     Returns:
@@ -84,11 +86,7 @@ def collect_networks(
         the final matrix), participation_ratio ((sum of singular values)^2 / sum of squares),
         near_zero_fraction (fraction of entries below 1 % of the largest), factor_name, factor_value,
         fingerprint (of the row) and network_fingerprint (of the network and of the code of the user's task).
-
-    Raises:
-        BadInputError: no condition has a finished network. No file is written.
     """
-    seeds = finished_seeds(experiment, runs)
     results.create()
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further_ood.items()}]
     tables, histories, n_computed = [], [], 0
@@ -110,7 +108,7 @@ def collect_networks(
     table = pd.concat(tables, ignore_index=True)
     cached(results.history, table_fingerprint(table), lambda: pd.concat(histories, ignore_index=True))
     cached(results.networks, table_fingerprint(table), lambda: table)
-    logger.info("gather: %d networks, %d of them new", len(table), n_computed)
+    logger.info("networks: %d, %d of them new", len(table), n_computed)
     return table
 
 

@@ -37,7 +37,7 @@ mpl.rcParams.update(
     }
 )
 
-BLUE, GREY = sns.color_palette("colorblind")[0], "0.5"
+BLUE, GRAY = sns.color_palette("colorblind")[0], "0.5"
 
 
 def add_caption(figure: Figure, *sentences: str) -> Figure:

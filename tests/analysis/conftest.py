@@ -1,4 +1,4 @@
-"""A tiny experiment in a user's configuration folder, and two of the paper's made tiny, analysed once."""
+"""A tiny experiment in a user's configuration folder, and two of the paper's made tiny, analyzed once."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def draw_nothing() -> None:
 
 
 @pytest.fixture(scope="session")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder: of seven seeds four converged, one not, one diverged, one is missing. Read only."""
-    place = tmp_path_factory.mktemp("analysed")
+    place = tmp_path_factory.mktemp("analyzed")
     (place / "settings" / "experiment").mkdir(parents=True)
     (place / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
     trained = Launched((*OWN, "seeds=4"), place)
@@ -104,25 +104,61 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(analysed: Path, tmp_path: Path) -> Path:
+def place(analyzed: Path, tmp_path: Path) -> Path:
     """A copy of it to work in."""
-    return shutil.copytree(analysed, tmp_path / "place")
+    return shutil.copytree(analyzed, tmp_path / "place")
 
 
-Analyse = Callable[..., Launched]
+Analyze = Callable[..., Launched]
 
 
 @pytest.fixture
-def analyse(place: Path) -> Analyse:
-    """Analyse the copy again, in a process of its own that must succeed; figures only on demand."""
+def analyze(place: Path) -> Analyze:
+    """Analyze the copy again, in a process of its own that must succeed; figures only on demand."""
 
-    def analyse(*arguments: str, draws: bool = False) -> Launched:
+    def analyze(*arguments: str, draws: bool = False) -> Launched:
         before = None if draws else draw_nothing
         launched = Launched((*OWN, *SMALL, *arguments), place, before=before, module="analysis.__main__")
         assert launched.wait() == 0, launched.stderr
         return launched
 
-    return analyse
+    return analyze
+
+
+# Two experiments that share a condition
+
+LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
+
+
+def analyze_dsa(place: Path, experiment: str, *arguments: str) -> list[str]:
+    """Return the printed lines of an analysis with the single metric `dsa`."""
+    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
+    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    return launched.stdout.splitlines()
+
+
+def lines(printed: list[str], beginning: str) -> list[str]:
+    return [line for line in printed if line.startswith(beginning)]
+
+
+@pytest.fixture(scope="session")
+def trained(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with a second experiment `wide`: one condition of `tiny`, and one with more units. Read only."""
+    place = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
+    settings = place / "settings" / "experiment"
+    wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
+    (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
+    (settings / "both.yaml").write_text(LIST)
+    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=4"), place)
+    assert launched.wait() == 0, launched.stderr
+    return place
+
+
+@pytest.fixture
+def two(trained: Path, tmp_path: Path) -> Path:
+    """A copy of both experiments to work in."""
+    return shutil.copytree(trained, tmp_path / "two")
 
 
 # Two of the paper's experiments

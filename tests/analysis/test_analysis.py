@@ -1,4 +1,4 @@
-"""`python -m analysis` on a tiny experiment: what it stores, and what it leaves alone when it runs again."""
+"""Tables, matrices and figures of `python -m analysis` on a tiny experiment."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.analysis.conftest import METRICS, run_folders, signatures, table
 
 LEVELS = METRICS | {
     "dsa_null": "dynamics",
-    "sigma_test": "behaviour",
-    **{f"{kind}_ood{which}": "behaviour" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
+    "sigma_test": "behavior",
+    **{f"{kind}_ood{which}": "behavior" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
     **dict.fromkeys(("participation_ratio", "near_zero_fraction"), "structure"),
 }
 
 
-def test_degeneracy_has_a_row_per_condition_and_measure(analysed):
-    found = table(analysed, "degeneracy")
-    pairs = {(signature, measure) for signature in signatures(analysed) for measure in LEVELS}
+def test_degeneracy_has_a_row_per_condition_and_measure(analyzed):
+    found = table(analyzed, "degeneracy")
+    pairs = {(signature, measure) for signature in signatures(analyzed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
     assert len(found) == len(pairs) == 36
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
@@ -35,28 +35,28 @@ def test_degeneracy_has_a_row_per_condition_and_measure(analysed):
     assert (found["low"] <= found["high"]).all()
     assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
     assert (
-        found["factor_value"] == found["condition"].map(dict(zip(signatures(analysed), (1, 2), strict=True)))
+        found["factor_value"] == found["condition"].map(dict(zip(signatures(analyzed), (1, 2), strict=True)))
     ).all()
     assert set(found["factor_name"]) == {"task.channels"}
     assert found["task.channels"].tolist() == found["factor_value"].tolist()
-    assert pd.read_csv(analysed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
+    assert pd.read_csv(analyzed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
 
 
-def test_the_table_is_printed_with_intervals_and_counts(analysed):
-    printed = (analysed / "printed").read_text()
+def test_the_table_is_printed_with_intervals_and_counts(analyzed):
+    printed = (analyzed / "printed").read_text()
     assert "converged/unconverged/diverged/missing" in printed
     assert printed.count("4/1/1/1") == 2
-    for row in table(analysed, "degeneracy").itertuples():
+    for row in table(analyzed, "degeneracy").itertuples():
         assert f"{row.level}: {row.measure}" in printed
         assert f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]" in printed
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_matrices_are_distances_of_converged_networks(analysed, metric):
-    found = table(analysed, "degeneracy").set_index(["condition", "measure"])
-    for signature in signatures(analysed):
+def test_matrices_are_distances_of_converged_networks(analyzed, metric):
+    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])
+    for signature in signatures(analyzed):
         arrays, metadata = read_tensors(
-            analysed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
+            analyzed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
         )
         distances = arrays["distances"].numpy()
         assert metadata["seeds"] == [0, 1, 2, 3]
@@ -69,22 +69,22 @@ def test_matrices_are_distances_of_converged_networks(analysed, metric):
         assert ("null" in arrays) == (metric == "dsa")
 
 
-def test_a_null_stands_beside_every_dsa_number(analysed):
-    found = table(analysed, "degeneracy").set_index(["condition", "measure"])["value"]
-    for signature in signatures(analysed):
-        path = analysed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
+def test_a_null_stands_beside_every_dsa_number(analyzed):
+    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
+    for signature in signatures(analyzed):
+        path = analyzed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
         null = read_tensors(path)[0]["null"].numpy()
         assert null.shape == (4,)
         assert (null > 0).all()
         assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
 
 
-def test_networks_table_agrees_with_the_run_folders(analysed):
-    gathered = table(analysed, "networks")
+def test_networks_table_agrees_with_the_run_folders(analyzed):
+    gathered = table(analyzed, "networks")
     assert gathered["seed"].tolist() == [0, 1, 2, 3, 4, 5] * 2
     assert gathered["status"].tolist() == [*["converged"] * 4, "unconverged", "diverged"] * 2
-    assert len(table(analysed, "history")) == 2 * (4 * 2 + 6 + 1)
-    run = degen.load(run_folders(analysed)[1])
+    assert len(table(analyzed, "history")) == 2 * (4 * 2 + 6 + 1)
+    run = degen.load(run_folders(analyzed)[1])
     task = run.task.ood()
     trials = task.generate(8, Stream.named([0], "ood trials"))
     row = gathered[gathered["condition"] == run.condition.signature].iloc[2]
@@ -98,10 +98,10 @@ def test_networks_table_agrees_with_the_run_folders(analysed):
     assert row["weight_change"] == pytest.approx(float(change.square().sum().sqrt()), rel=1e-6)
 
 
-def test_behaviour_and_weight_change_are_over_converged_networks(analysed):
-    gathered = table(analysed, "networks")
+def test_behavior_and_weight_change_are_over_converged_networks(analyzed):
+    gathered = table(analyzed, "networks")
     good = gathered[gathered["status"] == "converged"]
-    found = table(analysed, "degeneracy").set_index(["condition", "measure"])["value"]
+    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
     for signature, networks in good.groupby("condition"):
         losses = networks["ood_loss"].to_numpy()
         assert found[signature, "sigma_ood"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
@@ -113,11 +113,11 @@ def test_behaviour_and_weight_change_are_over_converged_networks(analysed):
         assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
 
 
-def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
-    for folder in run_folders(analysed):
+def test_activations_are_the_hidden_states_on_one_probe_for_all(analyzed):
+    for folder in run_folders(analyzed):
         run = degen.load(folder)
         signature = run.condition.signature
-        arrays, _ = read_tensors(analysed / "results" / "tiny" / "activations" / f"{signature}.safetensors")
+        arrays, _ = read_tensors(analyzed / "results" / "tiny" / "activations" / f"{signature}.safetensors")
         probe = run.task.generate(8, Stream.named([0], "probe"))
         for member, network in enumerate(run.converged.networks):
             hidden = run.model.unroll(network.weights, probe)[0]
@@ -127,24 +127,24 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analysed):
 
 
 @pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa"])
-def test_every_figure_is_a_pdf_and_a_png_that_show_something(analysed, name):
-    figure = analysed / "results" / "tiny" / "figures" / name
+def test_every_figure_is_a_pdf_and_a_png_that_show_something(analyzed, name):
+    figure = analyzed / "results" / "tiny" / "figures" / name
     content = figure.with_suffix(".pdf").read_bytes()
     assert content.startswith(b"%PDF-")
     assert len(content) > 5000
     assert matplotlib.image.imread(figure.with_suffix(".png"))[..., :3].std() > 0.02
-    assert f"figure: results/tiny/figures/{name}.pdf\n" in (analysed / "printed").read_text()
+    assert f"figure: results/tiny/figures/{name}.pdf\n" in (analyzed / "printed").read_text()
 
 
 # Again ------------------------------------------------------------------------------------------------------
 
 
-def test_text_values_keep_the_order_of_the_file_on_the_axis(analysed, monkeypatch, tmp_path):
+def test_text_values_keep_the_order_of_the_file_on_the_axis(analyzed, monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(
         "analysis.figures.degeneracy.save_figure", lambda figure, folder, name: drawn.append(figure)
     )
-    found = table(analysed, "degeneracy")
+    found = table(analyzed, "degeneracy")
     named = found["factor_value"].map({1: "small", 2: "large"})
     draw(found.assign(factor_value=named), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]

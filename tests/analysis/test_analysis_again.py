@@ -28,26 +28,26 @@ def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def test_a_second_analysis_skips_finished_work(place, analyse):
+def test_a_second_analysis_skips_finished_work(place, analyze):
     before, manifest = files(place), (place / "results" / "tiny" / "manifest.json").read_bytes()
-    lines = analyse(draws=True).stdout.splitlines()
+    lines = analyze(draws=True).stdout.splitlines()
     assert changed(before, files(place)) == {"manifest.json"}
     assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
-        "gather: 12 networks, 0 of them new",
+        "networks: 12, 0 of them new",
         "activations: 2 conditions, 0 of them new",
         "feature learning: 8 networks, 0 of them new",
     ]
-    assert lines[3].startswith("choice: dsa of flip_flop, n_components ")
+    assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
     assert lines[3].endswith(", on 8 networks")
-    assert lines[4:9] == [f"matrices: {name} of 2 conditions, 0 of them new" for name in METRICS]
+    assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
     assert "degeneracy: 36 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
 
 
-def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
+def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):
     before = files(place)
-    printed = analyse("metrics.svcca.variance=0.8", draws=True).stdout
+    printed = analyze("metrics.svcca.variance=0.8", draws=True).stdout
     assert [line.split()[1] for line in printed.splitlines() if "2 of them new" in line] == ["svcca"]
     after = changed(before, files(place))
     assert {name for name in after if name.startswith(("activations", "matrices"))} == {
@@ -57,73 +57,84 @@ def test_another_option_of_a_metric_computes_that_metric_only(place, analyse):
     assert "networks.parquet" not in after
 
 
-def test_another_probe_computes_what_depends_on_it_only(place, analyse):
+def test_another_probe_computes_what_depends_on_it_only(place, analyze):
     before = files(place)
-    printed = analyse("probe.seed=1").stdout
-    assert "gather: 12 networks, 0 of them new" in printed
+    printed = analyze("probe.seed=1").stdout
+    assert "networks: 12, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
 
 
-def test_a_figure_that_is_gone_is_drawn_again(place, analyse):
+def test_a_figure_that_is_gone_is_drawn_again(place, analyze):
     gone = place / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 8 files, new" in analyse(draws=True).stdout.splitlines()
+    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
     assert gone.exists()
 
 
-def test_another_condition_of_losses_computes_losses_only(place, analyse):
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+def test_a_damaged_manifest_is_written_again(place, analyze, content):
+    manifest = place / "results" / "tiny" / "manifest.json"
+    before = manifest.read_bytes()
+    manifest.write_bytes(content)
+    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
+    assert manifest.read_bytes() == before
+
+
+def test_another_condition_of_losses_computes_losses_only(place, analyze):
     before = files(place)
-    printed = analyse("further_ood.noise.input_noise=0.3").stdout
-    assert "gather: 12 networks, 12 of them new" in printed
+    printed = analyze("further_ood.noise.input_noise=0.3").stdout
+    assert "networks: 12, 12 of them new" in printed
     assert "activations: 2 conditions, 0 of them new" in printed
     again = changed(before, files(place))
     assert "networks.parquet" in again
     assert not [name for name in again if "safetensors" in name or "feature_learning" in name]
 
 
-def test_the_manifest_contains_the_settings(place, analyse):
-    analyse("probe.seed=1", "bootstrap.level=0.9")
+def test_the_manifest_contains_the_settings(place, analyze):
+    analyze("probe.seed=1", "bootstrap.level=0.9")
     kept = json.loads((place / "results" / "tiny" / "manifest.json").read_text())["settings"]
     assert kept["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
     assert kept["metrics"]["dsa"]["score"] == "angular"
     assert set(table(place, "degeneracy")["nominal_level"]) == {kept["bootstrap"]["level"]} == {0.9}
 
 
-def test_a_new_network_updates_its_condition_only(place, analyse):
+def test_a_new_network_updates_its_condition_only(place, analyze):
     first = RunFolder.open(run_folders(place)[0])
     store(first, 6, [9.0, 8.0])
-    printed = analyse().stdout
-    assert "gather: 13 networks, 1 of them new" in printed
+    store(first, 7, [9.0, 8.0])  # not a seed of the experiment
+    printed = analyze().stdout
+    assert printed.count("not measured: 1 networks of other seeds in ") == 1
+    assert "networks: 13, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
     assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
 
 
-def test_a_condition_without_a_pair_is_left_out(analysed, place, analyse):
+def test_a_condition_without_a_pair_is_left_out(analyzed, place, analyze):
     for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
         path.unlink()
-    lines = analyse(draws=True).stdout.splitlines()
+    lines = analyze(draws=True).stdout.splitlines()
     name = run_folders(place)[0].name
     assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
     assert set(table(place, "degeneracy")["condition"]) == {signatures(place)[1]}
     # Its loss curves are shown nevertheless: two panels as before.
-    curves = [each / "results" / "tiny" / "figures" / "loss.png" for each in (analysed, place)]
+    curves = [each / "results" / "tiny" / "figures" / "loss.png" for each in (analyzed, place)]
     before, after = (matplotlib.image.imread(path).shape[1] for path in curves)
     assert after == pytest.approx(before, rel=0.1)
 
 
-def test_a_damaged_matrix_is_computed_again(place, analyse):
+def test_a_damaged_matrix_is_computed_again(place, analyze):
     gone = place / "results" / "tiny" / "matrices" / "pif" / f"{signatures(place)[0]}.safetensors"
     content = gone.read_bytes()
     gone.write_bytes(content[: len(content) // 2])
-    printed = analyse().stdout
+    printed = analyze().stdout
     assert [line.split()[1] for line in printed.splitlines() if "2 conditions, 1 of them new" in line] == [
         "pif"
     ]
     assert gone.stat().st_size == len(content)
 
 
-def test_an_interrupted_analysis_loses_one_condition(place, analyse):
+def test_an_interrupted_analysis_loses_one_condition(place, analyze):
     folder = run_folders(place)[1]
     last = sorted(folder.glob("networks/*.safetensors"))[-1]
     content = last.read_bytes()
@@ -132,40 +143,40 @@ def test_an_interrupted_analysis_loses_one_condition(place, analyse):
     assert stopped.wait() == 2
     assert "checksum" in stopped.stderr
     last.write_bytes(content)
-    assert "gather: 12 networks, 6 of them new" in analyse("ood.seed=1").stdout
+    assert "networks: 12, 6 of them new" in analyze("ood.seed=1").stdout
     # Of other settings nothing is taken.
-    assert "gather: 12 networks, 12 of them new" in analyse("ood.seed=2").stdout
+    assert "networks: 12, 12 of them new" in analyze("ood.seed=2").stdout
 
 
-def test_a_changed_csv_file_is_written_again(place, analyse):
+def test_a_changed_csv_file_is_written_again(place, analyze):
     csv = place / "results" / "tiny" / "degeneracy.csv"
     before = csv.read_text()
     csv.write_text(before.replace("dynamics", "statics"))
-    assert "degeneracy: " in analyse().stdout
+    assert "degeneracy: " in analyze().stdout
     assert csv.read_text() == before
 
 
-def test_a_table_of_histories_that_is_gone_is_made_again(place, analyse):
+def test_a_table_of_histories_that_is_gone_is_made_again(place, analyze):
     gone = place / "results" / "tiny" / "history.parquet"
     before = pd.read_parquet(gone)
     gone.unlink()
-    analyse()
+    analyze()
     pd.testing.assert_frame_equal(pd.read_parquet(gone), before)
 
 
-def test_results_made_twice_are_the_same(place, analyse):
+def test_results_made_twice_are_the_same(place, analyze):
     before = table(place, "degeneracy")
-    analyse("results=again")
+    analyze("results=again")
     again = pd.read_parquet(place / "again" / "tiny" / "degeneracy.parquet")
     pd.testing.assert_frame_equal(before, again, check_exact=True)
 
 
-def test_printed_labels_are_unique(place, analyse):
+def test_printed_labels_are_unique(place, analyze):
     settings = place / "settings" / "experiment" / "tiny.yaml"
     thresholds = YAML.replace("factor: task.channels", "factor: training.threshold")
     settings.write_text(thresholds.replace("task.channels=1,2", "training.threshold=8,9"))
     assert Launched((*OWN, "seeds=2"), place).wait() == 0
-    printed = analyse("results=other").stdout
+    printed = analyze("results=other").stdout
     folders = list(place.glob("runs/flip_flop/3bit-*"))
     assert len(folders) == 2
     for folder in folders:

@@ -59,7 +59,7 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
     printed = {kind: "".join(path.read_text() for path in paths) for kind, paths in logs.items()}
     assert "Traceback" not in printed["err"]
     # On the five conditions of both, whichever was prepared last.
-    assert re.findall(r"choice: dsa of .* on (\d+) networks\n", printed["out"]) == ["15", "15"]
+    assert re.findall(r"hyperparameters: dsa of .* on (\d+) networks\n", printed["out"]) == ["15", "15"]
     login.run("analysis", *few, "results=here")
     assert tables(login.place / "results") == tables(login.place / "here")
     computed = sorted(login.place.glob("results/*/matrices/*/*.safetensors"))
@@ -103,7 +103,7 @@ def test_make_paper_runs_on_a_cluster(login):
     assert (results / "report.html").exists()
     assert (results / "figures" / "figure-04-auxiliary-loss-attractors.pdf").exists()
 
-    # What is missing only is trained, and where that fails nothing is analysed.
+    # What is missing only is trained, and where that fails nothing is analyzed.
     next(login.place.glob("runs/*/*/networks/00001.safetensors")).unlink()
     launcher = login.place / "conf" / "hydra" / "launcher" / "broken.yaml"
     launcher.parent.mkdir(parents=True)

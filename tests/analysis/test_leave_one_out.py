@@ -22,7 +22,7 @@ from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 TEST = PermutationTest(n_permutations=999, significance=0.05)
-SIGMA, MEAN = (MEASURES["behaviour"][name].build_curve for name in ("sigma OOD", "mean OOD"))
+SIGMA, MEAN = (MEASURES["behavior"][name].build_curve for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
 
@@ -118,7 +118,7 @@ def test_the_most_influential_network_comes_first(sources):
     ("level", "measure"),
     [
         *(("dynamics", "DSA"), ("weights", "PIF / norms"), ("weights", "PIF / initial PIF")),
-        *(("behaviour", "sigma OOD"), ("behaviour", "sigma / mean OOD"), ("behaviour", "mean OOD")),
+        *(("behavior", "sigma OOD"), ("behavior", "sigma / mean OOD"), ("behavior", "mean OOD")),
     ],
 )
 def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, measure):

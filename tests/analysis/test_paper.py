@@ -1,4 +1,4 @@
-"""Of tiny networks of real experiments: what `analysis.paper` takes, refuses and counts."""
+"""`analysis.paper` on tiny networks of real experiments: accepted and rejected input, and counts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
     lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
     assert lines[:2] == [
         "left out: low_rank, no condition has two finished networks",
-        "gather: 8 networks, 0 of them new",
+        "networks: 8, 0 of them new",
     ]
 
 
@@ -82,7 +82,7 @@ def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
     analysis = Launched(
         ("experiment=network_size", OVERRIDES, *SMALL, "ood.seed=1"), place, module="analysis.__main__"
     )
-    analysis.wait_for("gather: ")
+    analysis.wait_for("networks: ")
     analysis.kill()
     analysis.wait()
     sentence = rejection(place, "analysis.paper", *PAPER)

@@ -7,7 +7,7 @@ from pathlib import Path
 import hydra
 import pytest
 
-from analysis.unmeasured import unmeasured
+from analysis.unmeasured import describe_unmeasured
 from degen.storage import RunFolder
 from launch.cli import CONF, command_line
 from launch.experiment import Experiment, experiments
@@ -34,26 +34,26 @@ def train(folder: Path, experiment: Experiment, seeds: list[int]) -> RunFolder:
 
 def test_forgotten_settings_and_seeds_are_named(tmp_path):
     measured, longer = compose(tmp_path), compose(tmp_path, "training.max_epochs=9")
-    assert unmeasured(measured, tmp_path / "runs") == [
+    assert describe_unmeasured(measured, tmp_path / "runs") == [
         f"missing: no finished network of {RunFolder.of(tmp_path / 'runs', measured.conditions[0]).path}"
     ]
     other = train(tmp_path, longer, [0, 1])
     line = f"not measured: 2 networks of {other.path}, with training.max_epochs=9 (here 6)"
-    assert unmeasured(measured, tmp_path / "runs")[1:] == [line]
+    assert describe_unmeasured(measured, tmp_path / "runs")[1:] == [line]
     run = train(tmp_path, measured, [0, 1, 8])
-    assert unmeasured(measured, tmp_path / "runs") == [
+    assert describe_unmeasured(measured, tmp_path / "runs") == [
         f"not measured: 1 networks of other seeds in {run.path} ('overrides=[\"seeds=9\"]')",
         line,
     ]
     # Another width is another condition of the user's, not a forgotten setting.
     train(tmp_path, compose(tmp_path, "width=9"), [0])
-    assert len(unmeasured(measured, tmp_path / "runs")) == 2
+    assert len(describe_unmeasured(measured, tmp_path / "runs")) == 2
 
 
 def test_a_missing_condition_is_compared_with_the_most_similar(tmp_path):
     train(tmp_path, compose(tmp_path, "width=9", "training.max_epochs=9"), [0])
     similar = train(tmp_path, compose(tmp_path, "width=9"), [0])
-    lines = unmeasured(compose(tmp_path), tmp_path / "runs")
+    lines = describe_unmeasured(compose(tmp_path), tmp_path / "runs")
     settings = "parameterization.width=9 (here 8)"
     assert lines[1:] == [f"not measured: 1 networks of {similar.path}, with {settings}"]
 

@@ -1,4 +1,4 @@
-"""Numbers of a metric change with its version only: stored matrices are computed anew then, and not else."""
+"""Versions of metrics: stored matrices are computed again only if the version changes."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ def _newer() -> None:
 def test_another_version_computes_that_metric_anew(place):
     launched = Launched((*OWN, *SMALL), place, before=_newer, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert re.findall(r"matrices: (\w+) of 2 conditions, 2 of them new", launched.stdout) == ["svcca"]
+    assert re.findall(r"distances: (\w+) of 2 conditions, 2 of them new", launched.stdout) == ["svcca"]

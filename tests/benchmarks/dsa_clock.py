@@ -1,4 +1,4 @@
-"""Seconds on the clock for the DSA distances of 50 networks, beside dsa-metric.
+"""Wall-clock seconds of the DSA distances of 50 networks, compared with dsa-metric.
 
 python -m tests.benchmarks.dsa_clock. Ours: the whole matrix on the threads that torch takes. Theirs: a sample
 of pairs in one order, half of it before and half after ours, on one thread and on as many as torch takes. The

@@ -1,4 +1,4 @@
-"""python -m tests.benchmarks.gpu: ensembles on a GPU beside cuDNN, the card's own peak, and every task.
+"""Benchmark of ensembles on a GPU: python -m tests.benchmarks.gpu. Compared with cuDNN and the card's peak.
 
 Times are medians of epochs or of several calls, the first left out; the clock is read when all work is done.
 Prints tables and writes gpu.json.

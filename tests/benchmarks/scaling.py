@@ -79,11 +79,11 @@ def _prepare() -> None:
 
 def _measured(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
     """`measure` from a clean start."""
-    if device == "cuda":  # whose memory can be counted anew, and where a process takes seconds to start
+    if device == "cuda":  # its memory counter can be reset, and starting a process takes seconds
         _prepare()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        # cuBLAS keeps 32 MB for each stream that it has met, those of former rows too.
+        # cuBLAS reserves 32 MB for each stream, including the streams of earlier rows.
         before = torch.cuda.memory_allocated() / 2**20
         found = measure(sizes, device, tiny)
         return found | {"megabytes": found["megabytes"] - before}
@@ -93,7 +93,7 @@ def _measured(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float
 
 
 def measured(device: str, tiny: bool, path: Path) -> pd.DataFrame:
-    """One row a measurement: axis, value, milliseconds a step, megabytes, time a network, ratio to base.
+    """Return a row per measurement: axis, value, ms per step, megabytes, time per network, ratio to base.
 
     Args:
         path: of a CSV file that holds the rows so far: whoever measures may run out of time.

@@ -1,4 +1,4 @@
-"""python -m tests.benchmarks.training: time of a training step beside what a user would use instead.
+"""python -m tests.benchmarks.training: time of a training step compared with nn.RNN and JAX.
 
 Every contestant trains flip-flop networks (128 units, 256 trials of 100 steps, 3 channels) with Adam, in
 turns within one run, so that the ratios hold whatever else the machine does. Times are wall-clock
@@ -65,7 +65,7 @@ def degen_training(seeds: int) -> Callable[[], float]:
 
 
 def degen_forward(fast: bool) -> Callable[[], float]:
-    """Milliseconds of outputs alone, on one core: written out, or the plain loop."""
+    """Return the milliseconds of outputs without gradients, on one core: written out, or the plain loop."""
     chosen = condition(1)
     weights = chosen.model.initialize(chosen.task, Stream.named([0], "weights"))
     trials = chosen.task.generate(TRIALS, Stream.named([0], "trials"))
@@ -191,7 +191,7 @@ def jax_scan() -> Callable[[], float]:
 
 
 def products(with_tanh: bool) -> Callable[[], float]:
-    """The floor: the matrix products of a step alone, one core a network, and tanh as torch has it."""
+    """Return a lower bound: the matrix products of a step, one core per network, and torch's tanh."""
     weights, states, out = torch.randn(N, N), torch.randn(TIME, TRIALS, N), torch.empty(TIME, TRIALS, N)
 
     def turn() -> float:

@@ -135,7 +135,7 @@ class AtCall:
 
 @dataclasses.dataclass(frozen=True)
 class LongestFile:
-    """Let the kernel refuse to write longer files, as a full disk does."""
+    """Limit the size of files, so that writing fails as on a full disk."""
 
     size: int
 

@@ -90,7 +90,7 @@ def home(tmp_path: Path) -> Path:
 def train(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Train in a process as the user starts it."""
     environment = os.environ | {"PYTHONPATH": f"{home / 'code'}:{ROOT}"}
-    # The option stands between overrides, which Hydra by itself refuses.
+    # The option stands between overrides, which Hydra itself rejects.
     given = ("task=echo", "--config-dir", "settings", *TINY, *arguments)
     command = [sys.executable, "-m", "launch.train", *given]
     return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
@@ -114,7 +114,7 @@ def run(home: Path, module: str, *arguments: str) -> Launched:
     return launched
 
 
-def analyse(home: Path, warning: str = "") -> str:
+def analyze(home: Path, warning: str = "") -> str:
     settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
     found = run(home, "analysis.__main__", *settings)
     assert warning in found.stderr if warning else found.stderr == ""
@@ -139,13 +139,13 @@ def test_changed_source_of_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     assert run(home, "launch.train").stderr == ""
-    assert "gather: 6 networks, 6 of them new" in analyse(home)
-    assert "gather: 6 networks, 0 of them new" in analyse(home)
+    assert "networks: 6, 6 of them new" in analyze(home)
+    assert "networks: 6, 0 of them new" in analyze(home)
     source = home / "code" / "laboratory" / "echo.py"
     source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
     warning = "the code of laboratory.echo changed since networks were trained"
-    printed = analyse(home, warning)
-    assert "gather: 6 networks, 6 of them new" in printed
+    printed = analyze(home, warning)
+    assert "networks: 6, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train")
     assert "all 3 networks are finished" in again.stdout

@@ -1,4 +1,4 @@
-"""Behavioural degeneracy."""
+"""Behavioral degeneracy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def drawn(dimensions: int, heading: str, start: str, n_trials: int = 40, *more: 
 
 
 def velocities(inputs: Tensor, dimensions: int, heading: str) -> Tensor:
-    """What a network is told, as steps (trials, time, dimensions): derived entry by entry."""
+    """Return the steps in the inputs (trials, time, dimensions), derived entry by entry."""
     steps = torch.empty(*inputs.shape[:2], dimensions, dtype=inputs.dtype)
     for trial, rows in enumerate(inputs.tolist()):
         for t, row in enumerate(rows):

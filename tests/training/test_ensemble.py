@@ -30,7 +30,7 @@ from tests.training.members import SMALL, assert_identical, trained
     ids=" ".join,
 )
 def test_networks_do_not_depend_on_the_ensemble_size_on_the_cpu(overrides):
-    # No sum runs over members or depends on their number; of groups on one core see test_groups.py.
+    # No sum runs over networks or depends on their number. For groups see cpu/test_batched_gradients.py.
     condition = build(*overrides)
     together = trained(condition, [5, 0, 8])
     assert sorted(together) == [0, 5, 8]

@@ -42,7 +42,7 @@ def test_every_core_has_a_group_of_limited_size(cores):
     assert sizes(3, "width=33", "training.batch_size=16") == [1, 1, 1]
     # Products of a few rows depend on where these lie.
     assert sizes(3, "width=64", "training.batch_size=8") == [1, 1, 1]
-    # Trials of more than a block are shared by a member's team.
+    # More than one block of trials is distributed over a network's workers.
     assert sizes(3, "width=8", f"training.batch_size={TRIALS_PER_BLOCK + 1}") == [1, 1, 1]
 
 
@@ -87,7 +87,7 @@ def test_batched_products_of_common_shapes_are_bitwise_equal(overrides):
 
 
 class Counted:
-    """`loss_and_gradients` that notes how many members it was asked for, a little off in company."""
+    """`loss_and_gradients` that notes how many members it was asked for, slightly different for several."""
 
     def __init__(self, off: float):
         self.off = off

@@ -18,7 +18,7 @@ from launch.settings import TrainSettings
 from launch.slurm import worker
 from launch.train import train_condition
 from tests.conftest import TINY, assert_same_networks, build
-from tests.test_storage import stored
+from tests.storage.test_storage import stored
 
 CPU = torch.device("cpu")
 

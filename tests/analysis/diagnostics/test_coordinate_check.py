@@ -1,4 +1,7 @@
-"""The coordinate check: under mup, training moves networks as far at every width (SPEC, section 3)."""
+"""Coordinate check: under mup, training moves networks as far at every width.
+
+See docs/specification.md, section 3.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def copied(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 def sentence(path: Path) -> str:
-    """Why that folder is refused."""
+    """Return the error message of a rejected folder."""
     with pytest.raises(BadInputError) as caught:
         degen.load(path)
     assert "\n" not in str(caught.value)

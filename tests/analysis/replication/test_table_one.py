@@ -28,8 +28,8 @@ def test_every_task_level_and_measure_has_a_row(outcomes):
     # Further measures of the analysis, by their names.
     measures |= {
         ("weights", "pif_unaligned"),
-        ("behaviour", "sigma_ood_noise"),
-        ("behaviour", "sigma_ood_long"),
+        ("behavior", "sigma_ood_noise"),
+        ("behavior", "sigma_ood_long"),
     }
     for name, tasks in (
         ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
@@ -148,6 +148,6 @@ def test_metrics_of_an_earlier_analysis_are_ignored(paper, outcomes, tmp_path):
     # Matrices of the former probe still exist.
     assert list(place.glob("results/network_size/matrices/svcca/*"))
     levels = found.groupby("experiment")["level"].unique()
-    assert set(levels["network_size"]) == {"dynamics", "behaviour"}
+    assert set(levels["network_size"]) == {"dynamics", "behavior"}
     assert set(levels["auxiliary_loss"]) == set(outcomes["level"])
     assert "not measured" in (place / "results" / "table-1.md").read_text()

@@ -31,7 +31,7 @@ def test_figures_are_drawn_or_named_with_the_reason(paper):
         "figure-04-auxiliary-loss-attractors",
         "figure-07-network-size",
         "figure-10-representation-network-size",
-        "figure-13-behaviour-network-size",
+        "figure-13-behavior-network-size",
         "figure-20-kernel-alignment-by-width-flip-flop",
         "figure-21-kernel-alignment-by-width-delayed-discrimination",
         "figure-22-kernel-alignment-by-width-sine-wave",

@@ -1,0 +1,182 @@
+"""Hyperparameters selected once per task: which analyses select, reuse or repeat the selection."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.measures import available_measures
+from degen.files import read_entry, read_metadata, read_tensors
+from degen.locks import exclusive_lock
+from degen.storage import RunFolder
+from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing, lines, store
+from tests.conftest import Launched
+
+
+def selections(place: Path, results: str = "results") -> list[Path]:
+    """Return the stored selections relative to `place`, the newest last."""
+    found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
+    return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+
+
+def values(place: Path) -> dict[str, dict[str, float]]:
+    """DSA by experiment and condition."""
+    tables = {path.parent.name: pd.read_parquet(path) for path in place.glob("results/*/degeneracy.parquet")}
+    dsa = {name: table[table["measure"] == "dsa"].set_index("condition") for name, table in tables.items()}
+    return {name: table["value"].to_dict() for name, table in dsa.items()}
+
+
+def test_experiments_analyzed_together_share_a_selection(two):
+    printed = analyze_dsa(two, "both")
+    # Four of tiny's other condition, four that both have, four of ten units.
+    (line,) = lines(printed, "hyperparameters: ")
+    assert line.endswith(", on 12 networks")
+    # The shared condition is measured once.
+    new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
+    assert new[1] == "1 of them new"
+    found = values(two)
+    (shared,) = found["tiny"].keys() & found["wide"].keys()
+    assert found["tiny"][shared] == found["wide"][shared]
+    chosen = [
+        read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
+    ]
+    assert len(chosen) == 4
+    assert all(one == chosen[0] for one in chosen)
+    curve = pd.read_parquet(two / selections(two)[-1])
+    assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
+
+
+def test_a_later_experiment_reuses_the_selection(two):
+    (selection,) = selections(two)  # on the networks of tiny
+    before = pd.read_parquet(two / selection)
+    (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
+    assert line.endswith(f"on 8 networks (without 4 of these: delete {selection} to select again)")
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
+    # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
+    (line,) = lines(analyze_dsa(two, "both"), "hyperparameters: ")
+    assert line.endswith(", on 12 networks")
+    after = values(two)
+    for name in ("tiny", "wide"):
+        printed = analyze_dsa(two, name)
+        assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
+        assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
+    assert values(two) == after
+
+
+def test_two_analyses_do_not_choose_at_the_same_time(two):
+    given = ("--config-dir", "settings", "experiment=wide", *SMALL, "metric=[dsa]")
+    with exclusive_lock(two / "results", "results"):  # as an analysis that selects does
+        other = Launched(given, two, before=draw_nothing, module="analysis.__main__")
+        other.wait_for("waiting: another process is working in results\n")
+        time.sleep(0.5)  # of waiting, in which it looks ten times whether the lock is free
+        assert "feature learning: " in other.stdout
+        assert "hyperparameters: " not in other.stdout
+    assert other.wait() == 0, other.stderr
+    assert "hyperparameters: " in other.stdout
+
+
+def test_the_selection_does_not_depend_on_the_order(two):
+    analyze_dsa(two, "both")
+    before = pd.read_parquet(two / selections(two)[-1])
+    (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
+    analyze_dsa(two, "both", "results=again")
+    again = pd.read_parquet(two / selections(two, "again")[-1])
+    pd.testing.assert_frame_equal(again, before, check_exact=True)
+
+
+def test_metrics_of_one_class_and_options_share_a_selection(two):
+    before = selections(two)
+    alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
+    metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
+    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
+    launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    assert len(lines(launched.stdout.splitlines(), "hyperparameters: ")) == 3
+    assert set(selections(two)) > set(before)
+    assert len(selections(two)) == len(before) + 1
+    folder = two / "results" / "tiny"
+    lags = {
+        name: pd.read_parquet(folder / "matrices" / name / "flip_flop-hyperparameters.parquet")["lag"]
+        for name in ("dsa", "input_dsa", "dsa_lag_1")
+    }
+    assert list(lags["dsa"]) == list(lags["input_dsa"])
+    assert set(lags["dsa_lag_1"]) == {1} < set(lags["dsa"])
+    measured = available_measures(pd.read_parquet(folder / "degeneracy.parquet"))
+    assert set(measured["dynamics"]) == {"DSA", "input_dsa", "dsa_lag_1"}
+
+
+@pytest.mark.parametrize("change", ["metrics.dsa.ranks=[2]", "probe.seed=1"])
+def test_other_candidates_or_probes_give_another_selection(two, change):
+    before = pd.read_parquet(two / selections(two)[0])
+    (line,) = lines(analyze_dsa(two, "wide", change), "hyperparameters: ")
+    assert line.endswith(", on 8 networks")  # of wide's two conditions
+    assert len(selections(two)) == 2
+    # Another score uses the same selection. The first selection is stored as well.
+    assert lines(analyze_dsa(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [
+        line
+    ]
+    assert lines(analyze_dsa(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert len(selections(two)) == 2
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
+
+
+def test_selections_of_others_leave_an_experiment_unchanged(two):
+    own = two / "results" / "tiny" / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
+    before = own.read_bytes()
+    (two / selections(two)[0]).unlink()
+    analyze_dsa(two, "wide")
+    assert own.read_bytes() == before
+
+
+def test_deleted_activations_do_not_repeat_the_selection(two):
+    before = pd.read_parquet(two / selections(two)[0])
+    shutil.rmtree(two / "results" / "tiny" / "activations")
+    (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
+    assert " on 8 networks (without 4 of these: " in line
+    pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
+
+
+def test_deleted_networks_do_not_prevent_a_selection(two):
+    analyze_dsa(two, "both")
+    for path in two.glob("runs/*/*/networks/00003.safetensors"):
+        path.unlink()
+    assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
+
+
+def test_new_networks_repeat_the_selection(place):
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    for path in place.glob("runs/flip_flop/*"):
+        store(RunFolder.open(path), 6, [9.0, 8.0])
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
+
+
+def test_a_network_too_small_for_the_selection_is_rejected(place):
+    (place / "settings" / "experiment" / "thin.yaml").write_text(
+        YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", "width=2")
+    )
+    given = ("--config-dir", "settings", "experiment=thin")
+    assert Launched((*given, "seeds=2"), place).wait() == 0
+    (selection,) = selections(place)
+    whole = pd.read_parquet(place / selection)
+    assert whole["n_components"].iloc[0] > 2
+    launched = Launched(
+        (*given, *SMALL, "metric=[dsa]"), place, before=draw_nothing, module="analysis.__main__"
+    )
+    assert launched.wait() == 2
+    assert "n_components must be at most the 2 units" in launched.stderr
+    assert "got 6, with n_components 6, lag " in launched.stderr
+    assert "(give the experiment a results folder of its own" in launched.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
+    assert lines(
+        analyze_dsa(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,"
+    )
+
+
+def test_one_network_of_stored_activations_is_read_alone(analyzed):
+    file = next(analyzed.glob("results/tiny/activations/*"))
+    hidden = read_tensors(file)[0]["hidden"]
+    assert (read_entry(file, "hidden", 2) == hidden[2]).all()
