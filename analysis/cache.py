@@ -56,10 +56,12 @@ def cached_rows(
 ) -> tuple[pd.DataFrame, int]:
     """Compute the rows of a table that are not stored, and store the table.
 
+    Stored rows with other fingerprints are outdated and left out.
+
     Args:
         path: a parquet file with one row per network.
-        fingerprints: fingerprint of each row, by seed.
-        compute: returns the rows of the given seeds.
+        fingerprints: for each seed, the fingerprint of the inputs of its row.
+        compute: returns one row per seed, in the order of the given seeds.
 
     Returns:
         The table, with the column `fingerprint`, and the number of rows that were computed.
@@ -75,7 +77,7 @@ def cached_rows(
     table = pd.DataFrame([rows[key] for key in fingerprints.values()])
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_table(path, table, "")
+        _write_table(path, table, fingerprint="")  # each row has its own
     return table, len(missing)
 
 

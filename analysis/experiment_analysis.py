@@ -131,13 +131,17 @@ class ExperimentAnalysis:
             raise errors[0]
 
     def finish(self, paired: Experiment, table: pd.DataFrame) -> None:
-        """Run the other steps, after `prepare` and the hyperparameter selection.
+        """Compute distances, degeneracy and figures, after `prepare` and the hyperparameter selection.
+
+        The manifest is written last. It marks the results as complete.
 
         Args:
-            paired, table: what `prepare` returned.
+            paired: experiment that `prepare` returned. Each condition has a pair of converged networks.
+            table: table of networks that `prepare` returned.
 
         Raises:
-            BadInputError: a metric cannot measure a condition. Everything else is measured.
+            BadInputError: a metric cannot measure a condition. It is raised after everything else is stored,
+                and no manifest is written.
         """
         errors = compute_distances(paired, self.results, self.metrics)
         degeneracy = compute_degeneracy(
@@ -146,12 +150,12 @@ class ExperimentAnalysis:
         print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
         if self.experiment.trajectories:
             sources = self.runs, self.results, table
-            lines = measure_line_attractors(paired, *sources, self.weights_at)
-            compute_trajectories(paired, *sources, self.probe, lines, self.weights_at)
+            attractors = measure_line_attractors(paired, *sources, self.weights_at)
+            compute_trajectories(paired, *sources, self.probe, attractors, self.weights_at)
         figures_fingerprint, paths = self._draw_figures()
         for path in paths:
             print(f"figure: {path}", flush=True)
-        if errors:  # not complete, so without a manifest
+        if errors:
             raise errors[0]
         manifest = Manifest(
             networks={str(key): rows.tolist() for key, rows in table.groupby("condition")["seed"]},

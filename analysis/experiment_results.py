@@ -120,7 +120,7 @@ class ExperimentResults:
         return pd.DataFrame(rows)
 
     def conditions(self, task: str) -> list[Condition]:
-        """Return the conditions of a task that have a degeneracy, sorted by the factor."""
+        """Return the conditions of a task that have rows in the `degeneracy` table, sorted by the factor."""
         measured = set(self.degeneracy["condition"])
         conditions = [condition for condition in self.experiment.conditions if condition.task_name == task]
         return self.experiment.sorted_by_factor([c for c in conditions if c.signature in measured])

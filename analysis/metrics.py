@@ -55,13 +55,14 @@ class Metric(ABC):
         return None
 
     def select(self, hidden: Sequence[Tensor]) -> pd.DataFrame:
-        """Select hyperparameters for all networks of a task, before any distance is known.
+        """Select hyperparameters for all networks of a task, without computing distances.
 
         Args:
             hidden: hidden states (trials, time, units) of each network.
 
         Returns:
-            One row per candidate. The boolean column `selected` marks one of them.
+            One row per candidate, with its hyperparameters and scores. The boolean column `selected` is True
+            in one row.
 
         Raises:
             BadInputError: no candidate fits all networks.
@@ -69,7 +70,7 @@ class Metric(ABC):
         raise NotImplementedError
 
     def selected(self, curve: pd.DataFrame) -> Hyperparameters:
-        """Return the selected hyperparameters of a table that `select` returned."""
+        """Read the selected hyperparameters from the table that `select` returned."""
         raise NotImplementedError
 
     @abstractmethod
@@ -143,15 +144,16 @@ class DSA(Metric):
         return {field.name: int(row[field.name]) for field in dataclasses.fields(dsa.Hyperparameters)}
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
-        sizes, hidden = dsa.Hyperparameters(**hyperparameters), states["hidden"]
+        selected, hidden = dsa.Hyperparameters(**hyperparameters), states["hidden"]
         inputs = states["inputs"] if self.controlled else None
         if inputs is None:
-            operators, maps = dsa.operators(hidden, sizes), None
+            operators, input_maps = dsa.operators(hidden, selected), None
         else:
-            operators, maps = dsa.controlled_operators(hidden, inputs, sizes)
-        # Null distances first: they are fast, and fail early if half of the trials lack the rank.
-        null = dsa.null_distances(hidden, sizes, score=self.score, seed=self.seed, inputs=inputs)
-        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=maps)
+            operators, input_maps = dsa.controlled_operators(hidden, inputs, selected)
+        # Compute the split-half baseline first. It is fast, and raises an error early if the delay windows of
+        # half of the trials do not have the selected rank.
+        null = dsa.null_distances(hidden, selected, score=self.score, seed=self.seed, inputs=inputs)
+        matrix = dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=input_maps)
         return Distances(matrix, null)
 
 

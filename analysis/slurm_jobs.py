@@ -147,6 +147,7 @@ def roll_back(chains: Sequence[JobChain]) -> None:
             shutil.rmtree(chain.submission.path)
         elif not chain.is_complete:
             chain.submission.mark_cancelled()
+            # The caller raises the error that stopped the submission. An error of SLURM must not replace it.
             with contextlib.suppress(BadInputError):
                 arrays = slurm.jobs_named(chain.submission.array_names)
                 slurm.cancel([job for jobs in arrays.values() for job in jobs.values() if job.is_active])

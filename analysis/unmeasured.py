@@ -12,12 +12,16 @@ from degen.errors import BadInputError
 from degen.storage import RunFolder
 from launch.experiment import Experiment
 
+MAX_DIFFERENCES = 3
+"""Differing settings that may have been forgotten. More of them are another experiment."""
+
 
 def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
     """Describe finished networks below `runs` that the user may want to measure, one line per run folder.
 
     They have other seeds, or a condition with the readable name of a measured condition. If a condition has
-    no finished networks, the networks of the most similar condition are described.
+    no finished networks, the networks of the most similar condition are described, unless it differs in more
+    than `MAX_DIFFERENCES` settings.
     """
     lines = []
     own = {condition.signature for condition in experiment.conditions}
@@ -35,8 +39,9 @@ def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
             similar = [other for other in candidates if other.condition.label == condition.label]
         else:
             candidates.sort(key=lambda other: len(_differences(other.condition, condition)))
-            similar = candidates[:1]
-            lines.append(f"missing: no finished network of {folder.path}")
+            nearest = candidates[:1]
+            similar = [c for c in nearest if len(_differences(c.condition, condition)) <= MAX_DIFFERENCES]
+            lines += [f"missing: no finished network of {folder.path}"] * len(similar)
         lines += [_line(other, condition) for other in similar]
     return lines
 

@@ -92,7 +92,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """Readable name, not necessarily unique."""
+        """Readable name from the task to the regularizer, which conditions may share."""
         words = [self.task.variant, snake_case(type(self.model).__name__)]
         words += [f"n{self.model.width}", f"gamma{self.model.gamma:g}"]
         if not isinstance(self.regularizer, NoPenalty):

@@ -85,7 +85,7 @@ def exclusive_lock(folder: Path, field: str = "runs") -> Iterator[None]:
 
     Args:
         folder: folder of runs or results.
-        field: name of the folder in the settings.
+        field: setting that names the folder, for the error message.
 
     Raises:
         BadInputError: the folder cannot be written to.

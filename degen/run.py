@@ -65,10 +65,11 @@ class Run:
         """Return the run with the weights of another stage of training.
 
         Args:
-            stage: `converged`, the default of `load`, or `settled`, after the settling epochs.
+            stage: `converged` for the epoch of convergence (the default of `load`), or `settled` for the end
+                of the settling epochs.
 
         Raises:
-            BadInputError: `stage` is neither.
+            BadInputError: `stage` has another value.
         """
         networks = [network.with_weights_at(stage) for network in self.networks]
         return dataclasses.replace(self, networks=networks)

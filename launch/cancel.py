@@ -18,7 +18,11 @@ from launch.slurm.submissions import Submission, read_submissions
 
 
 def cancel(overrides: Sequence[str]) -> None:
-    """Cancel the active jobs of the submissions that `experiment=` or `submission=` names.
+    """Cancel the queued and running jobs of an experiment or of one submission.
+
+    Args:
+        overrides: arguments of the command line: `experiment=<name>` or `submission=<folder>`, and
+            optionally `runs=<folder>`.
 
     Raises:
         BadInputError: there is no such submission, or SLURM rejects the request.

@@ -164,7 +164,7 @@ def command_line(module: str, overrides: Sequence[str]) -> str:
     """Return a complete command to copy, with the `--config-dir` of this process."""
     config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
     option = [] if config_dir is None else ["--config-dir", config_dir]
-    # The search path is how `Arguments` passes on --config-dir.
+    # `Arguments` adds this override for --config-dir, which the command already contains.
     given = [text for text in overrides if not text.startswith("hydra.searchpath=")]
     return shlex.join(["python", "-m", module, *option, *given])
 

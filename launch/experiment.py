@@ -45,7 +45,10 @@ class Experiment:
         return [*self.baseline, *self.swept]
 
     def sorted_by_factor(self, conditions: Sequence[Condition]) -> list[Condition]:
-        """Sort conditions by the factor if all its values are numbers, or else as in the file."""
+        """Sort conditions by the factor's value, or by their order in the file if a value is not a number.
+
+        Values of all conditions of the experiment count, not only those of the argument.
+        """
         if all(isinstance(self.value(condition), int | float) for condition in self.conditions):
             return sorted(conditions, key=self.value)
         order = [condition.signature for condition in self.conditions]

@@ -14,10 +14,16 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def interruptible(checkpoint: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`. A second signal acts at once.
+    """Turn the first SIGINT, SIGTERM or SIGUSR2 into `Interrupted`, raised between two training steps.
 
-    In a SLURM job, SIGTERM calls `checkpoint` and training resumes. SLURM sends it some time before it kills
-    a preempted job, and requeues the job only if it has not ended by itself.
+    A second signal of the same number goes to the previous handler at once. For example, a second Ctrl-C
+    raises `KeyboardInterrupt`.
+
+    In a SLURM job, SIGTERM only saves a checkpoint, and training continues. SLURM sends SIGTERM to a
+    preempted job some time before it kills the job. A job that ends by itself in this time is not requeued.
+
+    Args:
+        checkpoint: saves the networks.
 
     Yields:
         A function to call between two steps; it raises `Interrupted` after a signal.

@@ -145,9 +145,13 @@ def _write_tasks(
 
 
 def device_of_job(device: str, launcher: dict[str, Any]) -> str:
-    """Replace `auto` by the device that a launcher requests.
+    """Replace `auto` by `cuda` if the launcher requests a GPU, and by `cpu` otherwise.
 
-    A job whose GPU cannot be used must fail; with `auto` it would train on the CPU.
+    A job that cannot use its GPU then fails. With `auto` it would train on the CPU.
+
+    Args:
+        device: the setting `device`: auto, cpu or cuda.
+        launcher: settings from `conf/hydra/launcher/`.
     """
     if device != "auto":
         return device

@@ -44,13 +44,16 @@ logger = logging.getLogger(__name__)
 
 
 def run_training(config: DictConfig) -> None:
-    """Train one condition, or every condition of an experiment in turn."""
+    """Train one condition, or every condition of an experiment in turn.
+
+    Outside a job, a condition that another process is training is skipped.
+    """
     prepare_torch()
     settings, seeds, folders = check_training(resolved(config), HydraConfig.get().overrides.task)
     device = resolve_device(settings.device)
     prepare_device(device, settings.tf32)
     for folder in folders:
-        # A finished folder may belong to a colleague and be read-only.
+        # Do not write to a finished folder: it may belong to a colleague and be read-only.
         if set(seeds) - set(folder.finished_seeds()):
             folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
     for number, folder in enumerate(folders, start=1):

@@ -122,7 +122,7 @@ def test_overrides_of_an_experiment_reach_every_condition():
 
 
 def test_a_list_of_experiments_is_not_a_single_experiment():
-    with pytest.raises(BadInputError, match="experiment must be a single one, not a list of them"):
+    with pytest.raises(BadInputError, match="experiment must be a single experiment, not a list"):
         experiment("paper")
 
 

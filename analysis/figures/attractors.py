@@ -22,7 +22,7 @@ def plot_attractors(results: ExperimentResults) -> Figure:
     """Plot trials, slow and fixed points of one network per condition (above), and line measures (below).
 
     The line measures are of all converged networks in the delay: the speed of their states, and the order of
-    their slow points against the second eigenvalue. Line attractors lie in the gray area, and their line is
+    their slow points against the second eigenvalue. Line attractors lie in the grey area, and their line is
     straight, long and reached by the states (`analysis.steps.line_attractors`).
     """
     conditions = [condition for task in results.tasks for condition in results.conditions(task)]
@@ -100,9 +100,8 @@ def _plot_lines(
     counts = []
     for condition, color in zip(conditions, sns.color_palette("colorblind"), strict=False):
         rows = lines[lines["condition"] == condition.signature]
-        axis.scatter(
-            rows["rank_correlation"], rows["second_modulus"], color=color, s=12, alpha=0.8, linewidth=0
-        )
+        x, y = rows["rank_correlation"], rows["second_modulus"]
+        axis.scatter(x, y, color=color, s=12, alpha=0.8, linewidth=0)
         numbers = f"{rows['is_line'].sum()} lines, {rows['is_attractor'].sum()} attractors"
         counts.append(f"{results.tick(condition)}: {numbers} of {len(rows)}")
     axis.axvline(MIN_RANK_CORRELATION, color="0.5", linestyle=":", linewidth=0.7)

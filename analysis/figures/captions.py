@@ -26,21 +26,27 @@ def caption(*results: ExperimentResults, tasks: Sequence[str] | None = None, has
 
 
 def _networks(counts: pd.DataFrame, has_bands: bool) -> list[str]:
-    """Describe the networks that a figure shows and those that it leaves out."""
-    drawn, omitted = counts[counts["converged"] >= 2], counts[counts["converged"] < 2]
+    """Describe the networks that a figure shows, and the networks and conditions that it leaves out.
+
+    Args:
+        counts: rows of `ExperimentResults.counts`, one per condition.
+        has_bands: whether the figure has bands. Such a figure marks conditions with left-out networks by
+            hollow markers.
+    """
+    drawn, not_drawn = counts[counts["converged"] >= 2], counts[counts["converged"] < 2]
     low, high = (drawn["converged"].min(), drawn["converged"].max()) if len(drawn) else (0, 0)
     number = f"{low}" if low == high else f"{low} to {high}"
     parts = [f"{number} converged networks per condition, {drawn['converged'].sum()} in total"]
     left_out = [f"{counts[status].sum()} {status}" for status in STATUSES_AND_MISSING[1:]]
     left_out = [text for text in left_out if not text.startswith("0 ")]
-    if omitted["converged"].sum():
-        left_out.append(f"{omitted['converged'].sum()} the only converged network of its condition")
+    if not_drawn["converged"].sum():
+        left_out.append(f"{not_drawn['converged'].sum()} the only converged network of its condition")
     hollow = " (hollow)" if left_out and has_bands else ""
     parts.append(f"left out{hollow}: " + (", ".join(left_out) or "none"))
-    if len(omitted):
+    if len(not_drawn):
         names = [
             f"{task_title(row['task'])} {format_factor(row['factor_value'])}"
-            for row in omitted.to_dict("records")
+            for row in not_drawn.to_dict("records")
         ]
         parts.append(f"not drawn (fewer than two converged networks): {', '.join(names)}")
     return parts

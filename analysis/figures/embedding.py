@@ -43,7 +43,10 @@ def draw(
 
 
 def plot_embeddings(results: ExperimentResults) -> Figure:
-    """Plot the networks of each condition (columns) and task (rows), one scale per task."""
+    """Plot DSA distances as points in a plane: one row per task, one column per condition.
+
+    The panels of a task have equal axis limits, so that their spreads can be compared.
+    """
     tasks = results.tasks
     figure, axes = panel_grid(len(tasks), max(len(results.conditions(task)) for task in tasks))
     for row, task in zip(axes, tasks, strict=True):
@@ -54,9 +57,9 @@ def plot_embeddings(results: ExperimentResults) -> Figure:
         f"{results.dsa_label or 'DSA'} by multidimensional scaling, one scale per row; "
         f"{results.experiment.label} from left to right"
     )
-    limits = "equal distances cannot be drawn in a plane, so compare the means"
+    caveat = "equal distances cannot be drawn in a plane, so compare the means"
     baseline = "split-half: distance of a network from itself on other trials"
-    return add_caption(figure, caption(results), limits, baseline, hyperparameters_caption(results))
+    return add_caption(figure, caption(results), caveat, baseline, hyperparameters_caption(results))
 
 
 def _plot_task(axes: NDArray[np.object_], results: ExperimentResults, task: str) -> None:

@@ -50,7 +50,13 @@ def _influence(row: OutcomeRow) -> str:
 def _grid(
     rows: Sequence[OutcomeRow], heads: tuple[str, str], key: Callable[[OutcomeRow], tuple[str, str]]
 ) -> str:
-    """Write one row per key and one column per level."""
+    """Write a table of outcomes: one column per level (dynamics, weights, behaviour).
+
+    Args:
+        rows: outcomes, one for each pair of table row and level.
+        heads: headings of the first two columns.
+        key: returns the entries of the first two columns. Outcomes with equal keys share a table row.
+    """
     lines = [[*heads, *LEVELS, "conditions", "networks (left out)"]]
     for names in dict.fromkeys(map(key, rows)):
         group = {row.level: row for row in rows if key(row) == names}

@@ -122,10 +122,16 @@ def _rows(
 def compute_alignments(
     condition: Condition, networks: Sequence[Network], probe: KernelProbe
 ) -> list[dict[str, float]]:
-    """Compute KA and RA of each network, in double precision."""
+    """Compute the alignments of each network's initial and trained state, in double precision.
+
+    Returns:
+        For each network the kernel alignment and the representation alignment, by the names in `ALIGNMENTS`.
+    """
     trial_set = TrialSet(n_trials=probe.n_trials, seed=probe.seed)
     trials = trial_set.draw(condition.task, "kernel probe", torch.float64)
-    model, by_trial = condition.model, trials.map(lambda array: array.transpose(0, 1).contiguous())
+    model = condition.model
+    # `kernel_alignment` passes one copy of a network per trial, so the first dimension becomes the trials.
+    by_trial = trials.map(lambda array: array.transpose(0, 1).contiguous())
     initial = _stack([network.initial for network in networks])
     final = _stack([network.weights for network in networks])
     kernels = kernel_alignment(

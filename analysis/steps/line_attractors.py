@@ -55,21 +55,24 @@ class Period:
 def measure_line_attractors(
     experiment: Experiment, runs: Path, results: ResultsFolder, table: pd.DataFrame, weights_at: str
 ) -> pd.DataFrame | None:
-    """Store line measures of the converged networks of one-channel delayed discrimination.
+    """Store measures of line attractors, of all converged networks of delayed discrimination.
+
+    Only conditions with one channel are measured.
 
     Args:
         table: the table of `analysis.steps.networks.collect_networks`.
 
     Returns:
-        One row per network and period. Columns: condition, label, factor_name, factor_value, seed, period and
-        the measures of `measure_period`. None if no condition has that task.
+        One row per network and period of a trial (delay or response, see `compute_periods`). Columns:
+        condition, label, factor_name, factor_value, seed, period and the measures of `measure_period`. None
+        if the experiment has no such condition.
     """
     conditions = [condition for condition in experiment.conditions if has_periods(condition)]
     if not conditions:
         return None
     seeds = {condition.signature: converged_seeds(table, condition) for condition in conditions}
     networks = table.set_index(["condition", "seed"])["network_fingerprint"]
-    keys = [(signature, seed) for signature, of_condition in seeds.items() for seed in of_condition]
+    keys = [(signature, seed) for signature, condition_seeds in seeds.items() for seed in condition_seeds]
     bounds = MAX_SPEED, NEUTRAL_MODULUS, MIN_STRAIGHTNESS, MIN_RANK_CORRELATION, MIN_FRACTION_REACHED
     factors = [factor_columns(experiment, condition) for condition in conditions]
 

@@ -37,7 +37,9 @@ def comes_after(first: Tensor, second: Tensor) -> Tensor:
 
 
 def sort_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sort the two items of each pair by the order of `comes_after`.
+    """Sort the two items of each pair in lexicographic order (`comes_after`).
+
+    A distance of sorted items is bitwise equal for (a, b) and (b, a).
 
     Args:
         first, second: (pairs, ...). They are not modified.

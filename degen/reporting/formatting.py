@@ -39,7 +39,12 @@ def format_effect(effect: float, low: float, high: float) -> str:
 
 
 def format_p(p: float, slope: float, effect: float) -> str:
-    """Format p, with the direction of the test if it points against the effect.
+    """Format a p value. An arrow shows the direction of the tested slope if the effect has the other sign.
+
+    Args:
+        p: p value of the permutation test of a `Trend`.
+        slope: slope that was tested, `Trend.slope`.
+        effect: `Trend.effect`.
 
     Examples:
         >>> format_p(0.0123, slope=-2.5, effect=0.1)

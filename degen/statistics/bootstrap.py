@@ -85,7 +85,7 @@ class Bootstrap:
 
         Args:
             n: number of networks.
-            task: key of the draws. Samples of different tasks are independent.
+            task: name of the task, which seeds the draws. Samples of different tasks are independent.
         """
         generator = np.random.default_rng([self.seed, *task.encode()])
         return generator.multinomial(n, np.full(n, 1 / n), size=self.n_samples).astype(np.float64)

@@ -19,19 +19,20 @@ from degen.statistics.trend import Trend, fit_trend
 def leave_one_out_curves(
     seeds: Mapping[str, Sequence[int]], build: Callable[[Mapping[str, int | None]], FactorCurve]
 ) -> dict[str, FactorCurve | None]:
-    """Build the curve of one task without each of its networks in turn.
+    """Build the curve of one task once per network, with that network left out.
 
-    A condition with three networks is left out as a whole with any of them, because a trend needs three
-    networks per condition.
+    A trend needs at least three networks per condition. If a condition has only three, the whole condition is
+    left out together with the network.
 
     Args:
-        seeds: for each condition by name, lowest first, the seeds of its networks.
-        build: builds the curve of the conditions in its argument, each without the network of the given seed
-            (None: with all networks).
+        seeds: the seeds of each condition's networks, by name of the condition. The condition with the lowest
+            factor value comes first.
+        build: builds a curve. Its argument contains the name of each condition of the curve, and the seed to
+            leave out of it (None to use all networks).
 
     Returns:
-        For each network, named "<condition> seed <seed>", the curve without it, or None where fewer than two
-        conditions remain. Where its condition is left out too, the name ends with "and its condition".
+        The curve without each network, by the name "<condition> seed <seed>". The name ends with "and its
+        condition" if the condition is left out too. The curve is None if fewer than two conditions remain.
     """
     curves: dict[str, FactorCurve | None] = {}
     for condition, condition_seeds in seeds.items():

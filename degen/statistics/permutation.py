@@ -60,22 +60,22 @@ def permuted_slopes(
     *,
     of_deviations: bool,
 ) -> tuple[float, Array]:
-    """Compute the slope over conditions in standard errors, of the data and of each permutation.
+    """Compute the standardized slope over conditions, for the data and for each permutation of the data.
 
-    The networks of each seed are permuted between conditions. Slopes of means are divided by cluster-robust
-    standard errors. Slopes of deviations are those of their logarithms, divided by the standard deviation
-    over permutations. All slopes are zero if no seed occurs in two conditions, because nothing can be
-    permuted.
+    Networks are permuted between conditions within each seed. The slope of means is divided by its
+    cluster-robust standard error. The slope of log standard deviations is divided by its standard deviation
+    over permutations. All slopes are zero if permutations do not change the data, for example because each
+    seed occurs in one condition only.
 
     Args:
         groups: for each condition one value per network, (networks,).
         seeds: for each condition the seeds of its networks.
         generator: source of the permutations.
         n_permutations: number of permutations.
-        of_deviations: whether the slope is that of standard deviations instead of means.
+        of_deviations: True for the slope of log standard deviations, False for the slope of means.
 
     Returns:
-        The observed slope, and the permuted slopes (permutations,).
+        The slope of the data, and the slopes of the permutations (n_permutations,).
     """
     values, conditions, seed_indices = _stack(groups, seeds)
     slopes = _log_deviation_slopes if of_deviations else _studentized_slopes

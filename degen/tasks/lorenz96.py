@@ -84,7 +84,7 @@ class Lorenz96(Task):
         states = [state]
         for _ in range(self.n_steps):
             states.append(self._advance(states[-1]))
-        scaled = torch.stack(states, dim=-2) / self.forcing
+        scaled = torch.stack(states, dim=-2) / self.forcing  # (..., trials, n_steps + 1, sites)
         return Trials(scaled[..., :-1, :].contiguous(), scaled[..., 1:, :].contiguous())
 
     def _advance(self, state: Tensor) -> Tensor:

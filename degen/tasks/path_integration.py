@@ -72,7 +72,7 @@ class PathIntegration(Task):
         require_choice("task.heading", self.heading, HEADINGS)
         require_choice("task.start", self.start, STARTS)
         require_number("task.max_speed", self.max_speed, above=0.0)
-        # One reflection per step must bring the walker back inside.
+        # A step that is reflected at a wall must not reach the opposite wall.
         require_number("task.box_size", self.box_size, minimum=2 * self.max_speed)
         require_number("task.speed_std", self.speed_std, minimum=0.0)
         require_number("task.heading_std", self.heading_std, minimum=0.0)

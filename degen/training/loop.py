@@ -98,7 +98,7 @@ class _CpuEpoch:
     ):
         self.task, self.model, self.training, self.regularizer = task, model, training, regularizer
         self.validation = Validation(task, model, training, ensemble.like)
-        # Whether batched gradients equal separate gradients bitwise, by group size.
+        # Whether batched gradients equal separate gradients bitwise, by group size. None: not checked yet.
         self.is_bitwise_equal: dict[int, bool | None] = {}
 
     def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None]) -> Ensemble:

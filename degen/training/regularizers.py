@@ -93,12 +93,14 @@ def polar_factor(matrices: Tensor) -> Tensor:
 
     .. math:: X_0 = W / c, \quad X_{k+1} = \tfrac{3}{2} X_k - \tfrac{1}{2} X_k X_k^T X_k
 
-    The iteration consists of matrix products of all networks at once. A decomposition would make a GPU wait
-    for the CPU. Singular values converge to 1, except those below about 1e-5 of the largest, which end
-    between 0 and 1. The result is a subgradient of the nuclear norm also if singular values are zero (Watson
-    1992, "Characterization of the subdifferential of some matrix norms").
+    where c is at least the largest singular value of W. The iteration consists of matrix products of all
+    networks at once. A singular value decomposition would make a GPU wait for the CPU.
+
+    Singular values converge to 1, except those below about 1e-5 of the largest, which end between 0 and 1.
+    A singular value of zero stays zero, and the result is then one of several subgradients of the nuclear
+    norm (Watson 1992, "Characterization of the subdifferential of some matrix norms").
     """
-    # No singular value exceeds c, the geometric mean of the largest row sum and the largest column sum.
+    # c is the geometric mean of the largest row sum and the largest column sum of absolute values.
     sums = matrices.abs().sum(dim=-1).amax(dim=-1) * matrices.abs().sum(dim=-2).amax(dim=-1)
     factor = matrices / sums.sqrt().clamp(min=torch.finfo(matrices.dtype).tiny)[..., None, None]
     for _ in range(_POLAR_STEPS):

@@ -77,6 +77,7 @@ def mean_loss(
         check_interrupt: called between forward passes. It may raise.
     """
     blocks = _measure_blocks(task_loss, model, parameters, trials, check_interrupt)
+    # Each block's result is its contribution to the mean over all trials, so the sum is the mean.
     return torch.cat([functools.reduce(torch.add, losses) for losses in blocks])
 
 

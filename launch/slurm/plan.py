@@ -118,7 +118,7 @@ def plan_submission(
 
 
 def _seeds_in_jobs(tasks: Iterable[ArrayTask]) -> dict[str, set[int]]:
-    """Return the seeds in jobs that wait or run, by condition."""
+    """Return the seeds in pending or running jobs, by the signature of their condition."""
     seeds: dict[str, set[int]] = {}
     for shard in [shard for task in tasks if task.is_active for shard in task.shards]:
         seeds.setdefault(shard.signature, set()).update(shard.seeds)

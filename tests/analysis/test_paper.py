@@ -101,7 +101,7 @@ def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     content = second.read_bytes()
     second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
-    assert other.wait() == 2
+    assert other.wait() == 2, other.stderr
     measured = [signature for signature in signatures if results.matrix("dsa", signature).exists()]
     assert measured == [signatures[0], *signatures[2:]]
     scores = {read_metadata(results.matrix("dsa", signature))["metric"]["score"] for signature in measured}

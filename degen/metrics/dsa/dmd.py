@@ -37,8 +37,8 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
             require_integer(name, value, 1)
-        size = self.n_components * self.lag
-        require(self.rank <= size, "rank", self.rank, f"at most n_components * lag = {size}")
+        full_rank = self.n_components * self.lag
+        require(self.rank <= full_rank, "rank", self.rank, f"at most n_components * lag = {full_rank}")
 
 
 def operators(activations: Array | Sequence[Array], hyperparameters: Hyperparameters) -> Tensor:

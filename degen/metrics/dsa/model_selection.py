@@ -158,10 +158,18 @@ def _score_candidates(
 def _score_ranks(
     train: Moments, test: Moments, values: Tensor, axes: Tensor, k: int, ranks: list[int]
 ) -> list[tuple[float, float]]:
-    """Compute (held-out error, AIC) of each rank at a fixed lag."""
-    # Whiten once: the coordinates of a smaller rank are the leading ones.
+    """Compute (held-out error, AIC) of each rank at a fixed lag.
+
+    Args:
+        train, test: moments of the delay windows of training and held-out trials.
+        values, axes: the `spectrum` of `train`.
+        k: number of principal components, which are the first k entries of a delay window.
+        ranks: candidate ranks that `train` supports.
+    """
+    # Whiten once for the largest rank. The whitened coordinates of rank r are the first r of these.
     largest = max(ranks)
     whiten = axes[:, :largest] / values[:largest].sqrt()
+    # Maps whitened windows back to the principal components of their newest time step.
     decode = axes[:k, :largest] * values[:largest].sqrt()
     whitened_train = _WhitenedMoments.from_moments(train, whiten, k)
     whitened_test = _WhitenedMoments.from_moments(test, whiten, k)

@@ -92,6 +92,7 @@ class BatchedGradients:
     def _per_network(
         self, model: Model, regularizer: Regularizer, parameters: Parameters, trials: Trials
     ) -> LossesAndGradients:
+        """Compute the result of `__call__` in a separate pass for each network."""
         results = []
         for network in network_slices(trials.inputs):
             weights = {name: array[network] for name, array in parameters.items()}

@@ -72,13 +72,13 @@ class Worker:
         return _unflatten(self._all_reduce(blocks, check_interrupt), parameters)
 
     def _all_reduce(self, blocks: dict[int, Tensor], check_interrupt: Callable[[], None]) -> Tensor:
-        """Return the sum over the blocks of all workers.
+        """Return the sum over the blocks of all workers, in block order.
 
         Args:
-            blocks: flattened results of the blocks of this worker, by block number.
+            blocks: flattened losses and gradients of the blocks of this worker, by block number.
             check_interrupt: called while this worker waits for other workers. It may raise.
         """
-        if self.shared_buffer is None:
+        if self.shared_buffer is None:  # a single worker, which has all blocks
             return functools.reduce(torch.add, blocks.values())
         *shared, total = self.shared_buffer
         for i, block in blocks.items():
@@ -88,7 +88,8 @@ class Worker:
             total.copy_(functools.reduce(torch.add, shared))
             self._signal()
         else:
-            # Rank 0 may read the blocks after this signal. It does not write the sum again before the next.
+            # This signal tells rank 0 that the blocks are written. Rank 0 overwrites the sum only after the
+            # next such signal, so it can be read without another signal.
             self._signal()
             self._wait(check_interrupt)
         return total.clone()
@@ -105,10 +106,14 @@ class Worker:
 
 
 def assign_workers(groups: list[Ensemble], n_trials: int) -> list[tuple[Ensemble, Worker]]:
-    """Return each group of networks with each of its workers.
+    """Return one pair (group, worker) per process, so that a group with several workers is repeated.
 
-    A group has one worker. A group of a single network has several if there are more cores than groups and
-    more than one block of trials.
+    Several workers share a group if it has at least two blocks of trials and two cores. Such a group is a
+    single network, because `split_into_groups` does not group networks with more than one block.
+
+    Args:
+        groups: groups of networks.
+        n_trials: trials per batch.
     """
     n_blocks = _count_blocks(n_trials)
     size = max(1, min(count_cores() // len(groups), n_blocks))
