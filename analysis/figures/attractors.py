@@ -22,7 +22,7 @@ def plot_attractors(results: ExperimentResults) -> Figure:
     """Plot trials, slow and fixed points of one network per condition (above), and line measures (below).
 
     The line measures are of all converged networks in the delay: the speed of their states, and the order of
-    their slow points against the second eigenvalue. Line attractors lie in the grey area, and their line is
+    their slow points against the second eigenvalue. Line attractors lie in the gray area, and their line is
     straight, long and reached by the states (`analysis.steps.line_attractors`).
     """
     conditions = [condition for task in results.tasks for condition in results.conditions(task)]
