@@ -57,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+SLOWEST_FILES = ("test_gpu", "test_interruption", "test_conf", "test_dsa_distance", "test_paper")
+"""Files that take longest. Workers start with them, so that none of them runs last by itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first."""
+    ranks = {name: rank for rank, name in enumerate(SLOWEST_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show SLURM's record and the logs of jobs where a test on a real SLURM failed."""
