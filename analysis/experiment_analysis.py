@@ -88,6 +88,7 @@ class ExperimentAnalysis:
         """
         # Raises an error before any file changes.
         seeds = finished_seeds(self.experiment, self.runs, self.settings["overrides"])
+        self.results.create()
         self.previous_manifest = read_manifest(self.results.path)
         remove_manifest(self.results.path)
         sets = self.ood, self.further_ood
@@ -120,15 +121,12 @@ class ExperimentAnalysis:
     def compute_distances(self, signature: str) -> None:
         """Store the distance matrices of one condition, after `prepare` and the hyperparameter selection.
 
-        Raises:
-            BadInputError: a metric cannot measure the condition. The other metrics do.
+        A metric that cannot measure the condition is logged. `finish` raises its error.
         """
         paired = self.load_paired()
         assert paired is not None, "call prepare first"
         remove_manifest(self.results.path)
-        errors = compute_distances(paired, self.results, self.metrics, signature)
-        if errors:
-            raise errors[0]
+        compute_distances(paired, self.results, self.metrics, signature)
 
     def finish(self, paired: Experiment, table: pd.DataFrame) -> None:
         """Compute distances, degeneracy and figures, after `prepare` and the hyperparameter selection.

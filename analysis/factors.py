@@ -20,10 +20,10 @@ def factor_columns(experiment: Experiment, condition: Condition) -> dict[str, An
 def swept_columns(experiment: Experiment) -> dict[str, dict[str, Any]]:
     """Return the value of every swept field, by condition signature and path of the field.
 
-    A field is swept if its value differs between two conditions of a task. The column of a class (`_target_`)
-    has the name of its part, such as `regularizer`. A condition without the field has the value None.
+    A field is swept if its value differs between two conditions of a task. A condition without the field has
+    the value None.
     """
-    fields = {condition.signature: dict(_flatten(condition.config)) for condition in experiment.conditions}
+    fields = {condition.signature: dict(flatten(condition.config)) for condition in experiment.conditions}
     swept: dict[str, None] = {}
     for task in {condition.task_name for condition in experiment.conditions}:
         of_task = [fields[c.signature] for c in experiment.conditions if c.task_name == task]
@@ -37,11 +37,19 @@ def swept_columns(experiment: Experiment) -> dict[str, dict[str, Any]]:
     }
 
 
-def _flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield path and value of every field of a configuration.
+
+    The field of a class (`_target_`) has the path of its part, and the name of the class as its value.
+
+    Example:
+        >>> dict(flatten({"regularizer": {"_target_": "degen.training.L1", "strength": 0.1}}))
+        {'regularizer': 'L1', 'regularizer.strength': 0.1}
+    """
     for name, value in node.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{path}.")
+            yield from flatten(value, f"{path}.")
         elif name == "_target_":
             yield prefix.removesuffix("."), value.rpartition(".")[2]
         else:

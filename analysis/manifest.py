@@ -42,13 +42,13 @@ def compute_checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of a results folder, or None if there is none or it is damaged.
+    """Return the manifest of a results folder, or None if there is none or it cannot be read.
 
     A damaged manifest certifies nothing. The next analysis writes it again.
     """
     try:
         return Manifest(**json.loads((folder / _NAME).read_text()))
-    except (FileNotFoundError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError):
         return None
 
 

@@ -169,6 +169,8 @@ class PIF(Metric):
         seed: seed of the random initializations.
     """
 
+    version = 2
+
     weights: str
     aligned: bool
     seed: int

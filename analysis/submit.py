@@ -1,8 +1,8 @@
 """Analyze an experiment on a SLURM cluster: submit the jobs and return.
 
 Options are those of `python -m analysis`. Each experiment has four jobs that wait for each other:
-prepare (table of networks, activations), choose (hyperparameters, after the first job of every experiment),
-an array with the distance matrices of one condition per task, and run (degeneracy table and figures).
+prepare (table of networks, activations), select (hyperparameters, after the first job of every experiment),
+an array that computes the distances of one condition per task, and finish (degeneracy table and figures).
 An experiment whose analysis is running is not submitted again.
 
 Example:
@@ -84,11 +84,10 @@ def _build_analyses(overrides: Sequence[str]) -> tuple[list[ExperimentAnalysis],
 
 
 def _print_plan(analysis: ExperimentAnalysis, launcher: dict[str, Any]) -> None:
-    n_conditions = len(analysis.experiment.conditions)
+    n_conditions, metrics = len(analysis.experiment.conditions), ", ".join(analysis.metrics)
     print(
-        f"{analysis.experiment.name}: {n_conditions} conditions by {', '.join(analysis.metrics)}; a job that "
-        f"prepares, one that chooses settings, {n_conditions} for the matrices "
-        f"({launcher['array_parallelism']} at once), one for the table"
+        f"{analysis.experiment.name}: {n_conditions} conditions, {metrics}; jobs: prepare, select, "
+        f"{n_conditions} for distances ({launcher['array_parallelism']} at once), finish"
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.factors import flatten
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.storage import RunFolder
@@ -25,6 +26,8 @@ def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
     """
     lines = []
     own = {condition.signature for condition in experiment.conditions}
+    tasks = dict.fromkeys(condition.task_name for condition in experiment.conditions)
+    folders = {task: list(_other_finished_folders(runs / task, own)) for task in tasks}
     for condition in experiment.conditions:
         folder = RunFolder.of(runs, condition)
         finished = set(folder.finished_seeds())
@@ -34,26 +37,35 @@ def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
             lines.append(
                 f"not measured: {len(other_seeds)} networks of other seeds in {folder.path} ({seeds})"
             )
-        candidates = list(_other_finished_folders(runs, condition, own))
         if finished & set(experiment.seeds):
-            similar = [other for other in candidates if other.condition.label == condition.label]
+            similar = [f for f in folders[condition.task_name] if f.condition.label == condition.label]
         else:
-            candidates.sort(key=lambda other: len(_differences(other.condition, condition)))
-            nearest = candidates[:1]
-            similar = [c for c in nearest if len(_differences(c.condition, condition)) <= MAX_DIFFERENCES]
+            similar = _nearest(folders[condition.task_name], condition)
             lines += [f"missing: no finished network of {folder.path}"] * len(similar)
         lines += [_line(other, condition) for other in similar]
     return lines
 
 
-def _other_finished_folders(runs: Path, condition: Condition, own: set[str]) -> Iterator[RunFolder]:
-    """Iterate over readable run folders of the task with finished networks, except conditions in `own`."""
-    for path in sorted((runs / condition.task_name).glob("*-*")):
+def _nearest(folders: Sequence[RunFolder], condition: Condition) -> list[RunFolder]:
+    """Return the folder of the most similar condition, unless too many settings differ."""
+    n_differences = {folder: len(_differences(folder.condition, condition)) for folder in folders}
+    nearest = min(n_differences, key=n_differences.__getitem__, default=None)
+    return [] if nearest is None or n_differences[nearest] > MAX_DIFFERENCES else [nearest]
+
+
+def _other_finished_folders(folder: Path, own: set[str]) -> Iterator[RunFolder]:
+    """Iterate over a task's readable run folders with finished networks, except conditions in `own`.
+
+    Args:
+        folder: folder of the task.
+        own: signatures of the measured conditions.
+    """
+    for path in sorted(folder.glob("*-*")):
         if path.name.rpartition("-")[2] not in own:
             with contextlib.suppress(BadInputError):
-                folder = RunFolder.open(path)
-                if folder.finished_seeds():
-                    yield folder
+                run_folder = RunFolder.open(path)
+                if run_folder.finished_seeds():
+                    yield run_folder
 
 
 def _line(folder: RunFolder, condition: Condition) -> str:
@@ -64,15 +76,7 @@ def _line(folder: RunFolder, condition: Condition) -> str:
 
 def _differences(condition: Condition, other: Condition) -> dict[str, tuple[Any, Any]]:
     """Return the settings in which two conditions differ, and the value of each."""
-    first, second = dict(_leaves(condition.config)), dict(_leaves(other.config))
+    first, second = dict(flatten(condition.config)), dict(flatten(other.config))
     names = sorted(first.keys() | second.keys())
     pairs = {name: (first.get(name, "absent"), second.get(name, "absent")) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, dict):
-        yield path, node
-        return
-    for name, value in node.items():
-        yield from _leaves(value, f"{path}.{name}" if path else name)

@@ -105,6 +105,7 @@ def run_convergence(config: DictConfig) -> None:
     further_ood, weights_at = build_further_ood(settings["further_ood"]), settings["weights_at"]
     require_choice("weights_at", weights_at, WEIGHTS_AT)
     seeds = finished_seeds(swept, runs, overrides)
+    results.create()
     table = collect_networks(swept, seeds, runs, results, ood, further_ood, weights_at)
     summary = summarize_convergence(table, swept.conditions, len(swept.seeds), runs)
     path = results.path / "convergence.csv"

@@ -52,10 +52,11 @@ def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] 
         for condition in experiment.conditions
     }
     notes = describe_unmeasured(experiment, runs)
-    folder = [] if runs == Path("runs") else [f"runs={runs}"]
-    command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *folder])
-    allowed = f"one with finished networks below {runs} ({'; '.join([command, *notes])})"
-    require(any(seeds.values()), "experiment", experiment.name, allowed)
+    if not any(seeds.values()):
+        folder = [] if runs == Path("runs") else [f"runs={runs}"]
+        command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *folder])
+        allowed = f"one with finished networks below {runs} ({'; '.join([command, *notes])})"
+        require(False, "experiment", experiment.name, allowed)
     for note in notes:
         logger.info(note)
     return seeds
@@ -87,7 +88,6 @@ def collect_networks(
         near_zero_fraction (fraction of entries below 1 % of the largest), factor_name, factor_value,
         fingerprint (of the row) and network_fingerprint (of the network and of the code of the user's task).
     """
-    results.create()
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further_ood.items()}]
     tables, histories, n_computed = [], [], 0
     for condition in experiment.conditions:

@@ -51,7 +51,7 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
         "bootstrap.n_samples=50",
     )
     dry = login.run("analysis.submit", *few, *CPU, "--dry-run")
-    assert "3 for the matrices" in dry
+    assert "3 for distances" in dry
     assert not (login.place / "results").exists()
     login.run("analysis.submit", *few, *CPU)
     login.wait_for_end()

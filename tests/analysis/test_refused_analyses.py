@@ -138,6 +138,13 @@ def test_a_place_that_cannot_be_written_to_is_rejected(place):
     assert sentence == "results must be the path of a folder (file is a file), got 'file'."
 
 
+def test_a_file_in_place_of_the_results_folder_is_rejected(place):
+    (place / "other").mkdir()
+    (place / "other" / "tiny").write_text("")
+    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=other")
+    assert sentence == "results must be a writable folder, got other/tiny (File exists)."
+
+
 def test_a_metric_whose_file_names_no_package_is_rejected(place):
     folder = place / OWN[1] / "metric"
     folder.mkdir()
