@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-SLOWEST_FILES = ("test_gpu", "test_interruption", "test_conf", "test_dsa_distance", "test_paper")
+SLOWEST_FILES = ("test_paper", "test_gpu", "test_interruption", "test_conf", "test_dsa_distance")
 """Files that take longest. Workers start with them, so that none of them runs last by itself."""
 
 

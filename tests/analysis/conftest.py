@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pandas as pd
 import pytest
 
@@ -86,10 +88,27 @@ def draw_nothing() -> None:
     figures.draw_all = lambda experiment, results: []
 
 
+def make_once(factory: pytest.TempPathFactory, make: Callable[[Path], None]) -> Path:
+    """Return a folder that the first worker of pytest-xdist fills, and that all workers read."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / f"{make.__name__}-shared", root / f"{make.__name__}-done"
+    with filelock.FileLock(root / f"{make.__name__}-lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder: of seven seeds four converged, one not, one diverged, one is missing. Read only."""
-    place = tmp_path_factory.mktemp("analyzed")
+    return make_once(tmp_path_factory, _analyzed)
+
+
+def _analyzed(place: Path) -> None:
     (place / "settings" / "experiment").mkdir(parents=True)
     (place / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
     trained = Launched((*OWN, "seeds=4"), place)
@@ -100,7 +119,6 @@ def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     launched = Launched((*OWN, *SMALL), place, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     (place / "printed").write_text(launched.stdout)
-    return place
 
 
 @pytest.fixture
@@ -193,8 +211,14 @@ def run(place: Path, module: str, *arguments: str) -> Launched:
 
 @pytest.fixture(scope="session")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs, results and report of two experiments; one condition has an unconverged network."""
-    place = tmp_path_factory.mktemp("paper")
+    """A folder with runs, results and report of two experiments. Read only.
+
+    One condition has an unconverged network.
+    """
+    return make_once(tmp_path_factory, _paper)
+
+
+def _paper(place: Path) -> None:
     for name in EXPERIMENTS:
         run(place, "launch.train", f"experiment={name}", *TINY)
     widest = experiment_of("network_size", TINY).conditions[2]
@@ -204,7 +228,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in EXPERIMENTS:
         run(place, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
     (place / "printed").write_text(run(place, "analysis.paper", *PAPER).stdout)
-    return place
 
 
 @pytest.fixture(scope="session")
