@@ -126,7 +126,7 @@ def test_a_running_analysis_is_not_submitted_again(login):
     login.run("analysis.submit", *few, *CPU, f"hydra.launcher.setup=['{fails}']")
     waiting = login.start("analysis.submit", *few, *CPU, "--wait")
     assert waiting.stdout is not None
-    assert "3 for the matrices" in waiting.stdout.readline()
+    assert "3 for distances" in waiting.stdout.readline()
     assert waiting.stdout.readline() == "tiny: running, not submitted again\n"
     (login.place / "go").touch()
     stdout, stderr = waiting.communicate(timeout=PATIENCE)
