@@ -117,5 +117,8 @@ class Stream:
         return torch.special.ndtri(unit, out=unit).to(self.dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Draw integers low..high, both included: int64 `(*keys, *shape)`, bias below (high - low) / 2**23."""
+        """Draw integers low..high, both included: `(*keys, *shape)`, int64.
+
+        The bias is below (high - low) / 2**23.
+        """
         return (self._bits(shape) * (high - low + 1)).bitwise_right_shift_(23).add_(low)
