@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -r s
 
 .PHONY: help install demo paper figures report test test-cluster test-all lint format \
-	convergence coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up \
+	check-statistics convergence coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up \
 	cluster-down clean
 
 help: ## show this list
@@ -90,6 +90,9 @@ lint: $(INSTALLED) ## style, types and import contracts
 format: $(INSTALLED) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (15 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence
