@@ -15,8 +15,10 @@ from degen.metrics.dsa.distances import SCORES, distance_matrix, null_distances
 from degen.metrics.dsa.dmd import Hyperparameters, controlled_operators, operators
 from degen.metrics.dsa.embedding import n_components
 from degen.metrics.dsa.model_selection import Selection, select_hyperparameters
+from degen.metrics.dsa.weighted import FORMS, weighted_operators
 
 __all__ = [
+    "FORMS",
     "SCORES",
     "Alignment",
     "Hyperparameters",
@@ -28,4 +30,5 @@ __all__ = [
     "null_distances",
     "operators",
     "select_hyperparameters",
+    "weighted_operators",
 ]
