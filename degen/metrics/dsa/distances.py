@@ -42,7 +42,8 @@ def distance_matrix(
     approximate: see `align`.
 
     Args:
-        operators: (networks, r, r), for example from `operators`.
+        operators: (networks, r, r), for example from `operators`. Smaller operators may be padded with
+            zeros on the right and below.
         score: an entry of `SCORES`.
         seed: seed of the random initial alignments.
         input_maps: (networks, r, inputs), for example from `controlled_operators`. With input maps D and E,
@@ -139,7 +140,34 @@ def _require_alignment(score: str, has_inputs: bool) -> None:
 
 
 def _distance(a: Tensor, b: Tensor, score: str, seed: int) -> Tensor:
-    """Compute the distances (pairs,) of stacked pairs (pairs, r, r + inputs)."""
+    """Compute the distances (pairs,) of stacked pairs (pairs, r, r + inputs).
+
+    A pair is compared at the size of its larger operator, without the zeros that pad both. Its distance
+    therefore does not depend on the other networks.
+    """
+    sizes = torch.maximum(_size(a), _size(b))
+    distances = a.new_empty(len(a))
+    for size in sizes.unique().tolist():
+        index = sizes == size
+        distances[index] = _distance_of_size(_crop(a[index], size), _crop(b[index], size), score, seed)
+    return distances
+
+
+def _size(operators: Tensor) -> Tensor:
+    """Return the size (pairs,) of each operator (pairs, r, r + inputs) without the zeros that pad it."""
+    r = operators.shape[1]
+    nonzero = (operators != 0).any(dim=2) | (operators[..., :r] != 0).any(dim=1)
+    return (nonzero * torch.arange(1, r + 1, device=operators.device)).amax(dim=1)
+
+
+def _crop(operators: Tensor, size: int) -> Tensor:
+    """Return the leading block of operators (pairs, r, r + inputs), (pairs, size, size + inputs)."""
+    r = operators.shape[1]
+    return torch.cat([operators[:, :size, :size], operators[:, :size, r:]], dim=2)
+
+
+def _distance_of_size(a: Tensor, b: Tensor, score: str, seed: int) -> Tensor:
+    """Compute the distances (pairs,) of stacked pairs of operators without padding."""
     if score == "wasserstein":
         return _wasserstein(a, b)
     return _SCORE_FUNCTIONS[score](
