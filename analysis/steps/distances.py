@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from analysis.cache import Arrays, cached, fingerprint, read_fingerprint, require_table
 from analysis.metrics import Hyperparameters, Metric
@@ -18,6 +19,9 @@ from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.experiment import Experiment
+
+MIN_BASELINE_RATIO = 2.0
+"""Ratio of distances to their split-half baseline below which the analysis warns."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ def compute_distances(
             try:
                 n_computed += _store_matrix(results, name, config, metric, condition)
                 n_measured += 1
+                _warn_near_baseline(name, condition, results.matrix(name, condition.signature))
             except BadInputError as error:
                 # A matrix of other settings must not be taken for one of this analysis.
                 results.matrix(name, condition.signature).unlink(missing_ok=True)
@@ -94,18 +99,42 @@ def _compute_matrix(
     activations: Path, config: dict[str, Any], metric: Metric, hyperparameters: Hyperparameters
 ) -> Arrays:
     states, stored = read_tensors(activations)
+    first = slice(metric.max_networks)
+    states = {name: array if name == "inputs" else array[first] for name, array in states.items()}
     distances = metric.distances(states, hyperparameters)
     tensors = {"distances": torch.from_numpy(distances.matrix)}
-    if distances.null is not None:
-        tensors["null"] = torch.from_numpy(distances.null)
+    if distances.halves is not None:
+        tensors["null"] = torch.from_numpy(distances.halves.within)
+        tensors["half_distances"] = torch.from_numpy(distances.halves.between)
     metadata = {
-        "seeds": stored["seeds"],
+        "seeds": stored["seeds"][first],
+        "max_networks": metric.max_networks,
         "metric": config,
         "version": metric.version,
         "level": metric.level,
+        "variant_of": metric.variant_of,
         "hyperparameters": hyperparameters,
     }
     return Arrays(tensors, metadata)
+
+
+def baseline_ratio(tensors: Mapping[str, Tensor]) -> float:
+    """Return the mean distance between halves of different networks over the split-half baseline.
+
+    Args:
+        tensors: arrays of a matrix file with a baseline.
+    """
+    return float(tensors["half_distances"].mean() / tensors["null"].mean())
+
+
+def _warn_near_baseline(name: str, condition: Condition, path: Path) -> None:
+    """Log a warning if the distances of a condition are below `MIN_BASELINE_RATIO` times the baseline."""
+    tensors, _ = read_tensors(path)
+    if "null" in tensors and (ratio := baseline_ratio(tensors)) < MIN_BASELINE_RATIO:
+        logger.warning(
+            "%s of %s: distances are %.1f times the split-half baseline, below %g: mostly estimation error",
+            name, condition.name, ratio, MIN_BASELINE_RATIO,
+        )
 
 
 def _explain(
@@ -114,7 +143,7 @@ def _explain(
     """Add the metric, the condition and the hyperparameters to an error."""
     message = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
     ways = (
-        "give the experiment a results folder of its own, or delete the files in hyperparameters/ to select "
+        "analyze the experiment without share_hyperparameters, or delete the files in hyperparameters/ to select "
         "again for all experiments"
     )
     hint = f", with {format_hyperparameters(hyperparameters)} ({ways})" if hyperparameters else ""
