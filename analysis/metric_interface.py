@@ -89,5 +89,3 @@ class Metric(ABC):
     @abstractmethod
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         """Compute the distances of all pairs of networks of a condition."""
-
-

@@ -42,9 +42,10 @@ def compute_degeneracy(
 
     The table contains the conditions with at least two converged networks. Columns: task, condition, label,
     factor_name, factor_value, level, measure, variant_of (quantity of which a metric is a variant), value,
-    low, high (empty for two networks), nominal_level (of the interval), networks (converged, that the value
-    is computed from), networks_for_10_percent (needed for an interval of +-10 %), converged, unconverged,
-    diverged, missing, and every swept field under its path. Measures:
+    low, high (empty for two networks), nominal_level (of the interval), baseline_ratio (of a metric: distance
+    between networks over the split-half baseline, both from half of the trials), networks (converged, that
+    the value is computed from), networks_for_10_percent (needed for an interval of +-10 %), converged,
+    unconverged, diverged, missing, and every swept field under its path. Measures:
 
     - every metric: mean over pairs of converged networks. <metric>_null, where the metric has one: mean
       distance of a network from itself on other trials (split-half baseline);
@@ -110,6 +111,7 @@ def _measure(
             "low": low,
             "high": high,
             "nominal_level": bootstrap.level,
+            "baseline_ratio": matrices.get(measure, {}).get("baseline_ratio") or np.nan,
             "networks": n,
             "networks_for_10_percent": networks_for_precision(Estimate(value, low, high), n),
         }

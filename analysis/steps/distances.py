@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from analysis.cache import Arrays, cached, fingerprint, read_fingerprint, require_table
 from analysis.metrics import Hyperparameters, Metric
@@ -114,27 +113,17 @@ def _compute_matrix(
         "level": metric.level,
         "variant_of": metric.variant_of,
         "hyperparameters": hyperparameters,
+        "baseline_ratio": None if distances.halves is None else distances.halves.baseline_ratio,
     }
     return Arrays(tensors, metadata)
 
 
-def baseline_ratio(tensors: Mapping[str, Tensor]) -> float:
-    """Return the mean distance between halves of different networks over the split-half baseline.
-
-    Args:
-        tensors: arrays of a matrix file with a baseline.
-    """
-    return float(tensors["half_distances"].mean() / tensors["null"].mean())
-
-
-def _warn_near_baseline(name: str, condition: Condition, path: Path) -> None:
+def _warn_near_baseline(name: str, condition: Condition, matrix: Path) -> None:
     """Log a warning if the distances of a condition are below `MIN_BASELINE_RATIO` times the baseline."""
-    tensors, _ = read_tensors(path)
-    if "null" in tensors and (ratio := baseline_ratio(tensors)) < MIN_BASELINE_RATIO:
-        logger.warning(
-            "%s of %s: distances are %.1f times the split-half baseline, below %g: mostly estimation error",
-            name, condition.name, ratio, MIN_BASELINE_RATIO,
-        )
+    ratio = read_metadata(matrix)["baseline_ratio"]
+    if ratio is not None and ratio < MIN_BASELINE_RATIO:
+        message = "%s of %s: distances are %.1f times the split-half baseline, below %g"
+        logger.warning(message, name, condition.name, ratio, MIN_BASELINE_RATIO)
 
 
 def _explain(
@@ -143,8 +132,8 @@ def _explain(
     """Add the metric, the condition and the hyperparameters to an error."""
     message = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
     ways = (
-        "analyze the experiment without share_hyperparameters, or delete the files in hyperparameters/ to select "
-        "again for all experiments"
+        "analyze the experiment without share_hyperparameters, or delete the files in hyperparameters/ to "
+        "select again for all experiments"
     )
     hint = f", with {format_hyperparameters(hyperparameters)} ({ways})" if hyperparameters else ""
     return BadInputError(f"{message}{hint}.")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from degen.metrics import dsa
 from tests.metrics.dsa_systems import rotations
@@ -147,29 +148,19 @@ PAIRS: dict[Pair, str] = {
 }
 """Pairs and what their dynamics are. The weighted forms give up the last invariance, so it is not counted."""
 
-Form = Callable[[Tensor, Tensor], Tensor]
+Form = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""Operators and input maps, from states (systems, trials, time, units) and inputs of all systems."""
 
 
 def _weighted(form: str) -> Form:
-    return lambda states, _: dsa.weighted_operators([states] * 2, form=form)[0][0]
+    return lambda states, _: dsa.weighted_operators(states, form=form)
 
 
 def _with_inputs(form: str) -> Form:
-    def operator(states: Tensor, inputs: Tensor) -> Tensor:
-        operators, maps = dsa.weighted_operators([states] * 2, form=form, inputs=inputs)
-        return torch.cat([operators[0], maps[0]], dim=1)
-
-    return operator
+    return lambda states, inputs: dsa.weighted_operators(states, form=form, inputs=inputs)
 
 
-def _dsa(states: Tensor, _: Tensor) -> Tensor:
-    return dsa.operators([states] * 2, dsa.Hyperparameters(n_components=4, lag=1, rank=4))[0]
-
-
-def _input_dsa(states: Tensor, inputs: Tensor) -> Tensor:
-    hyperparameters = dsa.Hyperparameters(n_components=4, lag=1, rank=4)
-    return torch.cat([part[0] for part in dsa.controlled_operators([states] * 2, inputs, hyperparameters)], 1)
-
+FULL_RANK = dsa.Hyperparameters(n_components=4, lag=1, rank=4)
 
 FORMS: dict[str, Form] = {
     "weighted": _weighted("map"),
@@ -177,8 +168,8 @@ FORMS: dict[str, Form] = {
     "weighted, inputs apart": _with_inputs("map"),
     "flow, inputs apart": _with_inputs("flow"),
     "geometry": _weighted("geometry"),
-    "dsa, lag 1": _dsa,
-    "input_dsa, lag 1": _input_dsa,
+    "dsa, lag 1": lambda states, _: (dsa.operators(states, FULL_RANK), None),
+    "input_dsa, lag 1": lambda states, inputs: dsa.controlled_operators(states, inputs, FULL_RANK),
 }
 """Operators of the forms. The first four are eligible, the simplest first."""
 
@@ -188,26 +179,24 @@ def ratio(pair: Pair, form: Form, seed: int) -> float:
 
     All operators are estimated from `TRIALS` trials, so that all distances have equal estimation errors.
     """
-    systems = pair(seed)
-    (a, a_again), (b, b_again) = (
-        [form(*system.sample(1000 * seed + 10 * i + j)) for j in range(2)] for i, system in enumerate(systems)
-    )
-    between, *within = _distances([(a, b_again), (a, a_again), (b, b_again)])
-    return between / (sum(within) / 2)
+    halves = []
+    for half in range(2):
+        samples = [system.sample(1000 * seed + 10 * i + half) for i, system in enumerate(pair(seed))]
+        fits = [form(torch.stack([states] * 2), inputs) for states, inputs in samples]
+        halves.append(
+            _pad_and_stack([(operators[0], None if maps is None else maps[0]) for operators, maps in fits])
+        )
+    (first, first_maps), (second, second_maps) = halves
+    maps = None if first_maps is None or second_maps is None else (first_maps, second_maps)
+    return dsa.half_distances(first, second, seed=0, input_maps=maps).baseline_ratio
 
 
-def _distances(pairs: list[tuple[Tensor, Tensor]]) -> list[float]:
-    n = max(len(operator) for pair in pairs for operator in pair)
-    result = []
-    for pair in pairs:
-        operators = torch.zeros(2, n, n, dtype=torch.float64)
-        maps = torch.zeros(2, n, pair[0].shape[1] - len(pair[0]), dtype=torch.float64)
-        for i, operator in enumerate(pair):
-            k = len(operator)
-            operators[i, :k, :k], maps[i, :k] = operator[:, :k], operator[:, k:]
-        maps_or_none = maps if maps.numel() else None
-        result.append(float(dsa.distance_matrix(operators, seed=0, input_maps=maps_or_none)[0, 1]))
-    return result
+def _pad_and_stack(fits: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+    """Stack operators and input maps of systems that have other inputs, and perhaps other sizes."""
+    size = max(len(operator) for operator, _ in fits)
+    operators = torch.stack([pad(op, (0, size - len(op), 0, size - len(op))) for op, _ in fits])
+    maps = [pad(m, (0, 0, 0, size - len(m))) for _, m in fits if m is not None]
+    return operators, torch.stack(maps) if maps else None
 
 
 def main(n_seeds: int = 10) -> None:

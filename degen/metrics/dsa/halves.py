@@ -30,6 +30,11 @@ class HalfDistances(NamedTuple):
     within: NDArray[np.float64]
     between: NDArray[np.float64]
 
+    @property
+    def baseline_ratio(self) -> float:
+        """Mean distance between networks over the split-half baseline, 1 for networks that do not differ."""
+        return float(self.between.mean() / self.within.mean())
+
 
 def half_distances(
     first: Array,

@@ -128,8 +128,8 @@ def _warnings(selected: Hyperparameters, lags: Sequence[int], ranks: Sequence[in
     full = selected.n_components * selected.lag
     if selected.rank == max(ranks) < full:
         warnings.append(
-            f"the rank {selected.rank} is the largest candidate, below the full rank {full}: larger ranks may "
-            "predict better"
+            f"the rank {selected.rank} is the largest candidate, below the full rank {full}: larger ranks "
+            "may predict better"
         )
     return warnings
 

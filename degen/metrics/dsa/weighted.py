@@ -23,7 +23,7 @@ def weighted_operators(
     activations: Array | Sequence[Array],
     *,
     form: str = "map",
-    variance: float = 0.999,
+    variance: float = 0.99,
     inputs: Array | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     r"""Compute the variance-weighted operator of every network.
@@ -36,8 +36,9 @@ def weighted_operators(
     - ``geometry``: :math:`S^{1/2}`, which contains no dynamics.
 
     With the symmetric root, a rotation of the units rotates the operators. The distances of `distance_matrix`
-    therefore ignore rotations. Principal components of little variance have small rows and columns, so that
-    no number of components has to be selected. Operators of smaller networks are padded with zeros.
+    therefore ignore rotations. Principal components of little variance have little weight, so that their
+    number k, the most that any network needs for `variance`, hardly matters. Operators of networks with fewer
+    units are padded with zeros.
 
     Unlike `operators`, the result changes under invertible linear maps of the units that are not orthogonal.
 
@@ -45,14 +46,13 @@ def weighted_operators(
         activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
             network.
         form: an entry of `FORMS`.
-        variance: fraction of the variance of each network to include, in (0, 1]. Results hardly depend on it.
+        variance: fraction of the variance of each network to include, in (0, 1].
         inputs: (trials, time, inputs), shared by all networks. If given, the fit is
             :math:`A x_t + D u_{t+1}`, and the input maps are :math:`D U^{1/2}` with the covariance U of the
             inputs.
 
     Returns:
-        Operators (networks, k, k) for the largest number k of components of any network, and input maps
-        (networks, k, inputs), or None without inputs.
+        Operators (networks, k, k), and input maps (networks, k, inputs) or None without inputs.
 
     Raises:
         BadInputError: activations that are not finite or constant, trials of a single step, an unknown form,
@@ -74,19 +74,17 @@ def weighted_operators(
     for index, states in enumerate(networks):
         require(states.shape[1] >= 2, f"time steps of network {index}", states.shape[1], "at least 2")
     drive = None if inputs is None else to_drive(inputs, networks)
-    fits = thread_map(
-        lambda i: _fit(networks[i], form, variance, drive), range(len(networks)), networks[0].device
-    )
-    k = max(len(fit) for fit in fits)
+    k = max(n_components(states, variance=variance) for states in networks)
+    fits = thread_map(lambda i: _fit(networks[i], form, k, drive), range(len(networks)), networks[0].device)
     operators = torch.stack([pad(fit[:, : len(fit)], (0, k - len(fit), 0, k - len(fit))) for fit in fits])
     if drive is None:
         return operators, None
     return operators, torch.stack([pad(fit[:, len(fit) :], (0, 0, 0, k - len(fit))) for fit in fits])
 
 
-def _fit(activations: Tensor, form: str, variance: float, drive: Tensor | None) -> Tensor:
-    """Compute operator and input map (k, k + inputs) of one network."""
-    components = project(activations, n_components(activations, variance=variance))
+def _fit(activations: Tensor, form: str, k: int, drive: Tensor | None) -> Tensor:
+    """Compute operator and input map (k, k + inputs) of one network, with k at most the number of units."""
+    components = project(activations, min(k, activations.shape[-1]))
     now, then = components[:, :-1].flatten(0, 1), components[:, 1:].flatten(0, 1)
     root, inverse_root = _roots(now)
     if form == "geometry":
