@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.errors import require
-from degen.files import read_tensors
+from degen.files import read_metadata, read_tensors
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
 from degen.statistics.bootstrap import Array
 
@@ -44,18 +44,29 @@ class ConditionData:
         """Seeds of the included networks."""
         return [seed for seed in self.networks["seed"] if seed != self.left_out]
 
+    def covered_by(self, metric: str) -> ConditionData:
+        """Return the data of the networks that a metric measures: all, or the first seeds.
+
+        Raises:
+            BadInputError: the file of distances is missing or belongs to other networks.
+        """
+        path = self.results.matrix(metric, self.condition.signature)
+        metadata = read_metadata(path) if path.exists() else {}
+        networks = self.networks[: metadata.get("max_networks")]
+        seeds = networks["seed"].tolist()
+        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
+        return dataclasses.replace(self, networks=networks)
+
     def matrix(self, metric: str) -> Array:
-        """Return the pairwise distances (networks, networks) of a metric.
+        """Return the pairwise distances (networks, networks) of the networks in `covered_by(metric)`.
 
         Raises:
             BadInputError: the file is missing or belongs to other networks.
         """
-        path = self.results.matrix(metric, self.condition.signature)
-        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
-        seeds = self.networks["seed"].tolist()
-        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
-        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
-        return arrays["distances"].numpy()[np.ix_(self._is_included, self._is_included)]
+        included = self.covered_by(metric)._is_included
+        arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
+        return arrays["distances"].numpy()[np.ix_(included, included)]
 
     def column(self, name: str) -> Array:
         """Return a column (networks,) of the table of networks.
@@ -112,8 +123,9 @@ def _relative_to_norms(data: ConditionData, matrix: Array) -> Array:
 
 def _distance(metric: str, scale: Callable[[ConditionData, Array], Array] = _unscaled) -> CurveBuilder:
     def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
-        matrices = [scale(condition, condition.matrix(metric)) for condition in data]
-        return distance_curve(matrices, *_curve_arguments(data, bootstrap))
+        covered = [condition.covered_by(metric) for condition in data]
+        matrices = [scale(condition, condition.matrix(metric)) for condition in covered]
+        return distance_curve(matrices, *_curve_arguments(covered, bootstrap))
 
     return build_curve
 

@@ -190,13 +190,7 @@ class _Comparison:
         """Return the smallest ratio of a distance to its split-half baseline, NaN without a baseline."""
         signatures = [source.condition.signature for task in tasks for source in self.conditions[task]]
         table = self.degeneracy[self.degeneracy["condition"].isin(signatures)]
-
-        def values(ending: str) -> pd.Series:
-            rows = table[table["measure"].isin([f"{metric}{ending}" for metric in measure.metrics])]
-            return rows.set_index("condition")["value"]
-
-        baselines = values("_null")
-        return float((values("") / baselines).min()) if len(baselines) else np.nan
+        return float(table["baseline_ratio"][table["measure"].isin(measure.metrics)].min())
 
     def _influence(
         self,
