@@ -118,10 +118,14 @@ def _distance(metric: str, scale: Callable[[ConditionData, Array], Array] = _uns
     return build_curve
 
 
-def _relative_to_initial(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+def _ratio(trained_metric: str, initial_metric: str) -> CurveBuilder:
     """Divide the distance of trained weights by the distance of initial weights: 1 means unchanged."""
-    trained, initial = (_distance(metric)(data, bootstrap) for metric in ("pif", "pif_initial"))
-    return ratio_curve(trained, initial)
+
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        trained, initial = (_distance(name)(data, bootstrap) for name in (trained_metric, initial_metric))
+        return ratio_curve(trained, initial)
+
+    return build_curve
 
 
 def _deviation(column: str) -> CurveBuilder:
@@ -151,7 +155,12 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         "PIF": DegeneracyMeasure(_distance("pif"), ("pif",)),
         "PIF / n^2": DegeneracyMeasure(_distance("pif", _per_parameter), ("pif",)),
         "PIF / norms": DegeneracyMeasure(_distance("pif", _relative_to_norms), ("pif",)),
-        "PIF / initial PIF": DegeneracyMeasure(_relative_to_initial, ("pif", "pif_initial")),
+        "PIF / initial PIF": DegeneracyMeasure(_ratio("pif", "pif_initial"), ("pif", "pif_initial")),
+        "PIF signed": DegeneracyMeasure(_distance("pif_signed"), ("pif_signed",)),
+        "PIF signed / norms": DegeneracyMeasure(_distance("pif_signed", _relative_to_norms), ("pif_signed",)),
+        "PIF signed / initial": DegeneracyMeasure(
+            _ratio("pif_signed", "pif_signed_initial"), ("pif_signed", "pif_signed_initial")
+        ),
     },
     "behavior": {
         "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),

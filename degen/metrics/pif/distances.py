@@ -60,7 +60,7 @@ def distance_matrix(
         biases: (networks, n).
         output_weights: (networks, outputs, n).
         solver: ``faq``, or ``procrustes`` for comparison with the two-sided permutation methods of the
-            package of that name (GPL-3, an optional extra).
+            package of that name (GPL-3).
 
     Returns:
         (networks, networks), bitwise symmetric. The value of a pair does not depend on the other networks.
