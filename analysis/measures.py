@@ -136,6 +136,14 @@ def _deviation(column: str) -> CurveBuilder:
     return build_curve
 
 
+def _log_deviation(column: str) -> CurveBuilder:
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        values = [np.log(condition.column(column)) for condition in data]
+        return deviation_curve(values, *_curve_arguments(data, bootstrap))
+
+    return build_curve
+
+
 def _mean(column: str) -> CurveBuilder:
     def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
         values = [condition.column(column) for condition in data]
@@ -165,6 +173,7 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
     "behavior": {
         "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),
         "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
+        "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss")),
         "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False),
     },
     "representation": {"1 - SVCCA": DegeneracyMeasure(_distance("svcca"), ("svcca",))},
@@ -176,7 +185,8 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     """Return the measures of each level that an analysis computed.
 
     The measures of `MEASURES` come first. Further distances (DSA with other options, a metric of your own)
-    and the standard deviation of each extra OOD loss follow, under their names in the table.
+    and the standard deviation of each extra OOD loss, or of its logarithm, follow under their names in the
+    table.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
@@ -193,9 +203,10 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     for name, level in levels.items():
         if level in DISTANCES and name not in named_metrics and not name.endswith("_null"):
             available[level][name] = DegeneracyMeasure(_distance(name), (name,))
-        elif name.startswith("sigma_ood_"):
-            column = f"ood_loss_{name.removeprefix('sigma_ood_')}"
-            available[level][name] = DegeneracyMeasure(_deviation(column))
+        for prefix, build_curve in (("sigma_ood_", _deviation), ("sigma_log_ood_", _log_deviation)):
+            if name.startswith(prefix):
+                column = f"ood_loss_{name.removeprefix(prefix)}"
+                available[level][name] = DegeneracyMeasure(build_curve(column))
     return available
 
 
