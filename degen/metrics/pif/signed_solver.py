@@ -50,16 +50,16 @@ def match_signed_units(first: Tensor, second: Tensor, linear: Tensor, seed: int)
     Returns:
         Permutations with signs (pairs, n), as in `degen.metrics.pif.optimizers`.
     """
-    problems = first, second, linear
-    unsigned = match_units(*problems, seed)
-    by_size = match_units(*(m.abs() for m in problems), seed)
+    unsigned = match_units(first, second, linear, seed)
+    by_size = match_units(first.abs(), second.abs(), linear.abs(), seed)
+    pairs = first, second, linear, unsigned, by_size
     size = batch_size(first.shape[-1])
-    batches = zip(*(m.split(size) for m in (*problems, unsigned, by_size)), strict=True)
-    return torch.cat([_match_batch(*batch, seed) for batch in batches])
+    batches = zip(*(array.split(size) for array in pairs), strict=True)
+    return torch.cat([_match_batch(*batch, seed=seed) for batch in batches])
 
 
 def _match_batch(
-    a: Tensor, b: Tensor, linear: Tensor, unsigned: Tensor, by_size: Tensor, seed: int
+    a: Tensor, b: Tensor, linear: Tensor, unsigned: Tensor, by_size: Tensor, *, seed: int
 ) -> Tensor:
     difference = torch.cdist(unit_profiles(a.abs()), unit_profiles(b.abs())).square()
     by_profile = assign(2 * linear.abs() - difference)
