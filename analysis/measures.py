@@ -130,15 +130,27 @@ def _distance(metric: str, scale: Callable[[ConditionData, Array], Array] = _uns
     return build_curve
 
 
-def _relative_to_initial(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+def _ratio(trained_metric: str, initial_metric: str) -> CurveBuilder:
     """Divide the distance of trained weights by the distance of initial weights: 1 means unchanged."""
-    trained, initial = (_distance(metric)(data, bootstrap) for metric in ("pif", "pif_initial"))
-    return ratio_curve(trained, initial)
+
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        trained, initial = (_distance(name)(data, bootstrap) for name in (trained_metric, initial_metric))
+        return ratio_curve(trained, initial)
+
+    return build_curve
 
 
 def _deviation(column: str) -> CurveBuilder:
     def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
         values = [condition.column(column) for condition in data]
+        return deviation_curve(values, *_curve_arguments(data, bootstrap))
+
+    return build_curve
+
+
+def _log_deviation(column: str) -> CurveBuilder:
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        values = [np.log(condition.column(column)) for condition in data]
         return deviation_curve(values, *_curve_arguments(data, bootstrap))
 
     return build_curve
@@ -163,11 +175,17 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         "PIF": DegeneracyMeasure(_distance("pif"), ("pif",)),
         "PIF / n^2": DegeneracyMeasure(_distance("pif", _per_parameter), ("pif",)),
         "PIF / norms": DegeneracyMeasure(_distance("pif", _relative_to_norms), ("pif",)),
-        "PIF / initial PIF": DegeneracyMeasure(_relative_to_initial, ("pif", "pif_initial")),
+        "PIF / initial PIF": DegeneracyMeasure(_ratio("pif", "pif_initial"), ("pif", "pif_initial")),
+        "PIF signed": DegeneracyMeasure(_distance("pif_signed"), ("pif_signed",)),
+        "PIF signed / norms": DegeneracyMeasure(_distance("pif_signed", _relative_to_norms), ("pif_signed",)),
+        "PIF signed / initial": DegeneracyMeasure(
+            _ratio("pif_signed", "pif_signed_initial"), ("pif_signed", "pif_signed_initial")
+        ),
     },
     "behavior": {
         "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),
         "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
+        "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss")),
         "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False),
     },
     "representation": {"1 - SVCCA": DegeneracyMeasure(_distance("svcca"), ("svcca",))},
@@ -179,7 +197,8 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     """Return the measures of each level that an analysis computed.
 
     The measures of `MEASURES` come first. Further distances (DSA with other options, a metric of your own)
-    and the standard deviation of each extra OOD loss follow, under their names in the table.
+    and the standard deviation of each extra OOD loss, or of its logarithm, follow under their names in the
+    table.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
@@ -196,9 +215,10 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     for name, level in levels.items():
         if level in DISTANCES and name not in named_metrics and not name.endswith("_null"):
             available[level][name] = DegeneracyMeasure(_distance(name), (name,))
-        elif name.startswith("sigma_ood_"):
-            column = f"ood_loss_{name.removeprefix('sigma_ood_')}"
-            available[level][name] = DegeneracyMeasure(_deviation(column))
+        for prefix, build_curve in (("sigma_ood_", _deviation), ("sigma_log_ood_", _log_deviation)):
+            if name.startswith(prefix):
+                column = f"ood_loss_{name.removeprefix(prefix)}"
+                available[level][name] = DegeneracyMeasure(build_curve(column))
     return available
 
 

@@ -19,6 +19,7 @@ PER_PARAMETER = "pif_per_parameter"
 
 _BASELINES = {
     "pif": ("pif_initial", "initial weights"),
+    "pif_signed": ("pif_signed_initial", "initial weights"),
     PER_PARAMETER: ("pif_initial", "initial weights"),
     "dsa": ("dsa_null", "split-half baseline"),
     "sigma_ood": ("sigma_test", "loss on ordinary trials"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,10 @@ class Model(ABC):
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
 
+    Attributes:
+        is_odd: whether the nonlinearity is odd, as tanh is. A network then computes the same function after
+            the signs of all weights of a hidden unit are flipped.
+
     Raises:
         BadInputError: `width` is below 1, or `gamma` is not above 0.
 
@@ -45,6 +50,8 @@ class Model(ABC):
         >>> model(weights, trials).shape  # (seeds, trials, time, n_outputs)
         torch.Size([2, 5, 20, 3])
     """
+
+    is_odd: ClassVar[bool] = False
 
     width: int
     gamma: float

@@ -40,6 +40,8 @@ class MuP(Model):
         True
     """
 
+    is_odd = True
+
     leak_rate: float
     input_std: float
 

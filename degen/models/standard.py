@@ -32,6 +32,8 @@ class Standard(Model):
         ['bias', 'input', 'output', 'output_bias', 'recurrent']
     """
 
+    is_odd = True
+
     def initialize(self, task: Task, stream: Stream) -> Parameters:
         bound = self.width**-0.5
         shapes = {

@@ -80,3 +80,14 @@ class Task(ABC):
     @abstractmethod
     def ood(self) -> Task:
         """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper)."""
+
+    def outside(self, trained: Task) -> Task:
+        """Return this task without the trials that networks were trained on.
+
+        By default it is the task itself, which is right if all OOD trials are longer than training trials.
+        Override it if an OOD trial may have a value, such as a delay, that training trials have.
+
+        Args:
+            trained: task that the networks were trained on, of the same class.
+        """
+        return self

@@ -143,3 +143,9 @@ class DelayedDiscrimination(Task):
             max_delay=longest,
             n_steps=max(self.n_steps, self._steps_for(longest)),
         )
+
+    def outside(self, trained: Task) -> DelayedDiscrimination:
+        """Return the task with delays above the longest delay of `trained` only, if it has any."""
+        assert isinstance(trained, DelayedDiscrimination)
+        shortest = min(trained.max_delay + 1, self.max_delay)
+        return dataclasses.replace(self, min_delay=max(self.min_delay, shortest))
