@@ -10,8 +10,10 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cache import read_fingerprint, read_table
+from analysis.experiment_results import ExperimentResults
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
 from analysis.metrics import Metric
+from analysis.report import write_report
 from analysis.results import ResultsFolder
 from analysis.steps.activations import (
     NothingToCompareError,
@@ -25,17 +27,19 @@ from analysis.steps.feature_learning import KernelProbe, compute_feature_learnin
 from analysis.steps.line_attractors import measure_line_attractors
 from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.steps.trajectories import compute_trajectories
+from analysis.steps.trends import compute_trends
+from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
 from degen.condition import build
 from degen.errors import BadInputError, require, require_choice
 from degen.networks import WEIGHTS_AT
-from degen.statistics.bootstrap import Bootstrap
+from degen.statistics import Bootstrap, PermutationTest
 from degen.storage import RunFolder
 from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "probe", "ood", "further_ood"),
-    *("feature_learning", "metrics", "bootstrap"),
+    *("feature_learning", "metrics", "bootstrap", "permutation_test"),
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -64,6 +68,8 @@ class ExperimentAnalysis:
         self.weights_at: str = settings["weights_at"]
         self.further_ood = build_further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
+        test = settings["permutation_test"]
+        self.permutation_test: PermutationTest = build(test, PermutationTest, "permutation_test")[1]
         misplaced = ", ".join(settings.get("metric", {}))
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
@@ -146,6 +152,8 @@ class ExperimentAnalysis:
             self.experiment, self.results, table, list(self.metrics), self.bootstrap
         )
         print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
+        trends = compute_trends(self.experiment, self.results, self.bootstrap, self.permutation_test)
+        print(f"\n{format_summary(self.experiment, trends)}\n", flush=True)
         if self.experiment.trajectories:
             sources = self.runs, self.results, table
             attractors = measure_line_attractors(paired, *sources, self.weights_at)
@@ -163,6 +171,8 @@ class ExperimentAnalysis:
             figures=[path.name for path in paths],
         )
         write_manifest(self.results.path, manifest)
+        write_report(ExperimentResults(self.experiment, self.results), self.runs)
+        print(f"report: {self.results.report}", flush=True)
 
     def _draw_figures(self) -> tuple[str, list[Path]]:
         """Draw the figures, unless their inputs have not changed since the previous analysis."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 
 from analysis.results import ResultsFolder
 from degen.condition import Condition
@@ -31,18 +32,22 @@ class ConditionData:
         condition: the condition.
         networks: one row per converged network, sorted by seed.
         results: the folder that contains the matrices.
-        left_out: seed of a network that is excluded from all values, or None.
+        left_out: seeds of networks that are excluded from all values.
     """
 
     condition: Condition
     networks: pd.DataFrame
     results: ResultsFolder
-    left_out: int | None = None
+    left_out: frozenset[int] = frozenset()
 
     @property
     def seeds(self) -> list[int]:
         """Seeds of the included networks."""
-        return [seed for seed in self.networks["seed"] if seed != self.left_out]
+        return [seed for seed in self.networks["seed"] if seed not in self.left_out]
+
+    def without(self, seeds: Iterable[int]) -> ConditionData:
+        """Return the condition without the networks of some seeds."""
+        return dataclasses.replace(self, left_out=self.left_out | set(seeds))
 
     def matrix(self, metric: str) -> Array:
         """Return the pairwise distances (networks, networks) of a metric.
@@ -50,12 +55,16 @@ class ConditionData:
         Raises:
             BadInputError: the file is missing or belongs to other networks.
         """
-        path = self.results.matrix(metric, self.condition.signature)
-        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
-        seeds = self.networks["seed"].tolist()
-        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
-        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
-        return arrays["distances"].numpy()[np.ix_(self._is_included, self._is_included)]
+        return self._arrays(metric)["distances"].numpy()[np.ix_(self._is_included, self._is_included)]
+
+    def baseline(self, metric: str) -> Array | None:
+        """Return the split-half baseline (networks,) of a metric, or None if the metric has none.
+
+        Raises:
+            BadInputError: the file is missing or belongs to other networks.
+        """
+        arrays = self._arrays(metric)
+        return arrays["null"].numpy()[self._is_included] if "null" in arrays else None
 
     def column(self, name: str) -> Array:
         """Return a column (networks,) of the table of networks.
@@ -67,9 +76,17 @@ class ConditionData:
         require(name in self.networks, str(self.results.networks), list(self.networks), allowed)
         return self.networks[name].to_numpy(np.float64)[self._is_included]
 
+    def _arrays(self, metric: str) -> dict[str, Tensor]:
+        path = self.results.matrix(metric, self.condition.signature)
+        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
+        seeds = self.networks["seed"].tolist()
+        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
+        return arrays
+
     @property
     def _is_included(self) -> NDArray[np.bool_]:
-        return (self.networks["seed"] != self.left_out).to_numpy(bool)
+        return ~self.networks["seed"].isin(self.left_out).to_numpy(bool)
 
 
 CurveBuilder = Callable[[Sequence[ConditionData], Bootstrap], FactorCurve]
@@ -188,6 +205,40 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
             column = f"ood_loss_{name.removeprefix('sigma_ood_')}"
             available[level][name] = DegeneracyMeasure(_deviation(column))
     return available
+
+
+WEIGHTED_DSA = "dsa_weighted"
+"""Second main measure of dynamics, where an analysis has it."""
+
+
+def main_measures(experiment: str, available: Mapping[str, Mapping[str, DegeneracyMeasure]]) -> list[str]:
+    """Return the names of the measures that answer the question of an experiment.
+
+    They are the paper's measure of each level of Table 1, and `WEIGHTED_DSA`.
+
+    Args:
+        experiment: name of the experiment.
+        available: measures of each level, from `available_measures`.
+    """
+    names = [paper_measure(experiment, level) for level in LEVELS] + [WEIGHTED_DSA]
+    measured = {name for level in LEVELS for name in available.get(level, {})}
+    return [name for name in names if name in measured]
+
+
+DSA_VARIANTS = ("dsa_lag_1", "dsa_rank_10", "dsa_variance_90", "input_dsa")
+"""Metrics that are DSA with other settings."""
+
+
+def variants(degeneracies: pd.DataFrame) -> dict[str, str]:
+    """Return the measure that each measure is another setting of. Measures of their own are left out.
+
+    Args:
+        degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
+    """
+    if "variant_of" in degeneracies:
+        table = degeneracies[degeneracies["variant_of"].fillna("") != ""]
+        return dict(table[["measure", "variant_of"]].drop_duplicates().to_numpy())
+    return {name: "DSA" for name in DSA_VARIANTS if name in set(degeneracies["measure"])}
 
 
 def paper_measure(experiment: str, level: str) -> str:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
+from analysis.measures import WEIGHTED_DSA, paper_measure
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GRAY, add_caption
 
@@ -21,6 +22,7 @@ _BASELINES = {
     "pif": ("pif_initial", "initial weights"),
     PER_PARAMETER: ("pif_initial", "initial weights"),
     "dsa": ("dsa_null", "split-half baseline"),
+    WEIGHTED_DSA: (f"{WEIGHTED_DSA}_null", "split-half baseline"),
     "sigma_ood": ("sigma_test", "loss on ordinary trials"),
 }
 """For each measure the measure to compare it with, and its label."""
@@ -54,6 +56,14 @@ def plot_measures(
     for axis, measure in zip(axes[:, 0], measures, strict=True):
         axis.set_ylabel(_axis_label(measure, all_results))
     return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
+
+
+def main_names(results: ExperimentResults) -> list[str]:
+    """Return the main measures of an experiment, in the order of the levels, that its analysis has."""
+    by_width = paper_measure(results.experiment.name, "weights") == "PIF / n^2"
+    weights = PER_PARAMETER if by_width else "pif"
+    measured = set(results.degeneracy["measure"]) | ({PER_PARAMETER} if by_width else set())
+    return [name for name in ("dsa", WEIGHTED_DSA, weights, "sigma_ood") if name in measured]
 
 
 def measure_captions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from degen.statistics.bootstrap import MIN_NETWORKS
-from degen.statistics.trend import FALLS, NO_DIRECTION, RISES
+from degen.statistics.trend import NO_DIRECTION
 
 
 def format_estimate(value: float, low: float, high: float, n_networks: int) -> str:
@@ -38,20 +38,20 @@ def format_effect(effect: float, low: float, high: float) -> str:
     return f"{value} [{lower}, {upper}]"
 
 
-def format_p(p: float, slope: float, effect: float) -> str:
-    """Format a p value. An arrow shows the direction of the tested slope if the effect has the other sign.
+def format_p(p: float, error: float, significance: float) -> str:
+    """Format a p value, with its Monte Carlo error if the significance is within two errors.
 
     Args:
-        p: p value of the permutation test of a `Trend`.
-        slope: slope that was tested, `Trend.slope`.
-        effect: `Trend.effect`.
+        p: p value of a permutation test.
+        error: Monte Carlo standard error of p.
+        significance: p below which a result is significant.
 
     Examples:
-        >>> format_p(0.0123, slope=-2.5, effect=0.1)
-        '0.012 (↓)'
+        >>> format_p(0.0123, error=0.0011, significance=0.05), format_p(0.0491, 0.0022, 0.05)
+        ('0.012', '0.049 \u00b1 0.002')
     """
-    is_opposed = slope * effect < 0
-    return f"{p:.2g}" + (f" ({RISES if slope > 0 else FALLS})" if is_opposed else "")
+    matters = abs(p - significance) < 2 * error
+    return f"{p:.2g}" + (f" \u00b1 {error:.1g}" if matters else "")
 
 
 def format_direction(direction: str) -> str:

@@ -1,0 +1,88 @@
+"""Conditions that enter the trends of an experiment, and the curves of measures along its factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import pandas as pd
+
+from analysis.measures import ConditionData, CurveBuilder
+from analysis.results import ResultsFolder
+from degen.statistics import Bootstrap, FactorCurve, leave_one_out_curves, mean_curve, ratio_curve
+from degen.statistics.bootstrap import MIN_NETWORKS
+from launch.experiment import Experiment
+
+Tasks = Mapping[str, Sequence[ConditionData]]
+"""For each task its conditions, in the order of the factor."""
+
+
+def conditions_by_task(experiment: Experiment, results: ResultsFolder, networks: pd.DataFrame) -> Tasks:
+    """Return the converged networks of every condition, by task, in the order of the factor.
+
+    Conditions of a factor with a number as value are sorted by the number, others by their order in the
+    file of the experiment. This is the place to define other orders.
+    """
+    converged = networks[networks["status"] == "converged"].sort_values("seed")
+    ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
+    return {
+        task: [
+            ConditionData(c, converged[converged["condition"] == c.signature], results) for c in conditions
+        ]
+        for task, conditions in groupby(ordered, key=lambda condition: condition.task_name)
+    }
+
+
+def below_threshold(tasks: Tasks) -> Tasks:
+    """Leave out the networks whose loss on fresh trials is not below the threshold."""
+    return {
+        task: [
+            data.without(data.networks.loc[data.networks["test_loss_ratio"] >= 1, "seed"])
+            for data in conditions
+        ]
+        for task, conditions in tasks.items()
+    }
+
+
+def with_enough_networks(tasks: Tasks) -> Tasks:
+    """Leave out conditions with too few networks for a trend, then tasks with fewer than two conditions."""
+    enough = {
+        task: [data for data in conditions if len(data.seeds) >= MIN_NETWORKS]
+        for task, conditions in tasks.items()
+    }
+    return {task: conditions for task, conditions in enough.items() if len(conditions) >= 2}
+
+
+def curves_without_each_network(
+    conditions: Sequence[ConditionData], build: CurveBuilder, bootstrap: Bootstrap
+) -> dict[str, FactorCurve | None]:
+    """Build the curve of one task without each network in turn (`leave_one_out_curves`)."""
+    by_name = {f"{data.condition.task_name} {data.condition.name}": data for data in conditions}
+
+    def build_without(left_out: Mapping[str, int | None]) -> FactorCurve:
+        remaining = [
+            by_name[name] if seed is None else by_name[name].without([seed])
+            for name, seed in left_out.items()
+        ]
+        return build(remaining, bootstrap)
+
+    return leave_one_out_curves({name: data.seeds for name, data in by_name.items()}, build_without)
+
+
+def baseline_curve(
+    conditions: Sequence[ConditionData], metric: str, distances: FactorCurve, bootstrap: Bootstrap
+) -> FactorCurve | None:
+    """Build the curve of the ratio of a distance to its split-half baseline, None if there is no baseline.
+
+    Args:
+        conditions: conditions of a task.
+        metric: name of the metric.
+        distances: curve of the metric's mean distances.
+        bootstrap: bootstrap that the curve was built with.
+    """
+    baselines = [data.baseline(metric) for data in conditions]
+    values = [baseline for baseline in baselines if baseline is not None]
+    if len(values) < len(conditions):
+        return None
+    seeds = [data.seeds for data in conditions]
+    return ratio_curve(distances, mean_curve(values, seeds, bootstrap, distances.task))
