@@ -22,7 +22,7 @@ def explanations(row: TrendRow) -> dict[str, str]:
         "interval and p.",
         "p, q": "p is from a permutation test that exchanges the networks of each seed between conditions. "
         "\u00b1 is its Monte Carlo error, where it could change the outcome. q is the false discovery rate "
-        "over the main measures of all tasks together. Outcomes use p. Other rows have no q.",
+        "over the paper's measures of all tasks together. Outcomes use p. Other rows have no q.",
         outcomes.TOO_FEW: f"fewer than two conditions have {MIN_NETWORKS} converged networks, or these seeds "
         f"cannot give p below {row.significance:g}.",
         outcomes.NOT_DEFINED: "a degeneracy is zero or not finite, so it has no relative change.",

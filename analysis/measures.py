@@ -207,20 +207,20 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     return available
 
 
-WEIGHTED_DSA = "dsa_weighted"
-"""Second main measure of dynamics, where an analysis has it."""
+SECOND_HEADLINES = ("dsa_weighted", "pif_signed")
+"""Main measures beside the paper's, where an analysis has them. They have no part in the family of q."""
 
 
 def main_measures(experiment: str, available: Mapping[str, Mapping[str, DegeneracyMeasure]]) -> list[str]:
     """Return the names of the measures that answer the question of an experiment.
 
-    They are the paper's measure of each level of Table 1, and `WEIGHTED_DSA`.
+    They are the paper's measure of each level of Table 1, and `SECOND_HEADLINES`.
 
     Args:
         experiment: name of the experiment.
         available: measures of each level, from `available_measures`.
     """
-    names = [paper_measure(experiment, level) for level in LEVELS] + [WEIGHTED_DSA]
+    names = [*(paper_measure(experiment, level) for level in LEVELS), *SECOND_HEADLINES]
     measured = {name for level in LEVELS for name in available.get(level, {})}
     return [name for name in names if name in measured]
 

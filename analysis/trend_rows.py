@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from analysis.measures import WEIGHTED_DSA
+from analysis.measures import SECOND_HEADLINES
 from analysis.outcomes import format_outcome
 
 POOLED = "pooled"
@@ -38,7 +38,7 @@ class TrendRow:
         p: of the permutation test.
         p_error: Monte Carlo standard error of p.
         q: false discovery rate at which the row counts as a discovery (`with_false_discovery_rate`). NaN for
-            rows that are not headlines.
+            rows outside of the family.
         significance: p below which a trend is significant.
         smallest_p: smallest p that the test can give for these networks.
         detectable_change: relative change that would be detected with power 0.8.
@@ -99,18 +99,23 @@ class TrendRow:
     @property
     def heading(self) -> str:
         """Heading of the row's column in tables with one column per main measure."""
-        return f"{self.level} ({self.measure})" if self.measure == WEIGHTED_DSA else self.level
+        return f"{self.level} ({self.measure})" if self.measure in SECOND_HEADLINES else self.level
+
+    @property
+    def is_in_family(self) -> bool:
+        """True if the row belongs to the family of tests whose false discovery rate is controlled."""
+        return self.is_headline and self.measure not in SECOND_HEADLINES and np.isfinite(self.p)
 
 
 Row = TypeVar("Row", bound=TrendRow)
 
 
 def with_false_discovery_rate(rows: Sequence[Row]) -> list[Row]:
-    """Set q of the headlines among the rows, which are one family (Benjamini & Hochberg 1995).
+    """Set q of the rows that belong to the family of tests (Benjamini & Hochberg 1995).
 
-    Rows without p have no part in the family. Other rows have no q.
+    The family are the paper's measures over all tasks, as far as they have a p. Other rows have no q.
     """
-    family = [row for row in rows if row.is_headline and np.isfinite(row.p)]
+    family = [row for row in rows if row.is_in_family]
     q = dict.fromkeys(map(id, rows), np.nan)
     if family:
         q |= zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True)

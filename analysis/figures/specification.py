@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.figures.measure_labels import measure_label
 from analysis.labels import task_title
@@ -40,19 +40,18 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: str, folde
 
 
 def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> None:
-    """Draw the log change of each setting. Settings without a finite effect have an empty line."""
+    """Draw the effect of each setting. Settings without a finite effect have an empty line."""
     axis.axvline(0, color="black", linewidth=0.6)
     for row in rows:
-        ends = np.array([row.effect, row.low, row.high])
-        if not np.isfinite(ends).all():
+        if not np.isfinite([row.effect, row.low, row.high]).all():
             continue
-        position, (effect, low, high) = names.index(row.measure), np.log1p(ends)
-        color = BLUE if low > 0 or high < 0 else GRAY
+        position = names.index(row.measure)
+        color = BLUE if row.low > 0 or row.high < 0 else GRAY
         fill = "white" if row.conditions_at_baseline == row.conditions else color
-        axis.hlines(position, low, high, color=color, linewidth=1.2)
-        axis.plot(effect, position, "o", ms=4, mew=0.8, mec=color, mfc=fill)
+        axis.hlines(position, row.low, row.high, color=color, linewidth=1.2)
+        axis.plot(row.effect, position, "o", ms=4, mew=0.8, mec=color, mfc=fill)
     axis.set_ylim(-0.6, len(names) - 0.4)
     axis.margins(x=0.12)
     axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{np.expm1(value):+.0%}"))
+    axis.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     axis.set_xlabel("relative change")

@@ -20,6 +20,7 @@ from tests.conftest import Launched
 OWN = ("--config-dir", "settings", "experiment=tiny")
 SMALL = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2,3]", "bootstrap.n_samples=200")
 SMALL = (*SMALL, "probe.n_trials=8", "ood.n_trials=8", "feature_learning.n_trials=2")
+SMALL = (*SMALL, "permutation_test.n_permutations=99")
 """Arguments of the analysis that make it a matter of a second."""
 
 YAML = """
@@ -197,7 +198,7 @@ TINY = (
 )
 OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text in TINY) + "]"
 EXPERIMENTS = ("auxiliary_loss", "network_size")
-PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES, "permutation_test.n_permutations=99", SMALL[2])
+PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES)
 """Arguments of `analysis.paper` for both."""
 
 

@@ -126,7 +126,9 @@ def test_activations_are_the_hidden_states_on_one_probe_for_all(analyzed):
             assert torch.equal(arrays["inputs"], probe.inputs[0])
 
 
-@pytest.mark.parametrize("name", ["degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa"])
+@pytest.mark.parametrize(
+    "name", ["main-measures", "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa"]
+)
 def test_every_figure_is_a_pdf_and_a_png_that_show_something(analyzed, name):
     figure = analyzed / "results" / "tiny" / "figures" / name
     content = figure.with_suffix(".pdf").read_bytes()

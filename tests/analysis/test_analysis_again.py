@@ -42,7 +42,8 @@ def test_a_second_analysis_skips_finished_work(place, analyze):
     assert lines[3].endswith(", on 8 networks")
     assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
     assert "degeneracy: 36 values, unchanged" in lines
-    assert "figures: 8 files, unchanged" in lines
+    assert "trends: 12 rows, unchanged" in lines
+    assert "figures: 10 files, unchanged" in lines
 
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):
@@ -68,7 +69,7 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyze):
 def test_a_figure_that_is_gone_is_drawn_again(place, analyze):
     gone = place / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 10 files, new" in analyze(draws=True).stdout.splitlines()
     assert gone.exists()
 
 
@@ -77,7 +78,7 @@ def test_a_damaged_manifest_is_written_again(place, analyze, content):
     manifest = place / "results" / "tiny" / "manifest.json"
     before = manifest.read_bytes()
     manifest.write_bytes(content)
-    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 10 files, new" in analyze(draws=True).stdout.splitlines()
     assert manifest.read_bytes() == before
 
 
@@ -189,4 +190,6 @@ def test_figures_of_an_earlier_analysis_are_removed(place):
     (folder / "mine.png").write_bytes(b"the user's own")
     launched = Launched((*OWN, "metric=[svcca]", *SMALL[2:]), place, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert {path.name for path in folder.glob("*.png")} == {"degeneracy.png", "loss.png", "mine.png"}
+    assert {path.name for path in folder.glob("*.png")} == {
+        *("main-measures.png", "degeneracy.png", "loss.png", "mine.png")
+    }

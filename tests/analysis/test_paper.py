@@ -47,12 +47,6 @@ def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
         (["figures=[2]"], "figures", "all or a list of numbers among 3, 4"),
         (["figures=some"], "figures", "all or a list of numbers"),
         (["results=nowhere"], "results", "a folder with the results of an experiment"),
-        (
-            ["permutation_test.n_permutations=3"],
-            "permutation_test.n_permutations",
-            "an integer of at least 19",
-        ),
-        (["permutation_test.significance=5"], "permutation_test.significance", "finite number above 0"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),
         (
             ['overrides=["dtype=float64"]'],

@@ -76,6 +76,13 @@ def composed_once():
         ),
         (["bootstrap.n_samples=0"], "bootstrap.n_samples", "0", "an integer of at least 1"),
         (["bootstrap.level=1.5"], "bootstrap.level", "1.5", "above 0 and at most 1"),
+        (
+            ["permutation_test.n_permutations=3"],
+            "permutation_test.n_permutations",
+            "3",
+            "an integer of at least 19",
+        ),
+        (["permutation_test.significance=5"], "permutation_test.significance", "5", "finite number above 0"),
         (["bootstrap.seed=-1"], "bootstrap.seed", "-1", "an integer of at least 0"),
         (["runs=null"], "runs", "None", "the path of a folder"),
         (["results=null"], "results", "None", "the path of a folder"),
