@@ -1,9 +1,9 @@
-"""Statistics of degeneracy: bootstrap intervals, curves along a factor, trends, and influence of networks.
+"""Statistics of degeneracy: intervals, curves along a factor, trends, and influence of networks.
 
 All functions are pure: arrays in, numbers out.
 """
 
-from degen.statistics.bootstrap import Bootstrap, Estimate, networks_for_precision
+from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
 from degen.statistics.factor_curve import (
     FactorCurve,
     deviation_curve,
@@ -17,6 +17,7 @@ from degen.statistics.permutation import PermutationTest
 from degen.statistics.trend import Trend, fit_trend
 
 __all__ = [
+    "MIN_NETWORKS",
     "Bootstrap",
     "Estimate",
     "FactorCurve",

@@ -1,25 +1,36 @@
-"""Bootstrap intervals over networks (docs/specification.md, section 7).
-
-Pairwise distances are not independent, but networks are. A bootstrap sample therefore draws networks, and
-takes their pairs.
-"""
+"""Bootstrap intervals over networks (docs/statistics.md)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from degen.errors import require_integer, require_number
+from degen.statistics.jackknife import (
+    Array,
+    LeaveOneOut,
+    Statistic,
+    deviation,
+    jackknife,
+    logarithm,
+    mean,
+    mean_distance,
+    standard_error,
+)
 
-Array = NDArray[np.float64]
+MIN_NETWORKS = 5
+"""Fewest networks that have an interval: samples of fewer networks contain too few different ones."""
 
-MIN_NETWORKS = 3
-"""Fewest networks that have an interval: samples of two networks contain one pair or none."""
+_ZERO = 1e-12
+"""Standard error below which networks are equal up to rounding, relative to the value."""
+
+_NO_ERROR = 1e-6
+"""Standard error of a sample below which it is rounding error, relative to the error of the estimate."""
 
 
 class Estimate(NamedTuple):
@@ -32,7 +43,11 @@ class Estimate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """Percentile bootstrap over networks (Efron & Tibshirani 1993, chapter 13).
+    """Bootstrap-t over networks with jackknife standard errors (Efron & Tibshirani 1993, chapter 12).
+
+    The quantiles of the studentized statistic over bootstrap samples replace those of the t distribution.
+    Mean distances and standard deviations are studentized on the logarithmic scale. The true coverage of
+    the intervals is in `degen.statistics.true_coverage`.
 
     Args:
         n_samples: number of bootstrap samples.
@@ -44,8 +59,9 @@ class Bootstrap:
 
     Examples:
         >>> bootstrap = Bootstrap(n_samples=1000, level=0.95, seed=0)
-        >>> bootstrap.mean(np.array([1.0, 2.0, 3.0, 4.0]))
-        Estimate(value=2.5, low=1.5, high=3.5)
+        >>> value, low, high = bootstrap.mean(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+        >>> low < value < high
+        True
     """
 
     n_samples: int
@@ -58,27 +74,34 @@ class Bootstrap:
         require_integer("bootstrap.seed", self.seed, 0)
 
     def mean_distance(self, distances: Array) -> Estimate:
-        """Estimate the mean over pairs of a symmetric distance matrix (networks, networks).
-
-        A network that is drawn twice does not form a pair with itself: its distance of zero would bias the
-        mean.
-        """
-        n = len(distances)
-        return self._estimate(float(distances.sum() / (n * (n - 1))), bootstrap_mean_distance, distances)
+        """Estimate the mean over pairs of a symmetric distance matrix (networks, networks)."""
+        return self._estimate(partial(mean_distance, distances), len(distances), is_positive=True)
 
     def mean(self, values: Array) -> Estimate:
         """Estimate the mean of values (networks,)."""
-        return self._estimate(float(values.mean()), bootstrap_mean, values)
+        return self._estimate(partial(mean, values), len(values), is_positive=False)
 
     def deviation(self, values: Array) -> Estimate:
-        """Estimate the population standard deviation of values (networks,) (section 2.3.1 of the paper)."""
-        return self._estimate(float(values.std()), bootstrap_deviation, values)
+        """Estimate the population standard deviation of values (networks,) (section 2.3.1 of the paper).
 
-    def _estimate(self, value: float, statistic: Callable[[Array, Array], Array], data: Array) -> Estimate:
-        n = len(data)
-        if n < MIN_NETWORKS:
+        The interval is NaN if all values are equal: zero has no logarithm.
+        """
+        return self._estimate(partial(deviation, values), len(values), is_positive=True)
+
+    def _estimate(self, statistic: Statistic, n: int, *, is_positive: bool) -> Estimate:
+        observed = statistic(np.ones((1, n)))
+        value = float(observed.value[0])
+        if n < MIN_NETWORKS or not math.isfinite(value) or (is_positive and value <= 0):
             return Estimate(value, math.nan, math.nan)
-        return Estimate(value, *self.interval(statistic(data, self.counts(n))))
+        scale = logarithm if is_positive else lambda unchanged: unchanged
+        counts = self.counts(n)
+        center, error = _value_and_error(scale(observed), np.ones((1, n)))
+        samples, errors = _value_and_error(scale(statistic(counts)), counts)
+        if error[0] <= _ZERO * max(1.0, abs(float(center[0]))):
+            return Estimate(value, value, value)
+        studentized = studentize(samples - center, errors, error)
+        low, high = self.interval(float(center[0]), float(error[0]), studentized)
+        return Estimate(value, *(map(math.exp, (low, high)) if is_positive else (low, high)))
 
     def counts(self, n: int, task: str = "") -> Array:
         """Return how often each sample contains each of n networks, (samples, networks).
@@ -108,24 +131,34 @@ class Bootstrap:
         counts = self.counts(len(all_seeds), task)
         return [counts[:, np.searchsorted(all_seeds, list(condition))] for condition in seeds]
 
-    def interval(self, values: Array) -> tuple[float, float]:
-        """Return the percentile interval of bootstrap values (samples,).
+    def interval(self, value: float, error: float, studentized: Array) -> tuple[float, float]:
+        """Return the bootstrap-t interval of a value.
 
-        NaN values are ignored. The interval is NaN if all values are.
+        Args:
+            value: the estimate.
+            error: its standard error.
+            studentized: deviation of each sample from the estimate, in standard errors of the sample,
+                (samples,). Samples that are not finite are dropped: they have too few different networks.
+
+        Returns:
+            Lower and upper end, NaN if no sample is finite.
         """
-        if np.isnan(values).all():
+        finite = studentized[np.isfinite(studentized)]
+        if len(finite) == 0:
             return math.nan, math.nan
-        low, high = np.nanquantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return float(low), float(high)
+        low, high = np.quantile(finite, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return float(value - high * error), float(value - low * error)
 
 
 def networks_for_precision(estimate: Estimate, n_networks: int, precision: float = 0.1) -> float:
-    """Estimate how many networks give an interval of plus or minus a fraction of the value.
+    """Estimate how many networks give an interval of plus or minus a fraction of a mean distance.
 
     The half-width of an interval is taken to shrink with one over the square root of the number of networks.
+    This holds for mean distances. Of standard deviations with heavy tails it is wrong: twenty times as many
+    networks than estimated may be needed (docs/statistics.md).
 
     Args:
-        estimate: value and interval.
+        estimate: value and interval of a mean distance.
         n_networks: number of networks behind the estimate.
         precision: half-width relative to the value.
 
@@ -141,56 +174,22 @@ def networks_for_precision(estimate: Estimate, n_networks: int, precision: float
     return math.ceil(n_networks * ((estimate.high - estimate.low) / 2 / (precision * estimate.value)) ** 2)
 
 
-def bootstrap_mean_distance(distances: Array, counts: Array) -> Array:
-    """Compute the mean distance over pairs of different networks in each bootstrap sample.
+def studentize(deviations: Array, errors: Array, observed_error: Array) -> Array:
+    """Divide deviations of samples by their standard errors.
 
     Args:
-        distances: symmetric, (networks, networks).
-        counts: how often each sample contains each network, (samples, networks).
+        deviations: (samples, ...).
+        errors: standard error of each sample, (samples, ...).
+        observed_error: standard error of the estimate, (...).
 
     Returns:
-        (samples,), NaN for a sample without two different networks.
-
-    Examples:
-        >>> distances = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]])
-        >>> bootstrap_mean_distance(distances, np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 0.0]]))
-        array([2., 1.])
+        (samples, ...), NaN for samples without a standard error, such as two values that are drawn equally
+        often.
     """
-    pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
-    sums = ((counts @ distances) * counts).sum(axis=1)
-    return np.divide(sums, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    has_error = errors > _NO_ERROR * observed_error
+    return np.divide(deviations, errors, out=np.full_like(deviations, np.nan), where=has_error)
 
 
-def bootstrap_mean(values: Array, counts: Array) -> Array:
-    """Compute the mean of values (networks,) in each bootstrap sample.
-
-    Args:
-        values: (networks,).
-        counts: how often each sample contains each network, (samples, networks).
-
-    Returns:
-        (samples,), NaN for a sample without networks.
-    """
-    return _frequencies(counts) @ values
-
-
-def bootstrap_deviation(values: Array, counts: Array) -> Array:
-    """Compute the population standard deviation of values (networks,) in each bootstrap sample.
-
-    Args:
-        values: (networks,).
-        counts: how often each sample contains each network, (samples, networks).
-
-    Returns:
-        (samples,), NaN for a sample without networks.
-    """
-    frequencies = _frequencies(counts)
-    # Centering first avoids cancellation of the two moments where the deviation is small.
-    centered = values - values.mean()
-    variances = frequencies @ centered**2 - (frequencies @ centered) ** 2
-    return np.sqrt(np.maximum(variances, 0.0))
-
-
-def _frequencies(counts: Array) -> Array:
-    drawn = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, drawn, out=np.full(counts.shape, np.nan), where=drawn > 0)
+def _value_and_error(statistic: LeaveOneOut, counts: Array) -> tuple[Array, Array]:
+    """Return value and standard error of each sample, (samples,)."""
+    return statistic.value, standard_error(jackknife(statistic, counts), counts)

@@ -1,33 +1,38 @@
 """Degeneracy along a factor for one task: conditions, their bootstrap samples and values per network.
 
-Tests permute networks, not pairs, so every degeneracy needs one value per network. For a mean over pairs it
-is the jackknife pseudo-value (Efron & Tibshirani 1993, chapter 11):
+Effects are differences of log degeneracy between conditions. Their standard errors come from the jackknife
+and sum over seeds, because networks of one seed start from equal weights. Tests permute networks, not pairs,
+so every degeneracy needs one value per network:
 
-.. math:: v_i = n U - (n - 1) U_{-i}
-
-The mean of the pseudo-values is nearly U, and their variance estimates that of U. The mean distance of a
-network to the others has the right mean, but half the standard deviation, so that tests on it find trends
-that are not there. For a standard deviation the value is the network's value minus the median of its
-condition: pseudo-values of skewed data find trends up to four times too often (docs/paper.md, "Statistics").
+- mean distances, means and their ratios: the logarithm of the degeneracy plus the influence of the network,
+  so that the mean over networks is the log degeneracy (jackknife pseudo-values without bias correction);
+- standard deviations: the network's value minus the median of its condition, of which the test computes
+  standard deviations again. Pseudo-values of skewed data find trends up to four times too often.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cached_property, partial
 
 import numpy as np
 
 from degen.errors import require, require_integer
-from degen.statistics.bootstrap import (
-    MIN_NETWORKS,
+from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap
+from degen.statistics.contrast import Contrasts, estimate_contrasts
+from degen.statistics.jackknife import (
     Array,
-    Bootstrap,
-    bootstrap_deviation,
-    bootstrap_mean,
-    bootstrap_mean_distance,
+    Jackknife,
+    LeaveOneOut,
+    Statistic,
+    deviation,
+    jackknife,
+    logarithm,
+    mean,
+    mean_distance,
 )
-from degen.statistics.permutation import permuted_slopes
+from degen.statistics.permutation import permute_networks
 
 Seeds = Sequence[Sequence[int]]
 """For each condition the seeds of its networks, in order."""
@@ -38,54 +43,97 @@ class FactorCurve:
     """Degeneracy of one task along a factor, from the lowest to the highest condition.
 
     Attributes:
-        values: degeneracy of each condition, (conditions,).
-        bootstrap_values: degeneracy in each bootstrap sample, (conditions, samples).
+        statistics: for each condition the degeneracy of samples of its networks.
         network_values: for each condition one value per network, (networks,). They are what a test permutes.
         seeds: for each condition the seeds of its networks.
+        bootstrap: settings of the bootstrap over seeds.
         task: name of the task, which keys its random draws. Those of different tasks are independent.
-        is_deviation: whether the degeneracy is the standard deviation of the network values. Otherwise it is
-            their mean.
+        is_deviation: whether the log degeneracy is that of the standard deviation of the network values.
+            Otherwise it is their mean.
 
     Raises:
-        BadInputError: fewer than two conditions.
+        BadInputError: fewer than two conditions, or fewer than `MIN_NETWORKS` networks in a condition.
     """
 
-    values: Array
-    bootstrap_values: Array
-    network_values: list[Array]
+    statistics: Sequence[Statistic]
+    network_values: Sequence[Array]
     seeds: list[list[int]]
+    bootstrap: Bootstrap
     task: str
     is_deviation: bool = False
-    _slopes: dict[tuple[int, int], tuple[float, Array]] = dataclasses.field(
+    _cache: dict[object, Contrasts] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        require(len(self.values) >= 2, "number of conditions along a factor", len(self.values), "at least 2")
+        require(len(self.seeds) >= 2, "number of conditions along a factor", len(self.seeds), "at least 2")
+        for values in self.network_values:
+            require_integer("networks of a condition", len(values), MIN_NETWORKS)
 
-    def permutation_slopes(self, seed: int, n_permutations: int) -> tuple[float, Array]:
-        """Compute the slope in standard errors, of the data and of each permutation of its networks.
+    @cached_property
+    def values(self) -> Array:
+        """Degeneracy of each condition, (conditions,)."""
+        parts = zip(self.statistics, self._ones, strict=True)
+        return np.array([statistic(ones).value[0] for statistic, ones in parts])
+
+    @property
+    def _ones(self) -> list[Array]:
+        return [np.ones((1, len(values))) for values in self.network_values]
+
+    def observed(self, weights: Array) -> Contrasts:
+        """Estimate contrasts of the log degeneracy.
+
+        Args:
+            weights: weight of each condition in each contrast, (contrasts, conditions).
+        """
+        return self._resampled(self._ones, weights)
+
+    def bootstrapped(self, weights: Array) -> Contrasts:
+        """Estimate contrasts in each bootstrap sample of seeds."""
+        key = ("bootstrap", weights.tobytes())
+        if key not in self._cache:
+            self._cache[key] = self._resampled(self.bootstrap.counts_by_seed(self.seeds, self.task), weights)
+        return self._cache[key]
+
+    def permuted(self, weights: Array, strata: Sequence[int], seed: int, n_permutations: int) -> Contrasts:
+        """Estimate contrasts for each permutation of networks between conditions.
 
         The result is cached, since one curve enters the trend of its task, the pooled trend, and the pooled
         trends without a network of another task.
 
         Args:
+            weights: weight of each condition in each contrast, (contrasts, conditions).
+            strata: for each condition its stratum. Networks stay in their stratum.
             seed: seed of the permutations.
             n_permutations: number of permutations.
-
-        Returns:
-            The observed slope, and the permuted slopes (permutations,).
         """
-        key = (seed, n_permutations)
-        if key not in self._slopes:
-            self._slopes[key] = permuted_slopes(
-                self.network_values,
-                self.seeds,
-                np.random.default_rng([seed, *self.task.encode()]),
-                n_permutations,
-                of_deviations=self.is_deviation,
-            )
-        return self._slopes[key]
+        key = ("permutations", weights.tobytes(), tuple(strata), seed, n_permutations)
+        if key not in self._cache:
+            generator = np.random.default_rng([seed, *self.task.encode()])
+            rows = permute_networks(self.network_values, self.seeds, strata, generator, n_permutations)
+            counts = [np.ones_like(values) for values in rows]
+            jackknives = [self._jackknife_of_rows(values) for values in rows]
+            self._cache[key] = estimate_contrasts(jackknives, counts, self.seeds, weights)
+        return self._cache[key]
+
+    def shifted(self, offsets: Array) -> FactorCurve:
+        """Return the curve with offsets (conditions,) added to the log degeneracy in permutations."""
+        pairs = zip(self.network_values, offsets, strict=True)
+        values = [each * np.exp(offset) if self.is_deviation else each + offset for each, offset in pairs]
+        return dataclasses.replace(self, network_values=values)
+
+    def _resampled(self, counts: Sequence[Array], weights: Array) -> Contrasts:
+        parts = zip(self.statistics, counts, strict=True)
+        jackknives = [jackknife(logarithm(statistic(each)), each) for statistic, each in parts]
+        return estimate_contrasts(jackknives, counts, self.seeds, weights)
+
+    def _jackknife_of_rows(self, values: Array) -> Jackknife:
+        """Return the log degeneracy of network values (permutations, networks), and the influence of each."""
+        if self.is_deviation:
+            ones = np.ones_like(values)
+            return jackknife(logarithm(deviation(values, ones)), ones)
+        centers = values.mean(axis=1)
+        return Jackknife(centers, values - centers[:, None])
 
 
 def distance_curve(distances: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> FactorCurve:
@@ -98,17 +146,30 @@ def distance_curve(distances: Sequence[Array], seeds: Seeds, bootstrap: Bootstra
         task: name of the task.
 
     Raises:
-        BadInputError: a condition has fewer than three networks, or there are fewer than two conditions.
+        BadInputError: a condition has too few networks, or there are fewer than two conditions.
 
     Examples:
-        >>> near = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]])
+        >>> near = np.ones((5, 5)) - np.eye(5)
         >>> bootstrap = Bootstrap(n_samples=100, level=0.95, seed=0)
-        >>> distance_curve([near, 2 * near], [[0, 1, 2], [0, 1, 2]], bootstrap, "flip_flop").values
-        array([2., 4.])
+        >>> distance_curve([near, 2 * near], [range(5)] * 2, bootstrap, "flip_flop").values
+        array([1., 2.])
     """
-    values = [matrix.sum() / (len(matrix) * (len(matrix) - 1)) for matrix in distances]
-    samples = map(bootstrap_mean_distance, distances, bootstrap.counts_by_seed(seeds, task))
-    return _curve(values, samples, map(pseudo_values, distances), seeds, task)
+    return _curve_of_means([partial(mean_distance, matrix) for matrix in distances], seeds, bootstrap, task)
+
+
+def mean_curve(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> FactorCurve:
+    """Build the curve of means.
+
+    Args:
+        groups: for each condition positive values (networks,).
+        seeds: for each condition the seeds of its networks.
+        bootstrap: bootstrap over seeds.
+        task: name of the task.
+
+    Raises:
+        BadInputError: a condition has too few networks, or there are fewer than two conditions.
+    """
+    return _curve_of_means([partial(mean, values) for values in groups], seeds, bootstrap, task)
 
 
 def deviation_curve(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> FactorCurve:
@@ -121,65 +182,40 @@ def deviation_curve(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap,
         task: name of the task.
 
     Raises:
-        BadInputError: a condition has fewer than three networks, or there are fewer than two conditions.
+        BadInputError: a condition has too few networks, or there are fewer than two conditions.
     """
-    for values in groups:
-        require_integer("networks of a condition", len(values), MIN_NETWORKS)
-    samples = map(bootstrap_deviation, groups, bootstrap.counts_by_seed(seeds, task))
-    residuals = [values - np.median(values) for values in groups]
-    curve = _curve([values.std() for values in groups], samples, residuals, seeds, task)
-    return dataclasses.replace(curve, is_deviation=True)
-
-
-def mean_curve(groups: Sequence[Array], seeds: Seeds, bootstrap: Bootstrap, task: str) -> FactorCurve:
-    """Build the curve of means.
-
-    Args:
-        groups: for each condition values (networks,).
-        seeds: for each condition the seeds of its networks.
-        bootstrap: bootstrap over seeds.
-        task: name of the task.
-
-    Raises:
-        BadInputError: there are fewer than two conditions.
-    """
-    samples = map(bootstrap_mean, groups, bootstrap.counts_by_seed(seeds, task))
-    return _curve([values.mean() for values in groups], samples, groups, seeds, task)
+    return FactorCurve(
+        [partial(deviation, values) for values in groups],
+        [values - np.median(values) for values in groups],
+        [list(condition) for condition in seeds],
+        bootstrap,
+        task,
+        is_deviation=True,
+    )
 
 
 def ratio_curve(numerator: FactorCurve, denominator: FactorCurve) -> FactorCurve:
     """Build the curve of a ratio of two degeneracies of the same networks.
 
-    Both are resampled together, and pseudo-values leave a network out of both.
+    Both are resampled together, and the jackknife leaves a network out of both.
 
     Args:
         numerator: curve of means, distances or standard deviations.
-        denominator: curve of means or distances, with the same networks and bootstrap samples.
+        denominator: curve of means or distances, with the same networks.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        samples = numerator.bootstrap_values / denominator.bootstrap_values
+    pairs = zip(numerator.statistics, denominator.statistics, strict=True)
+    statistics = [partial(_ratio, *pair) for pair in pairs]
     if numerator.is_deviation:
-        pairs = zip(numerator.network_values, denominator.values, strict=True)
-        network_values = [values / mean for values, mean in pairs]
-    else:
-        network_values = [
-            _ratio_pseudo_values(*condition)
-            for condition in zip(
-                numerator.values,
-                numerator.network_values,
-                denominator.values,
-                denominator.network_values,
-                strict=True,
-            )
-        ]
-    values = numerator.values / denominator.values
-    return dataclasses.replace(
-        numerator, values=values, bootstrap_values=samples, network_values=network_values
-    )
+        scaled = zip(numerator.network_values, denominator.values, strict=True)
+        network_values = [values / center for values, center in scaled]
+        return dataclasses.replace(numerator, statistics=statistics, network_values=network_values)
+    return _curve_of_means(statistics, numerator.seeds, numerator.bootstrap, numerator.task)
 
 
 def pseudo_values(distances: Array) -> Array:
     """Compute jackknife pseudo-values of a mean pairwise distance.
+
+    Their mean is the mean distance, and their variance over the number of networks estimates its variance.
 
     Args:
         distances: symmetric, (networks, networks).
@@ -194,33 +230,25 @@ def pseudo_values(distances: Array) -> Array:
         >>> pseudo_values(np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]))
         array([0., 2., 4.])
     """
-    n = len(distances)
-    require_integer("networks of a condition", n, MIN_NETWORKS)
-    rows = distances.sum(axis=1)
-    total = rows.sum()
-    return total / (n - 1) - (total - 2 * rows) / (n - 2)
+    require_integer("number of networks", len(distances), 3)
+    ones = np.ones((1, len(distances)))
+    estimate = jackknife(mean_distance(distances, ones), ones)
+    return estimate.value + estimate.influence[0]
 
 
-def _ratio_pseudo_values(
-    numerator: float, numerator_values: Array, denominator: float, denominator_values: Array
-) -> Array:
-    """Compute pseudo-values of a ratio from those of its parts, which determine the leave-one-out values."""
-    n = len(numerator_values)
-    without = (n * numerator - numerator_values) / (n * denominator - denominator_values)
-    return n * numerator / denominator - (n - 1) * without
-
-
-def _curve(
-    values: Sequence[float],
-    samples: Iterable[Array],
-    network_values: Iterable[Array],
-    seeds: Seeds,
-    task: str,
+def _curve_of_means(
+    statistics: Sequence[Statistic], seeds: Seeds, bootstrap: Bootstrap, task: str
 ) -> FactorCurve:
-    return FactorCurve(
-        np.array(values),
-        np.stack(list(samples)),
-        list(network_values),
-        [list(condition) for condition in seeds],
-        task,
-    )
+    """Build a curve whose log degeneracy is the mean of its network values."""
+    network_values = []
+    for statistic, condition in zip(statistics, seeds, strict=True):
+        ones = np.ones((1, len(condition)))
+        estimate = jackknife(logarithm(statistic(ones)), ones)
+        network_values.append(estimate.value + estimate.influence[0])
+    return FactorCurve(statistics, network_values, [list(condition) for condition in seeds], bootstrap, task)
+
+
+def _ratio(numerator: Statistic, denominator: Statistic, counts: Array) -> LeaveOneOut:
+    parts = zip(numerator(counts), denominator(counts), strict=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return LeaveOneOut(*(above / below for above, below in parts))

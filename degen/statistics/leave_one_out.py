@@ -1,9 +1,8 @@
 """Influence of single networks on a trend, by leaving out each network in turn.
 
 A network is left out as a whole: a row and a column of a distance matrix, or a value (Efron & Tibshirani
-1993, chapters 10 and 11). Intervals do not reveal an outlier, since two of three bootstrap samples contain
-it. The remaining networks are in the same bootstrap samples as before, unless no other condition has the
-seed.
+1993, chapters 10 and 11). Bootstrap samples contain the remaining networks equally often as with it, unless
+no other condition has its seed.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ def leave_one_out_curves(
 ) -> dict[str, FactorCurve | None]:
     """Build the curve of one task once per network, with that network left out.
 
-    A trend needs at least three networks per condition. If a condition has only three, the whole condition is
-    left out together with the network.
+    A trend needs at least `MIN_NETWORKS` networks per condition. If a condition has no more, the whole
+    condition is left out together with the network.
 
     Args:
         seeds: the seeds of each condition's networks, by name of the condition. The condition with the lowest

@@ -1,16 +1,17 @@
-"""Permutation of networks between conditions within each seed, and the slopes that a test compares."""
+"""Permutation of networks between conditions within each seed."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from degen.errors import require_integer, require_number
-from degen.statistics.bootstrap import Array
+from degen.statistics.jackknife import Array
 
 Indices = NDArray[np.intp]
 
@@ -35,90 +36,68 @@ class PermutationTest:
         require_number("permutation_test.significance", self.significance, above=0.0, maximum=1.0)
 
 
-def fitted_slope(values: Array) -> Array:
-    """Compute the least-squares slope through conditions that are evenly spaced over one unit.
+def exchangeable_blocks(seeds: Sequence[Sequence[int]], strata: Sequence[int]) -> list[Indices]:
+    """Return the blocks of networks that a permutation exchanges.
+
+    A block contains the networks of one seed in one stratum. Networks whose seed occurs in a single condition
+    of the stratum are independent of all others, and form one block together.
 
     Args:
-        values: (conditions, ...).
+        seeds: for each condition the seeds of its networks.
+        strata: for each condition its stratum.
 
     Returns:
-        (...), the change from the first to the last condition.
+        Indices of networks, numbered through all conditions. Blocks of a single network are left out.
 
     Examples:
-        >>> float(fitted_slope(np.array([1.0, 2.0, 3.0])))
-        2.0
+        >>> [block.tolist() for block in exchangeable_blocks([[0, 1, 2], [0, 1, 3]], [0, 0])]
+        [[0, 3], [1, 4], [2, 5]]
     """
-    positions = _positions(len(values))
-    return np.tensordot(positions, values, axes=(0, 0)) / (positions**2).sum()
+    pairs = zip(seeds, strata, strict=True)
+    labels = [(stratum, seed) for condition, stratum in pairs for seed in condition]
+    sizes = Counter(labels)
+    members: dict[tuple[int, int | None], list[int]] = {}
+    for index, (stratum, seed) in enumerate(labels):
+        key = (stratum, seed if sizes[stratum, seed] > 1 else None)
+        members.setdefault(key, []).append(index)
+    return [np.array(block) for block in members.values() if len(block) > 1]
 
 
-def permuted_slopes(
-    groups: Sequence[Array],
+def permute_networks(
+    values: Sequence[Array],
     seeds: Sequence[Sequence[int]],
+    strata: Sequence[int],
     generator: np.random.Generator,
     n_permutations: int,
-    *,
-    of_deviations: bool,
-) -> tuple[float, Array]:
-    """Compute the standardized slope over conditions, for the data and for each permutation of the data.
-
-    Networks are permuted between conditions within each seed. The slope of means is divided by its
-    cluster-robust standard error. The slope of log standard deviations is divided by its standard deviation
-    over permutations. All slopes are zero if permutations do not change the data, for example because each
-    seed occurs in one condition only.
+) -> list[Array]:
+    """Permute values between conditions, within the blocks of `exchangeable_blocks`.
 
     Args:
-        groups: for each condition one value per network, (networks,).
+        values: for each condition one value per network, (networks,).
         seeds: for each condition the seeds of its networks.
+        strata: for each condition its stratum.
         generator: source of the permutations.
         n_permutations: number of permutations.
-        of_deviations: True for the slope of log standard deviations, False for the slope of means.
 
     Returns:
-        The slope of the data, and the slopes of the permutations (n_permutations,).
+        For each condition the permuted values (permutations, networks).
     """
-    values, conditions, seed_indices = _stack(groups, seeds)
-    slopes = _log_deviation_slopes if of_deviations else _studentized_slopes
-    rows = np.repeat(values, n_permutations, axis=0)
-    for seed in range(seed_indices.max() + 1):
-        rows[:, seed_indices == seed] = generator.permuted(rows[:, seed_indices == seed], axis=1)
-    observed = float(slopes(values, conditions, seed_indices)[0])
-    permuted = slopes(rows, conditions, seed_indices)
-    if (rows == rows[0]).all():
-        return 0.0, np.zeros(n_permutations)
-    scale = permuted.std() if of_deviations else 1.0
-    return observed / scale, permuted / scale
+    rows = np.repeat(np.concatenate(values)[None], n_permutations, axis=0)
+    for block in exchangeable_blocks(seeds, strata):
+        rows[:, block] = generator.permuted(rows[:, block], axis=1)
+    return np.split(rows, np.cumsum([len(group) for group in values])[:-1], axis=1)
 
 
-def _positions(n_conditions: int) -> Array:
-    """Return evenly spaced positions over one unit, centered at zero."""
-    return np.linspace(-0.5, 0.5, n_conditions)
+def log_number_of_permutations(seeds: Sequence[Sequence[int]], strata: Sequence[int]) -> float:
+    """Return the logarithm of the number of different assignments of networks to conditions.
 
-
-def _stack(groups: Sequence[Array], seeds: Sequence[Sequence[int]]) -> tuple[Array, Indices, Indices]:
-    """Return all values (1, networks), and the indices of each network's condition and seed."""
-    conditions = np.repeat(np.arange(len(groups)), [len(values) for values in groups])
-    seed_indices = np.unique(np.concatenate(list(map(np.asarray, seeds))), return_inverse=True)[1]
-    return np.concatenate(groups)[None], conditions, seed_indices
-
-
-def _log_deviation_slopes(values: Array, conditions: Indices, seeds: Indices) -> Array:
-    """Compute the slope of the log standard deviations for each row of values (rows, networks)."""
-    deviations = [values[:, conditions == index].std(axis=1) for index in range(conditions.max() + 1)]
-    return fitted_slope(np.log(np.maximum(deviations, np.finfo(np.float64).tiny)))
-
-
-def _studentized_slopes(values: Array, conditions: Indices, seeds: Indices) -> Array:
-    """Compute the slope of the means over its standard error for each row of values (rows, networks).
-
-    The standard error is cluster-robust: it sums over seeds, whose networks are not independent.
+    Examples:
+        >>> round(math.exp(log_number_of_permutations([[0, 1, 2], [0, 1, 2]], [0, 0])))
+        8
     """
-    slope = np.zeros(len(values))
-    influence = np.zeros((len(values), seeds.max() + 1))
-    for condition, position in enumerate(_positions(conditions.max() + 1)):
-        members = conditions == condition
-        group = values[:, members]
-        n, mean = group.shape[1], group.mean(axis=1, keepdims=True)
-        slope += position * mean[:, 0]
-        influence[:, seeds[members]] += position * (group - mean) / math.sqrt(n * (n - 1))
-    return slope / np.sqrt(np.maximum((influence**2).sum(axis=1), np.finfo(np.float64).tiny))
+    conditions = np.repeat(np.arange(len(seeds)), [len(condition) for condition in seeds])
+    total = 0.0
+    for block in exchangeable_blocks(seeds, strata):
+        sizes = np.bincount(conditions[block])
+        total += math.lgamma(len(block) + 1) - sum(math.lgamma(size + 1) for size in sizes)
+    return total

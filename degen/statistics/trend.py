@@ -1,47 +1,59 @@
-"""Trends of degeneracy along a factor: effect size, interval and permutation test.
-
-The definitions are in docs/specification.md, section 7, and docs/paper.md, "Statistics".
-"""
+"""Trends of degeneracy along a factor: effect size, interval and test (docs/statistics.md)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from degen.errors import require
-from degen.statistics.bootstrap import Array, Bootstrap
+from degen.statistics.bootstrap import Bootstrap
+from degen.statistics.contrast import trend_weights
 from degen.statistics.factor_curve import FactorCurve
-from degen.statistics.permutation import fitted_slope
+from degen.statistics.inference import PooledContrasts
+from degen.statistics.jackknife import Array
 
 RISES, FALLS, NO_DIRECTION = "\u2191", "\u2193", "-"
 """Directions of an effect."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Trend:
     """Trend of a degeneracy along a factor, from the lowest to the highest condition.
 
+    Effect, interval and p belong to one statistic: the effect over its standard error, with equal weights of
+    tasks. If p is below 1 - level of the interval, the interval excludes zero.
+
     Attributes:
         effect: change of the log degeneracy over the whole factor, from a line fitted to evenly spaced
-            conditions. Positive if degeneracy rises.
-        low: lower end of the bootstrap interval of the effect.
-        high: upper end of the bootstrap interval of the effect.
+            conditions, the mean over tasks. Positive if degeneracy rises.
+        low: lower end of the bootstrap-t interval of the effect.
+        high: upper end of the bootstrap-t interval of the effect.
+        standard_error: jackknife standard error of the effect.
         spearman: rank correlation of factor and degeneracy over conditions, the mean over tasks.
         networks: number of networks in all conditions.
-        test: permutation test against no trend, which returns p and the slope in standard errors. It runs
-            when `p` or `slope` is first used, because it takes most of the time.
+        smallest_p: least p that the permutations can give. If it is not below the significance, there are
+            too few networks with shared seeds for a test.
+        detectable_change: change of the log degeneracy that this design detects with probability 0.8 at a
+            significance of 1 - level. Infinite if there are too few networks.
+        problem: reason why interval and p are NaN, for example a degeneracy of zero. Empty if there is none.
+        test: returns p and its Monte Carlo standard error. It runs when `p` or `p_error` is first used,
+            because it takes most of the time.
     """
 
     effect: float
     low: float
     high: float
+    standard_error: float
     spearman: float
     networks: int
+    smallest_p: float
+    detectable_change: float
+    problem: str
     test: Callable[[], tuple[float, float]] = dataclasses.field(repr=False, compare=False)
 
     @cached_property
@@ -50,17 +62,18 @@ class Trend:
 
     @property
     def p(self) -> float:
-        """Two-sided p of the permutation test."""
+        """Two-sided p of the hypothesis that the effect is zero."""
         return self._test_result[0]
 
     @property
-    def slope(self) -> float:
-        """Test statistic: the slope in standard errors, summed over tasks.
-
-        It weights tasks by their precision, while the effect weights them equally. The two may differ in
-        sign.
-        """
+    def p_error(self) -> float:
+        """Monte Carlo standard error of p."""
         return self._test_result[1]
+
+    @property
+    def slope(self) -> float:
+        """Effect in standard errors."""
+        return self.effect / self.standard_error
 
     @property
     def excludes_zero(self) -> bool:
@@ -70,12 +83,10 @@ class Trend:
     def direction(self, significance: float) -> str:
         """Return the direction of the effect, `RISES` or `FALLS`, or `NO_DIRECTION` if it is undecided.
 
-        A direction needs an interval that excludes zero, p below the significance, and a slope with the sign
-        of the effect.
+        A direction needs an interval that excludes zero, and p below the significance.
         """
         # In this order: p takes time, and is not needed where the interval contains zero.
-        is_decided = self.excludes_zero and self.p < significance and self.slope * self.effect > 0
-        if not is_decided:
+        if not (self.excludes_zero and self.p < significance):
             return NO_DIRECTION
         return RISES if self.effect > 0 else FALLS
 
@@ -88,15 +99,12 @@ class Trend:
 def fit_trend(curves: Sequence[FactorCurve], bootstrap: Bootstrap, n_permutations: int) -> Trend:
     """Compute the trend of one task, or the mean trend of several tasks with equal weights.
 
-    The test permutes the networks of each seed between conditions, because networks of one seed start from
-    equal weights. It compares slopes in standard errors (`FactorCurve.permutation_slopes`), so that
-    conditions may differ in variance, and adjacent conditions may be more similar than distant ones (Janssen
-    1997, Statistics & Probability Letters 36). One permutation test covers all tasks. p is NaN if a value is
-    not finite.
+    The interval resamples seeds within each task. The test permutes the networks of each seed between
+    conditions, because networks of one seed start from equal weights.
 
     Args:
         curves: one curve per task.
-        bootstrap: settings of the interval, and the seed of the permutations.
+        bootstrap: level of the interval, and the seed of the permutations.
         n_permutations: number of permutations.
 
     Raises:
@@ -108,33 +116,37 @@ def fit_trend(curves: Sequence[FactorCurve], bootstrap: Bootstrap, n_permutation
         >>> losses = np.array([1.0, 1.1, 0.9, 1.05, 0.95])
         >>> curve = mean_curve([losses, 2 * losses, 4 * losses], [range(5)] * 3, bootstrap, "flip_flop")
         >>> trend = fit_trend([curve], bootstrap, n_permutations=199)
-        >>> round(trend.change, 2), trend.p, trend.direction(significance=0.05)
-        (3.0, 0.005, '↑')
+        >>> round(trend.change, 2), trend.direction(significance=0.05)
+        (3.0, '↑')
     """
-    tasks = [curve.task for curve in curves]
-    require(len(set(tasks)) == len(tasks), "tasks of curves", tasks, "different: they key random draws")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effects = np.array([fitted_slope(np.log(curve.values)) for curve in curves])
-        samples = np.mean([fitted_slope(np.log(curve.bootstrap_values)) for curve in curves], axis=0)
-    low, high = bootstrap.interval(samples[np.isfinite(samples)])
+    require_different_tasks(curves)
+    contrasts = PooledContrasts(
+        curves,
+        [trend_weights(len(curve.seeds)) for curve in curves],
+        bootstrap,
+        n_permutations,
+        null_curves=curves,
+        strata=[[0] * len(curve.seeds) for curve in curves],
+    )
+    ((effect, low, high),) = contrasts.intervals
     return Trend(
-        effect=float(effects.mean()),
+        effect=effect,
         low=low,
         high=high,
+        standard_error=float(contrasts.errors[0]),
         spearman=float(np.mean([_spearman(curve.values) for curve in curves])),
         networks=sum(len(values) for curve in curves for values in curve.network_values),
-        test=partial(_permutation_test, curves, bootstrap.seed, n_permutations),
+        smallest_p=contrasts.smallest_p,
+        detectable_change=float(contrasts.detectable_changes[0]),
+        problem=contrasts.problem,
+        test=contrasts.p_value,
     )
 
 
-def _permutation_test(curves: Sequence[FactorCurve], seed: int, n_permutations: int) -> tuple[float, float]:
-    slopes = [curve.permutation_slopes(seed, n_permutations) for curve in curves]
-    observed = sum(slope for slope, _ in slopes)
-    if not math.isfinite(observed):
-        return math.nan, math.nan
-    permuted = np.sum([permuted for _, permuted in slopes], axis=0)
-    extreme = np.count_nonzero(np.abs(permuted) >= abs(observed) - 1e-12)
-    return float((1 + extreme) / (1 + n_permutations)), observed
+def require_different_tasks(curves: Sequence[FactorCurve]) -> None:
+    """Raise `BadInputError` if two curves have the same task."""
+    tasks = [curve.task for curve in curves]
+    require(len(set(tasks)) == len(tasks), "tasks of curves", tasks, "different: they key random draws")
 
 
 def _spearman(values: Array) -> float:
