@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import norm
 
 from analysis.curves import Tasks, baseline_curve, curves_without_each_network, with_enough_networks
 from analysis.measures import DegeneracyMeasure
 from analysis.outcomes import Evidence, Outcome, judge
 from analysis.trend_rows import POOLED
 from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
+from degen.statistics.inference import PooledContrasts
 
 MIN_BASELINE_RATIO = 1.25
 """A distance is at its split-half baseline if the interval of their ratio reaches below this [chosen]."""
@@ -28,9 +28,6 @@ class MeasureTrend:
         conditions: number of conditions.
         baseline_ratios: ratio of each condition's distance to its split-half baseline, empty without one.
         conditions_at_baseline: number of conditions whose distance is at its baseline.
-        p_error: Monte Carlo standard error of p.
-        smallest_p: smallest p that the permutation test can give.
-        detectable_change: change of the log degeneracy that would be detected with power 0.8.
         decisive: trend without each network that changes the direction, None if it is not computed.
     """
 
@@ -38,9 +35,6 @@ class MeasureTrend:
     conditions: int = 0
     baseline_ratios: tuple[float, ...] = ()
     conditions_at_baseline: int = 0
-    p_error: float = math.nan
-    smallest_p: float = math.nan
-    detectable_change: float = math.nan
     decisive: Mapping[str, Trend] | None = None
 
     @property
@@ -57,12 +51,11 @@ class MeasureTrend:
         """
         if self.trend is None:
             return judge(None, significance)
-        numbers = (self.trend.effect, self.trend.low, self.trend.high, self.trend.p)
         evidence = Evidence(
             direction=self.trend.direction(significance),
-            is_defined=all(map(math.isfinite, numbers)),
-            smallest_p=self.smallest_p,
-            detectable_change=self.detectable_change,
+            problem=self.trend.problem,
+            smallest_p=self.trend.smallest_p,
+            detectable_change=self.trend.detectable_change,
             is_at_baseline=self.is_at_baseline,
             opposed=opposed,
             influential_networks=len(self.decisive or {}),
@@ -118,19 +111,13 @@ def _measure_trend(
     if not curves:
         return MeasureTrend()
     trend = fit_trend(list(curves.values()), bootstrap, test.n_permutations)
-    p_error, smallest_p, detectable_change = _limits(trend, curves, bootstrap, test)
-    can_decide = smallest_p < test.significance
+    is_tested = bool(without) and trend.smallest_p < test.significance
     return MeasureTrend(
         trend=trend,
         conditions=sum(len(curve.values) for curve in curves.values()),
         baseline_ratios=tuple(float(ratio) for curve in ratios for ratio in curve.values),
         conditions_at_baseline=sum(_count_at_baseline(curve, bootstrap) for curve in ratios),
-        p_error=p_error,
-        smallest_p=smallest_p,
-        detectable_change=detectable_change,
-        decisive=decisive_networks(trend, curves, without, bootstrap, test)
-        if without and can_decide
-        else None,
+        decisive=decisive_networks(trend, curves, without, bootstrap, test) if is_tested else None,
     )
 
 
@@ -150,20 +137,13 @@ def _baseline_curves(
 
 def _count_at_baseline(ratios: FactorCurve, bootstrap: Bootstrap) -> int:
     """Return the number of conditions whose distance is at its split-half baseline."""
-    return sum(bootstrap.interval(samples)[0] < MIN_BASELINE_RATIO for samples in ratios.bootstrap_values)
-
-
-def _limits(
-    trend: Trend, curves: Mapping[str, FactorCurve], bootstrap: Bootstrap, test: PermutationTest
-) -> tuple[float, float, float]:
-    """Return p_error, smallest_p and detectable_change of a trend."""
-    # To be replaced by the attributes of `Trend` of these names.
-    counts = [
-        np.unique(np.concatenate([np.asarray(seeds) for seeds in curve.seeds]), return_counts=True)[1]
-        for curve in curves.values()
-    ]
-    log_permutations = sum(math.lgamma(count + 1) for task in counts for count in task)
-    smallest = max(1 / (1 + test.n_permutations), 2 * math.exp(-log_permutations))
-    error = math.sqrt(trend.p * (1 - trend.p) / test.n_permutations)
-    deviation = (trend.high - trend.low) / (2 * norm.ppf((1 + bootstrap.level) / 2))
-    return error, smallest, float((norm.ppf(1 - test.significance / 2) + norm.ppf(0.8)) * deviation)
+    n_conditions = len(ratios.seeds)
+    logarithms = PooledContrasts(
+        [ratios],
+        [np.eye(n_conditions)],
+        bootstrap,
+        n_permutations=0,
+        null_curves=[ratios],
+        strata=[[0] * n_conditions],
+    )
+    return sum(not low > math.log(MIN_BASELINE_RATIO) for _, low, _ in logarithms.intervals)

@@ -29,7 +29,7 @@ class Evidence:
 
     Attributes:
         direction: `Trend.direction`.
-        is_defined: whether effect, interval and p are finite.
+        problem: reason why there is no interval and no p, empty if there is none.
         smallest_p: smallest p that the permutation test can give for these networks.
         detectable_change: change of the log degeneracy that would be detected with power 0.8.
         is_at_baseline: whether the distances of all conditions are at their split-half baseline.
@@ -38,9 +38,9 @@ class Evidence:
     """
 
     direction: str
-    is_defined: bool
     smallest_p: float
     detectable_change: float
+    problem: str = ""
     is_at_baseline: bool = False
     opposed: str = ""
     influential_networks: int = 0
@@ -74,9 +74,9 @@ def judge(evidence: Evidence | None, significance: float) -> Outcome:
     if evidence is None:
         return Outcome(TOO_FEW, "fewer than two conditions have enough converged networks")
     if evidence.smallest_p >= significance:
-        return Outcome(TOO_FEW, f"with these seeds, p is at least {evidence.smallest_p:.2g}")
-    if not evidence.is_defined:
-        return Outcome(NOT_DEFINED, "a degeneracy is zero or not finite")
+        return Outcome(TOO_FEW, f"with these seeds, p cannot be below {evidence.smallest_p:.2g}")
+    if evidence.problem:
+        return Outcome(NOT_DEFINED, evidence.problem)
     if evidence.is_at_baseline:
         return Outcome(AT_BASELINE)
     if evidence.opposed:

@@ -19,6 +19,7 @@ from analysis.specification import opposed_embeddings
 from analysis.trend_rows import POOLED, TrendRow, trend_rows, trend_table, with_false_discovery_rate
 from degen.files import sha256
 from degen.statistics import Bootstrap, PermutationTest, Trend
+from degen.statistics.trend import NO_DIRECTION
 from launch.experiment import Experiment
 
 VERSION = 1
@@ -128,12 +129,9 @@ class ExperimentTrends:
             is_headline=is_main and (task == POOLED or n_tasks == 1),
             conditions=measured.conditions,
             **_trend_columns(measured.trend, self.test.significance),
-            p_error=measured.p_error,
             q=np.nan,
             nominal_level=self.bootstrap.level,
             significance=self.test.significance,
-            smallest_p=measured.smallest_p,
-            detectable_change=float(np.expm1(measured.detectable_change)),
             outcome=outcome.word,
             outcome_detail=outcome.detail,
             outcome_below_threshold=outcome.word,
@@ -154,16 +152,19 @@ class ExperimentTrends:
         return {"networks": networks, "left_out": trained - networks, "missing": missing}
 
 
+_LOGARITHMS = ("effect", "low", "high", "detectable_change")
+_OTHERS = ("p", "p_error", "smallest_p", "spearman")
+"""Attributes of `Trend` that are columns, as relative changes or as they are."""
+
+
 def _trend_columns(trend: Trend | None, significance: float) -> dict[str, Any]:
     """Return the columns of a trend, NaN if there is none."""
     if trend is None:
-        return {**dict.fromkeys(("effect", "low", "high", "p", "spearman"), np.nan), "direction": "-"}
-    return {
-        **{name: float(np.expm1(getattr(trend, name))) for name in ("effect", "low", "high")},
-        "p": trend.p,
-        "spearman": trend.spearman,
-        "direction": trend.direction(significance),
-    }
+        return {**dict.fromkeys((*_LOGARITHMS, *_OTHERS), np.nan), "direction": NO_DIRECTION}
+    with np.errstate(over="ignore"):
+        columns = {name: float(np.expm1(getattr(trend, name))) for name in _LOGARITHMS}
+    columns |= {name: getattr(trend, name) for name in _OTHERS}
+    return {**columns, "direction": trend.direction(significance)}
 
 
 def _influence_columns(measured: MeasureTrend, significance: float) -> dict[str, Any]:

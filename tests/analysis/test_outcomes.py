@@ -17,13 +17,13 @@ from analysis.outcomes import (
 )
 
 RISES, FALLS, NEITHER = "\u2191", "\u2193", "-"
-CLEAR = {"direction": RISES, "is_defined": True, "smallest_p": 0.001, "detectable_change": 0.2}
+CLEAR = {"direction": RISES, "smallest_p": 0.001, "detectable_change": 0.2}
 
 
 def test_the_first_outcome_that_applies_is_the_outcome():
     faults = [
         ("smallest_p", 0.05),
-        ("is_defined", False),
+        ("problem", "a degeneracy of 0"),
         ("is_at_baseline", True),
         ("opposed", "one rises, other falls"),
         ("influential_networks", 2),

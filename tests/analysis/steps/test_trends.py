@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.outcomes import AT_BASELINE, DEPENDS, NO_EFFECT, NOT_DEFINED, TOO_FEW
+from analysis.outcomes import (
+    AT_BASELINE,
+    DEPENDS,
+    FRAGILE,
+    NO_EFFECT,
+    NOT_DEFINED,
+    TOO_FEW,
+    format_fragility,
+)
 from analysis.steps.trends import compute_trends
 from degen.statistics import PermutationTest
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant, planted_experiment, trends
@@ -85,9 +93,11 @@ def test_an_effect_of_one_network_is_fragile(tmp_path):
     losses[0][4] = 4.0
     row = trends(plant(tmp_path, losses))["sigma OOD"]
     assert row.direction != "-"
-    assert row.outcome_text == "fragile: removing one network undoes it"
+    assert row.outcome == FRAGILE
+    assert row.outcome_detail == format_fragility(row.influential_networks)
     name = planted_experiment().conditions[0].name
-    assert row.most_influential.startswith(f"without delayed_discrimination {name} seed 4: {NO_EFFECT}, ")
+    start = f"without delayed_discrimination {name} seed 4: {NO_EFFECT}, "
+    assert row.most_influential.startswith(start)
 
 
 def test_two_conditions_of_five_seeds_are_too_few_for_a_hundredfold_change(tmp_path):
