@@ -20,15 +20,15 @@ def explanations(row: TrendRow) -> dict[str, str]:
         "effect": "relative change of degeneracy over the whole factor, with its "
         f"{row.nominal_level:.0%} bootstrap interval over networks. Tasks have equal weights in effect, "
         "interval and p.",
-        "p, q": "p is from a permutation test that exchanges the networks of each seed between conditions. "
+        "p, q": "p is the larger of two: of a permutation test that exchanges the networks of each seed "
+        "between conditions, and of the bootstrap. "
         "\u00b1 is its Monte Carlo error, where it could change the outcome. q is the false discovery rate "
         "over the paper's measures of all tasks together. Outcomes use p. Other rows have no q.",
         outcomes.TOO_FEW: f"fewer than two conditions have {MIN_NETWORKS} converged networks, or these seeds "
         f"cannot give p below {row.significance:g}.",
         outcomes.NOT_DEFINED: "a degeneracy is zero or not finite, so it has no relative change.",
-        outcomes.AT_BASELINE: "in all conditions, the interval of distance over split-half baseline "
-        f"reaches below {MIN_BASELINE_RATIO:g}. The baseline is the distance of a network from itself on "
-        "other trials.",
+        outcomes.AT_BASELINE: f"in all conditions, the mean distance is below {MIN_BASELINE_RATIO:g} "
+        "times its split-half baseline, the mean distance of a network from itself on other trials.",
         outcomes.DEPENDS: "two settings of DSA give effects of opposite signs, whose intervals exclude zero.",
         outcomes.FRAGILE: "the effect has a direction, but loses it if one of the named number of networks "
         "is removed. Only main measures are tested for it.",

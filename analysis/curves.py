@@ -7,10 +7,10 @@ from itertools import groupby
 
 import pandas as pd
 
-from analysis.measures import ConditionData, CurveBuilder
+from analysis.measures import ConditionData, CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
-from degen.statistics import Bootstrap, FactorCurve, leave_one_out_curves, mean_curve, ratio_curve
-from degen.statistics.bootstrap import MIN_NETWORKS
+from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves
+from degen.statistics.bootstrap import Array
 from launch.experiment import Experiment
 
 Tasks = Mapping[str, Sequence[ConditionData]]
@@ -69,20 +69,23 @@ def curves_without_each_network(
     return leave_one_out_curves({name: data.seeds for name, data in by_name.items()}, build_without)
 
 
-def baseline_curve(
-    conditions: Sequence[ConditionData], metric: str, distances: FactorCurve, bootstrap: Bootstrap
-) -> FactorCurve | None:
-    """Build the curve of the ratio of a distance to its split-half baseline, None if there is no baseline.
+def baseline_ratios(conditions: Sequence[ConditionData], measure: DegeneracyMeasure) -> list[float]:
+    """Return the ratio of each condition's mean distance to its mean split-half baseline.
 
-    Args:
-        conditions: conditions of a task.
-        metric: name of the metric.
-        distances: curve of the metric's mean distances.
-        bootstrap: bootstrap that the curve was built with.
+    Returns:
+        One ratio per condition, or an empty list if the measure is not one metric with a baseline.
     """
+    if len(measure.metrics) != 1:
+        return []
+    (metric,) = measure.metrics
     baselines = [data.baseline(metric) for data in conditions]
-    values = [baseline for baseline in baselines if baseline is not None]
-    if len(values) < len(conditions):
-        return None
-    seeds = [data.seeds for data in conditions]
-    return ratio_curve(distances, mean_curve(values, seeds, bootstrap, distances.task))
+    return [
+        float(_mean_distance(data.matrix(metric)) / baseline.mean())
+        for data, baseline in zip(conditions, baselines, strict=True)
+        if baseline is not None
+    ]
+
+
+def _mean_distance(distances: Array) -> float:
+    n = len(distances)
+    return float(distances.sum() / (n * (n - 1)))

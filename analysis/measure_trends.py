@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-
-from analysis.curves import Tasks, baseline_curve, curves_without_each_network, with_enough_networks
+from analysis.curves import Tasks, baseline_ratios, curves_without_each_network, with_enough_networks
 from analysis.measures import DegeneracyMeasure
 from analysis.outcomes import Evidence, Outcome, judge
 from analysis.trend_rows import POOLED
 from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
-from degen.statistics.inference import PooledContrasts
 
 MIN_BASELINE_RATIO = 1.25
-"""A distance is at its split-half baseline if the interval of their ratio reaches below this [chosen]."""
+"""A distance below this multiple of its split-half baseline is at the baseline [chosen]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +23,18 @@ class MeasureTrend:
         trend: the trend, None if fewer than two conditions have enough networks.
         conditions: number of conditions.
         baseline_ratios: ratio of each condition's distance to its split-half baseline, empty without one.
-        conditions_at_baseline: number of conditions whose distance is at its baseline.
         decisive: trend without each network that changes the direction, None if it is not computed.
     """
 
     trend: Trend | None = None
     conditions: int = 0
     baseline_ratios: tuple[float, ...] = ()
-    conditions_at_baseline: int = 0
     decisive: Mapping[str, Trend] | None = None
+
+    @property
+    def conditions_at_baseline(self) -> int:
+        """Number of conditions whose distance is at its baseline."""
+        return sum(ratio < MIN_BASELINE_RATIO for ratio in self.baseline_ratios)
 
     @property
     def is_at_baseline(self) -> bool:
@@ -80,7 +79,7 @@ def measure_trends(
     """
     enough = with_enough_networks(tasks)
     curves = {task: measure.build_curve(conditions, bootstrap) for task, conditions in enough.items()}
-    ratios = _baseline_curves(enough, curves, measure, bootstrap)
+    ratios = {task: baseline_ratios(conditions, measure) for task, conditions in enough.items()}
     without = {}
     if has_influence:
         without = {
@@ -91,7 +90,7 @@ def measure_trends(
     return {
         name: _measure_trend(
             {task: curves[task] for task in members if task in curves},
-            [ratios[task] for task in members if task in ratios],
+            tuple(ratio for task in members for ratio in ratios.get(task, [])),
             without,
             bootstrap,
             test,
@@ -102,7 +101,7 @@ def measure_trends(
 
 def _measure_trend(
     curves: Mapping[str, FactorCurve],
-    ratios: Sequence[FactorCurve],
+    ratios: tuple[float, ...],
     without: Mapping[str, Mapping[str, FactorCurve | None]],
     bootstrap: Bootstrap,
     test: PermutationTest,
@@ -115,35 +114,6 @@ def _measure_trend(
     return MeasureTrend(
         trend=trend,
         conditions=sum(len(curve.values) for curve in curves.values()),
-        baseline_ratios=tuple(float(ratio) for curve in ratios for ratio in curve.values),
-        conditions_at_baseline=sum(_count_at_baseline(curve, bootstrap) for curve in ratios),
+        baseline_ratios=ratios,
         decisive=decisive_networks(trend, curves, without, bootstrap, test) if is_tested else None,
     )
-
-
-def _baseline_curves(
-    tasks: Tasks, curves: Mapping[str, FactorCurve], measure: DegeneracyMeasure, bootstrap: Bootstrap
-) -> dict[str, FactorCurve]:
-    """Return for each task the ratio of the measure to its split-half baseline, if it has one."""
-    if len(measure.metrics) != 1:
-        return {}
-    (metric,) = measure.metrics
-    ratios = {
-        task: baseline_curve(conditions, metric, curves[task], bootstrap)
-        for task, conditions in tasks.items()
-    }
-    return {task: curve for task, curve in ratios.items() if curve is not None}
-
-
-def _count_at_baseline(ratios: FactorCurve, bootstrap: Bootstrap) -> int:
-    """Return the number of conditions whose distance is at its split-half baseline."""
-    n_conditions = len(ratios.seeds)
-    logarithms = PooledContrasts(
-        [ratios],
-        [np.eye(n_conditions)],
-        bootstrap,
-        n_permutations=0,
-        null_curves=[ratios],
-        strata=[[0] * n_conditions],
-    )
-    return sum(not low > math.log(MIN_BASELINE_RATIO) for _, low, _ in logarithms.intervals)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
+
+from degen.reporting.formatting import format_change
 from degen.statistics.trend import FALLS, RISES
 
 TOO_FEW = "too few networks"
@@ -53,8 +56,8 @@ class Outcome:
     Example:
         >>> print(Outcome(FRAGILE, "removing any one of 3 networks undoes it"))
         fragile: removing any one of 3 networks undoes it
-        >>> print(Outcome(NO_EFFECT, "a change of 25% would have been"))
-        no effect seen (a change of 25% would have been)
+        >>> print(Outcome(NO_EFFECT, "a change of +25% would have been"))
+        no effect seen (a change of +25% would have been)
     """
 
     word: str
@@ -124,6 +127,6 @@ def _format_detectable(log_change: float) -> str:
     """Format the change that would have been detected. Empty if it is not known."""
     if not math.isfinite(log_change):
         return ""
-    ratio = math.exp(log_change)
-    change = f"a change of {ratio - 1:.0%}" if ratio < 2 else f"a {ratio:.2g}-fold change"
-    return f"{change} would have been"
+    with np.errstate(over="ignore"):
+        change = float(np.expm1(log_change))
+    return f"a change of {format_change(change)} would have been"

@@ -139,8 +139,9 @@ def _by_task(rows: Sequence[TrendRow]) -> Groups:
 
 def _drawn(results: ExperimentResults, names: Iterable[str]) -> list[Figure]:
     """Return the figures of an experiment that exist."""
-    paths = [results.results.figures / f"{name}.png" for name in names]
-    return [(path.stem.replace("-", " "), path) for path in paths if path.exists()]
+    titles = {MAIN: "Main measures and what to compare them with", SPECIFICATION: "Effect by setting of DSA"}
+    paths = {name: results.results.figures / f"{name}.png" for name in names}
+    return [(titles.get(name, name.replace("-", " ")), path) for name, path in paths.items() if path.exists()]
 
 
 def _specifications(all_results: Mapping[str, ExperimentResults]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,9 @@ import math
 from degen.statistics.bootstrap import MIN_NETWORKS
 from degen.statistics.trend import NO_DIRECTION
 
+_MAX_CHANGE = 1e4
+"""Relative change above which only the order of magnitude matters."""
+
 
 def format_estimate(value: float, low: float, high: float, n_networks: int) -> str:
     """Format a value with its interval, or with the reason why it has no interval.
@@ -24,9 +27,7 @@ def format_estimate(value: float, low: float, high: float, n_networks: int) -> s
 
 
 def format_effect(effect: float, low: float, high: float) -> str:
-    """Format a relative change with its interval in percent.
-
-    Values that round to 0 % get another digit, which shows their sign.
+    """Format a relative change with its interval.
 
     Examples:
         >>> format_effect(-0.048, -0.101, -0.0021)
@@ -34,8 +35,23 @@ def format_effect(effect: float, low: float, high: float) -> str:
     """
     if not math.isfinite(effect):
         return "not finite"
-    value, lower, upper = (f"{x:+.{0 if abs(x) >= 0.005 else 1}%}" for x in (effect, low, high))
-    return f"{value} [{lower}, {upper}]"
+    return f"{format_change(effect)} [{format_change(low)}, {format_change(high)}]"
+
+
+def format_change(change: float) -> str:
+    """Format a relative change in percent, or as a multiple if it is large.
+
+    Values that round to 0 % get another digit, which shows their sign.
+
+    Examples:
+        >>> format_change(0.25), format_change(-0.0021), format_change(1499.0)
+        ('+25%', '-0.2%', '1,500-fold')
+    """
+    if change > _MAX_CHANGE:
+        return f"over {_MAX_CHANGE:,.0f}-fold"
+    if change >= 10:
+        return f"{1 + change:,.0f}-fold"
+    return f"{change:+.{0 if abs(change) >= 0.005 else 1}%}"
 
 
 def format_p(p: float, error: float, significance: float) -> str:

@@ -42,8 +42,8 @@ def test_a_direction_becomes_a_word(direction, word):
 @pytest.mark.parametrize(
     ("log_change", "text"),
     [
-        (math.log(1.25), "no effect seen (a change of 25% would have been)"),
-        (math.log(15), "no effect seen (a 15-fold change would have been)"),
+        (math.log(1.25), "no effect seen (a change of +25% would have been)"),
+        (math.log(15), "no effect seen (a change of 15-fold would have been)"),
         (math.inf, "no effect seen"),
         (math.nan, "no effect seen"),
     ],

@@ -128,7 +128,7 @@ def test_no_effect_states_the_change_that_would_have_been_seen(tmp_path):
     row = trends(plant(tmp_path, flat(N), {"pif": along(N, 2, 2, 2, spread=0.2)}))["PIF"]
     assert row.outcome == NO_EFFECT
     assert row.low < 0 < row.high
-    assert row.outcome_detail == f"a change of {row.detectable_change:.0%} would have been"
+    assert row.outcome_detail == f"a change of {row.detectable_change:+.0%} would have been"
 
 
 def test_a_row_says_what_networks_below_the_threshold_show(tmp_path):
