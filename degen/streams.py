@@ -94,7 +94,7 @@ class Stream:
         return self.keys.device
 
     def _bits(self, shape: Sequence[int]) -> Tensor:
-        """Draw 23 random bits per entry, int64 (*keys, *shape): float32 holds them plus a half exactly."""
+        """Draw 23 random bits per entry, int64 `(*keys, *shape)`: float32 holds them plus a half exactly."""
         size = math.prod(shape)
         # The number of the draw, in the high bits, separates the counters of successive draws.
         counter = torch.arange(size, dtype=torch.int64, device=self.device) + (self._draws << 40)
@@ -106,16 +106,19 @@ class Stream:
         return bits.reshape(*self.keys.shape, *shape)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Draw uniform numbers from (low, high), open at both ends: (*keys, *shape)."""
+        """Draw uniform numbers from (low, high), open at both ends: `(*keys, *shape)`."""
         unit = self._bits(shape).to(self.dtype).add_(0.5).mul_(2.0**-23)
         return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
 
     def normal(self, *shape: int) -> Tensor:
-        """Draw standard normal numbers by the inverse distribution function: (*keys, *shape)."""
+        """Draw standard normal numbers by the inverse distribution function: `(*keys, *shape)`."""
         # Compute in float64, so that the tails do not depend on the dtype.
         unit = self._bits(shape).to(torch.float64).add_(0.5).mul_(2.0**-23)
         return torch.special.ndtri(unit, out=unit).to(self.dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Draw integers low..high, both included: int64 (*keys, *shape), bias below (high - low) / 2**23."""
+        """Draw integers low..high, both included: `(*keys, *shape)`, int64.
+
+        The bias is below (high - low) / 2**23.
+        """
         return (self._bits(shape) * (high - low + 1)).bitwise_right_shift_(23).add_(low)

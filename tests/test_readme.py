@@ -1,4 +1,4 @@
-"""The commands and code of the README run as written."""
+"""The commands and code of the README and of the pages run as written."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 
 import degen
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
 
 
-def block(language: str, holding: str) -> str:
-    """The fenced block of that language that holds that text."""
-    found = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in text]
-    assert len(found) == 1
-    return found[0]
+def block(page: str, language: str, text: str) -> str:
+    """Return the fenced block of a page that contains a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (match,) = [block for block in blocks if text in block]
+    return match
 
 
 def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     (tmp_path / "my_conf/task").mkdir(parents=True)
-    (tmp_path / "my_tasks.py").write_text(block("python", "class EvidenceAccumulation"))
-    (tmp_path / "my_conf/task/evidence_accumulation.yaml").write_text(block("yaml", "my_tasks."))
-    command = re.search(r"python -m (launch\.train --config-dir .*)\n", README)
+    page = "docs/extend.md"
+    (tmp_path / "my_tasks.py").write_text(block(page, "python", "class EvidenceAccumulation"))
+    (tmp_path / "my_conf/task/evidence_accumulation.yaml").write_text(block(page, "yaml", "my_tasks."))
+    command = re.search(r"python -m (launch\.train --config-dir .*)\n", (ROOT / page).read_text())
     assert command is not None
     arguments = [word for word in command[1].split() if not word.startswith("seeds=")]
     subprocess.run(
@@ -36,12 +37,16 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     finally:
         sys.path.remove(str(tmp_path))
     assert run.converged.seeds == [0, 1]
-    # As the README reads a run folder.
+    # As the page reads a run folder.
     names = {"run": run, "degen": degen}
-    exec(block("python", "degen.load(").partition("degen.load(")[2].partition("\n")[2], names)
+    exec(
+        block("docs/train.md", "python", "degen.load(").partition("degen.load(")[2].partition("\n")[2], names
+    )
     assert names["hidden"].shape == (1, 64, 50, 32)
 
 
-def test_the_commands_name_existing_files():
-    for path in re.findall(r"\]\(((?:docs|conf)/[^)]+)\)", README):
-        assert (Path(__file__).parent.parent / path).exists(), path
+def test_the_readme_is_short_and_its_links_exist():
+    readme = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\(([^):]+)\)", readme):
+        assert (ROOT / path).exists(), path
+    assert len(readme.split()) <= 500

@@ -75,7 +75,7 @@ class Task(ABC):
 
     @abstractmethod
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        """Draw trials, with arrays of shape (*stream.keys.shape, n_trials, time, units)."""
+        """Draw trials, with arrays of shape `(*stream.keys.shape, n_trials, time, units)`."""
 
     @abstractmethod
     def ood(self) -> Task:
