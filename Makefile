@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Several threads of linear algebra per process would compete for the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -r s
 
-.PHONY: help install demo paper figures report test test-cluster test-all lint format docs \
+.PHONY: help install demo paper figures report test test-cluster test-all lint format docs check-statistics \
 	convergence coordinate-check memory-demand long-training bench-training bench-metrics gpu cluster-up \
 	cluster-down clean
 
@@ -94,6 +94,9 @@ format: $(INSTALLED) ## format the code
 docs: $(INSTALLED) ## build the documentation site in build/docs; a broken link or failing example is an error
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+
+check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (15 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence

@@ -25,8 +25,11 @@ from degen.statistics.permutation import log_number_of_permutations
 _TIE = 1e-6
 """Difference of studentized effects that is rounding error."""
 
-POWER = 0.8
-"""Probability with which a test detects `PooledContrasts.detectable_changes`."""
+_QUANTILE = 0.9
+"""Quantile of the error of an estimate, for a power of about 0.8.
+
+It exceeds the power because the standard error is itself estimated (docs/statistics.md).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +78,10 @@ class PooledContrasts:
     @cached_property
     def intervals(self) -> list[Estimate]:
         """Effects with their bootstrap-t intervals."""
+        if self.problem:
+            return [Estimate(float(effect), math.nan, math.nan) for effect in self.effects]
         columns = zip(self.effects, self.errors, self._bootstrap_t.T, strict=True)
-        return [
-            Estimate(float(effect), math.nan, math.nan)
-            if self.problem
-            else Estimate(float(effect), *self.bootstrap.interval(effect, error, samples))
-            for effect, error, samples in columns
-        ]
+        return [Estimate(float(each[0]), *self.bootstrap.interval(*each)) for each in columns]
 
     @cached_property
     def smallest_p(self) -> float:
@@ -93,15 +93,15 @@ class PooledContrasts:
 
     @property
     def detectable_changes(self) -> Array:
-        """Log changes that a test at 1 - level detects with probability `POWER`, (contrasts,).
+        """Log changes that a test at 1 - level detects with a power of about 0.8, (contrasts,).
 
-        The half-width of the interval is the least significant effect. The estimate exceeds it with the
-        given probability if the true effect is larger by a quantile of its distribution.
+        The longer arm of the interval is the least significant effect. The estimate exceeds it with the given
+        probability if the true effect is larger by a quantile of its error.
         """
         if self.smallest_p >= 1 - self.bootstrap.level:
             return np.full(len(self.effects), math.inf)
-        half_widths = np.array([(high - low) / 2 for _, low, high in self.intervals])
-        return half_widths + norm.ppf(POWER) * self.errors
+        arms = np.array([max(high - effect, effect - low) for effect, low, high in self.intervals])
+        return arms + norm.ppf(_QUANTILE) * self.errors
 
     def p_value(self) -> tuple[float, float]:
         """Return p of the hypothesis that all contrasts are zero, and its Monte Carlo standard error."""

@@ -38,8 +38,8 @@ class Trend:
         networks: number of networks in all conditions.
         smallest_p: least p that the permutations can give. If it is not below the significance, there are
             too few networks with shared seeds for a test.
-        detectable_change: change of the log degeneracy that this design detects with probability 0.8 at a
-            significance of 1 - level. Infinite if there are too few networks.
+        detectable_change: change of the log degeneracy that this design detects with a power of about 0.8 at
+            a significance of 1 - level. Infinite if there are too few networks.
         problem: reason why interval and p are NaN, for example a degeneracy of zero. Empty if there is none.
         test: returns p and its Monte Carlo standard error. It runs when `p` or `p_error` is first used,
             because it takes most of the time.

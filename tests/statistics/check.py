@@ -1,0 +1,144 @@
+"""Simulated coverage of intervals, false positives and power of tests: `make check-statistics`.
+
+It prints the tables of docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from degen.statistics import Bootstrap, Estimate, Trend, distance_curve, fit_trend
+from degen.statistics.coverage import NETWORKS
+from degen.statistics.trend import NO_DIRECTION
+from tests.statistics.nulls import NULLS, deviation_null
+from tests.statistics.simulated import (
+    POPULATIONS,
+    relative_distances,
+    true_moments,
+    values,
+)
+
+SAMPLES = 499
+"""Bootstrap samples and permutations of a simulation, fewer than in an analysis to save time."""
+
+KINDS = ("distance", "deviation", "mean")
+
+
+def interval(kind: str, population: str, networks: int, run: int) -> tuple[Estimate, float]:
+    """Return an interval of simulated networks, and the true value."""
+    generator = np.random.default_rng([run, networks, POPULATIONS.index(population)])
+    bootstrap = Bootstrap(n_samples=SAMPLES, level=0.95, seed=run)
+    if kind == "distance":
+        return bootstrap.mean_distance(relative_distances(population, generator, networks)), 1.0
+    sample, (mean, deviation) = values(population, generator, networks), true_moments(population)
+    if kind == "mean":
+        return bootstrap.mean(sample), mean
+    return bootstrap.deviation(sample), deviation
+
+
+def coverage(kind: str, population: str, networks: int, runs: int) -> float:
+    """Return how often the 95 % interval contains the true value."""
+    covered = 0
+    for run in range(runs):
+        (_, low, high), true = interval(kind, population, networks, run)
+        covered += low <= true <= high
+    return covered / runs
+
+
+def coverage_table(runs: int) -> pd.DataFrame:
+    """Return the coverage of each kind of interval, by population (rows) and networks (columns)."""
+    rows = [
+        {"interval": kind, "population": population}
+        | {str(networks): coverage(kind, population, networks, runs) for networks in NETWORKS}
+        for kind in KINDS
+        for population in POPULATIONS
+    ]
+    return pd.DataFrame(rows)
+
+
+def rates(name: str, networks: int, runs: int) -> tuple[float, float]:
+    """Return how often a trend has a direction, and how often its interval excludes zero, under a null.
+
+    A direction needs p below 0.05, which is not computed where the interval contains zero.
+    """
+    significant = excluded = 0
+    for run in range(runs):
+        generator = np.random.default_rng([run, networks, *name.encode()])
+        bootstrap = Bootstrap(n_samples=SAMPLES, level=0.95, seed=run)
+        trend = fit_trend(NULLS[name](generator, networks, bootstrap), bootstrap, SAMPLES)
+        excluded += trend.excludes_zero
+        significant += trend.direction(0.05) != NO_DIRECTION
+    return significant / runs, excluded / runs
+
+
+def false_positive_table(runs: int) -> pd.DataFrame:
+    """Return the rate of trends with a direction, and in brackets of intervals without zero."""
+    rows = []
+    for name in NULLS:
+        row = {"null hypothesis": name}
+        for networks in (5, 8, 16, 50):
+            found, excluded = rates(name, networks, runs if networks < 50 else runs // 2)
+            row[str(networks)] = f"{found:.3f} ({excluded:.3f})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trend(kind: str, shape: float, networks: int, change: float, run: int) -> Trend:
+    """Return the trend of four conditions, of which the last differs from the first by a log change."""
+    generator = np.random.default_rng([run, networks, int(10 * shape)])
+    bootstrap = Bootstrap(n_samples=SAMPLES, level=0.95, seed=run)
+    changes = np.linspace(0, change, 4)
+    if kind == "sigma":
+        curves = deviation_null((shape,) * 4, changes=changes)(generator, networks, bootstrap)
+    else:
+        population = f"log-normal {shape}" if shape else "normal"
+        scaled = [np.exp(each) * relative_distances(population, generator, networks) for each in changes]
+        curves = [distance_curve(scaled, [range(networks)] * 4, bootstrap, "flip_flop")]
+    return fit_trend(curves, bootstrap, SAMPLES)
+
+
+def detectable_table(runs: int) -> pd.DataFrame:
+    """Return the median detectable change over four conditions as a factor, and in brackets its power."""
+    rows = []
+    for kind in ("distances", "sigma"):
+        for shape in (0.0, 0.5, 1.0):
+            row = {"trend of": kind, "population": f"log-normal {shape:g}" if shape else "normal"}
+            for networks in (8, 16, 32, 50):
+                unchanged = [trend(kind, shape, networks, 0.0, run) for run in range(runs // 2)]
+                change = float(np.median([each.detectable_change for each in unchanged]))
+                found = [trend(kind, shape, networks, change, runs + run) for run in range(runs)]
+                power = np.mean([each.direction(0.05) != NO_DIRECTION for each in found])
+                row[str(networks)] = f"{np.exp(change):.3g} ({power:.2f})"
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Format a table as Markdown."""
+    cells = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
+    rows = [list(table), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000, help="simulations per entry of the first table")
+    runs = parser.parse_args().runs
+    tables = {
+        "True coverage of 95 % intervals, by number of networks": (coverage_table, runs),
+        "Trends with a direction (intervals without zero) under null hypotheses": (
+            false_positive_table,
+            runs * 4 // 5,
+        ),
+        "Detectable change as a factor (its power), four conditions": (detectable_table, runs // 10),
+    }
+    for title, (build, number) in tables.items():
+        print(f"\n{title}\n\n{markdown(build(number))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
