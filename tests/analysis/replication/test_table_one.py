@@ -87,11 +87,11 @@ def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
 def test_unconverged_networks_are_counted_and_left_out(outcomes):
     rows = outcomes[outcomes["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
     assert rows["networks"].to_dict() == {
-        "flip_flop": 11,
-        "delayed_discrimination": 12,
-        "sine_wave": 12,
-        "path_integration": 12,
-        "pooled": 47,
+        "flip_flop": 17,
+        "delayed_discrimination": 18,
+        "sine_wave": 18,
+        "path_integration": 18,
+        "pooled": 71,
     }
     assert rows["left_out"].to_dict() == {
         "flip_flop": 1,
