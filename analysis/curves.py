@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.measures import ConditionData, CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
 from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves
-from degen.statistics.bootstrap import Array
+from degen.statistics.jackknife import Array
 from launch.experiment import Experiment
 
 Tasks = Mapping[str, Sequence[ConditionData]]

@@ -135,9 +135,9 @@ class ExperimentAnalysis:
         compute_distances(paired, self.results, self.metrics, signature)
 
     def finish(self, paired: Experiment, table: pd.DataFrame) -> None:
-        """Compute distances, degeneracy and figures, after `prepare` and the hyperparameter selection.
+        """Compute distances, trends and figures, after `prepare` and the hyperparameter selection.
 
-        The manifest is written last. It marks the results as complete.
+        The manifest marks the results as complete. It is written when everything but the report is stored.
 
         Args:
             paired: experiment that `prepare` returned. Each condition has a pair of converged networks.
@@ -148,12 +148,7 @@ class ExperimentAnalysis:
                 and no manifest is written.
         """
         errors = compute_distances(paired, self.results, self.metrics)
-        degeneracy = compute_degeneracy(
-            self.experiment, self.results, table, list(self.metrics), self.bootstrap
-        )
-        print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
-        trends = compute_trends(self.experiment, self.results, self.bootstrap, self.permutation_test)
-        print(f"\n{format_summary(self.experiment, trends)}\n", flush=True)
+        self._compute_tables(table)
         if self.experiment.trajectories:
             sources = self.runs, self.results, table
             attractors = measure_line_attractors(paired, *sources, self.weights_at)
@@ -173,6 +168,14 @@ class ExperimentAnalysis:
         write_manifest(self.results.path, manifest)
         write_report(ExperimentResults(self.experiment, self.results), self.runs)
         print(f"report: {self.results.report}", flush=True)
+
+    def _compute_tables(self, table: pd.DataFrame) -> None:
+        """Store and print degeneracy and trends."""
+        metrics = list(self.metrics)
+        degeneracy = compute_degeneracy(self.experiment, self.results, table, metrics, self.bootstrap)
+        print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
+        trends = compute_trends(self.experiment, self.results, self.bootstrap, self.permutation_test)
+        print(f"\n{format_summary(self.experiment, trends)}\n", flush=True)
 
     def _draw_figures(self) -> tuple[str, list[Path]]:
         """Draw the figures, unless their inputs have not changed since the previous analysis."""
