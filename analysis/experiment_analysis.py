@@ -11,8 +11,10 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cache import read_fingerprint, read_table
+from analysis.experiment_results import ExperimentResults
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
 from analysis.metrics import Metric
+from analysis.report import write_report
 from analysis.results import ResultsFolder
 from analysis.steps.activations import (
     NothingToCompareError,
@@ -26,17 +28,19 @@ from analysis.steps.feature_learning import KernelProbe, compute_feature_learnin
 from analysis.steps.line_attractors import measure_line_attractors
 from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.steps.trajectories import compute_trajectories
+from analysis.steps.trends import compute_trends
+from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
 from degen.condition import Condition, build
 from degen.errors import BadInputError, require, require_choice
 from degen.networks import WEIGHTS_AT
-from degen.statistics.bootstrap import Bootstrap
+from degen.statistics import Bootstrap, PermutationTest
 from degen.storage import RunFolder
 from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *("feature_learning", "metrics", "bootstrap"),
+    *("feature_learning", "metrics", "bootstrap", "permutation_test"),
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -68,6 +72,8 @@ class ExperimentAnalysis:
         self.shares_hyperparameters: bool = shares
         self.further_ood = build_further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
+        test = settings["permutation_test"]
+        self.permutation_test: PermutationTest = build(test, PermutationTest, "permutation_test")[1]
         misplaced = ", ".join(settings.get("metric", {}))
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
@@ -136,9 +142,9 @@ class ExperimentAnalysis:
         compute_distances(paired, self.results, self.metrics, signature)
 
     def finish(self, paired: Experiment, table: pd.DataFrame) -> None:
-        """Compute distances, degeneracy and figures, after `prepare` and the hyperparameter selection.
+        """Compute distances, trends and figures, after `prepare` and the hyperparameter selection.
 
-        The manifest is written last. It marks the results as complete.
+        The manifest marks the results as complete. It is written when everything but the report is stored.
 
         Args:
             paired: experiment that `prepare` returned. Each condition has a pair of converged networks.
@@ -149,10 +155,7 @@ class ExperimentAnalysis:
                 and no manifest is written.
         """
         errors = compute_distances(paired, self.results, self.metrics)
-        degeneracy = compute_degeneracy(
-            self.experiment, self.results, table, list(self.metrics), self.bootstrap
-        )
-        print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
+        self._compute_tables(table)
         if self.experiment.trajectories:
             sources = self.runs, self.results, table
             attractors = measure_line_attractors(paired, *sources, self.weights_at)
@@ -170,6 +173,16 @@ class ExperimentAnalysis:
             figures=[path.name for path in paths],
         )
         write_manifest(self.results.path, manifest)
+        write_report(ExperimentResults(self.experiment, self.results), self.runs)
+        print(f"report: {self.results.report}", flush=True)
+
+    def _compute_tables(self, table: pd.DataFrame) -> None:
+        """Store and print degeneracy and trends."""
+        metrics = list(self.metrics)
+        degeneracy = compute_degeneracy(self.experiment, self.results, table, metrics, self.bootstrap)
+        print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
+        trends = compute_trends(self.experiment, self.results, self.bootstrap, self.permutation_test)
+        print(f"\n{format_summary(self.experiment, trends)}\n", flush=True)
 
     def _draw_figures(self) -> tuple[str, list[Path]]:
         """Draw the figures, unless their inputs have not changed since the previous analysis."""

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.cache import read_table
+from analysis.cache import read_table, require_table
 from analysis.factors import factor_columns
 from analysis.labels import TASKS, format_factor, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from analysis.steps.hyperparameters import format_hyperparameters
+from analysis.trend_rows import TrendRow, trend_rows
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_metadata, read_tensors
@@ -72,6 +73,11 @@ class ExperimentResults:
     def degeneracy(self) -> pd.DataFrame:
         """The table of `analysis.steps.degeneracy.compute_degeneracy`."""
         return self._table(self.results.degeneracy)
+
+    @cached_property
+    def trends(self) -> list[TrendRow]:
+        """The rows of `analysis.steps.trends.compute_trends`."""
+        return trend_rows(require_table(self.results.trends))
 
     @cached_property
     def networks(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_metadata, read_tensors
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
-from degen.statistics.bootstrap import Array
+from degen.statistics.jackknife import Array
 
 LEVELS = ("dynamics", "weights", "behavior")
 """Levels of Table 1, in the order of its columns."""
@@ -31,18 +31,22 @@ class ConditionData:
         condition: the condition.
         networks: one row per converged network, sorted by seed.
         results: the folder that contains the matrices.
-        left_out: seed of a network that is excluded from all values, or None.
+        left_out: seeds of networks that are excluded from all values.
     """
 
     condition: Condition
     networks: pd.DataFrame
     results: ResultsFolder
-    left_out: int | None = None
+    left_out: frozenset[int] = frozenset()
 
     @property
     def seeds(self) -> list[int]:
         """Seeds of the included networks."""
-        return [seed for seed in self.networks["seed"] if seed != self.left_out]
+        return [seed for seed in self.networks["seed"] if seed not in self.left_out]
+
+    def without(self, seeds: Iterable[int]) -> ConditionData:
+        """Return the condition without the networks of some seeds."""
+        return dataclasses.replace(self, left_out=self.left_out | set(seeds))
 
     def covered_by(self, metric: str) -> ConditionData:
         """Return the data of the networks that a metric measures: all, or the first seeds.
@@ -68,6 +72,18 @@ class ConditionData:
         arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
         return arrays["distances"].numpy()[np.ix_(included, included)]
 
+    def baseline_ratio(self, metric: str) -> float | None:
+        """Return the ratio of distances to their split-half baseline, or None if the metric has no baseline.
+
+        Raises:
+            BadInputError: the file is missing or belongs to other networks.
+        """
+        self.covered_by(metric)
+        ratio: float | None = read_metadata(self.results.matrix(metric, self.condition.signature))[
+            "baseline_ratio"
+        ]
+        return ratio
+
     def column(self, name: str) -> Array:
         """Return a column (networks,) of the table of networks.
 
@@ -80,7 +96,7 @@ class ConditionData:
 
     @property
     def _is_included(self) -> NDArray[np.bool_]:
-        return (self.networks["seed"] != self.left_out).to_numpy(bool)
+        return ~self.networks["seed"].isin(self.left_out).to_numpy(bool)
 
 
 CurveBuilder = Callable[[Sequence[ConditionData], Bootstrap], FactorCurve]
@@ -220,6 +236,40 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
                 column = f"ood_loss_{name.removeprefix(prefix)}"
                 available[level][name] = DegeneracyMeasure(build_curve(column))
     return available
+
+
+SECOND_HEADLINES = ("dsa_weighted", "pif_signed")
+"""Main measures beside the paper's, where an analysis has them. They have no part in the family of q."""
+
+
+def main_measures(experiment: str, available: Mapping[str, Mapping[str, DegeneracyMeasure]]) -> list[str]:
+    """Return the names of the measures that answer the question of an experiment.
+
+    They are the paper's measure of each level of Table 1, and `SECOND_HEADLINES`.
+
+    Args:
+        experiment: name of the experiment.
+        available: measures of each level, from `available_measures`.
+    """
+    names = [*(paper_measure(experiment, level) for level in LEVELS), *SECOND_HEADLINES]
+    measured = {name for level in LEVELS for name in available.get(level, {})}
+    return [name for name in names if name in measured]
+
+
+DSA_VARIANTS = ("dsa_lag_1", "dsa_rank_10", "dsa_variance_90", "input_dsa")
+"""Metrics that are DSA with other settings."""
+
+
+def variants(degeneracies: pd.DataFrame) -> dict[str, str]:
+    """Return the measure that each measure is another setting of. Measures of their own are left out.
+
+    Args:
+        degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
+    """
+    if "variant_of" in degeneracies:
+        table = degeneracies[degeneracies["variant_of"].fillna("") != ""]
+        return dict(table[["measure", "variant_of"]].drop_duplicates().to_numpy())
+    return {name: "DSA" for name in DSA_VARIANTS if name in set(degeneracies["measure"])}
 
 
 def paper_measure(experiment: str, level: str) -> str:

@@ -11,17 +11,14 @@ from omegaconf import DictConfig
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.paper import draw_figures, select_figures
-from analysis.replication.cells import table_caption
-from analysis.replication.html_report import report
 from analysis.replication.manipulation_check import manipulation_check
 from analysis.replication.markdown import table_one
-from analysis.replication.outcomes import OutcomeRow, outcome_table
-from analysis.replication.table_one import compare_with_paper
+from analysis.replication.paper_report import paper_report
+from analysis.replication.table_one import TableOneRow, table_one_rows
 from analysis.results import ResultsFolder
-from degen.condition import build
+from analysis.trend_rows import trend_table
 from degen.errors import require
 from degen.files import write_atomically
-from degen.statistics import Bootstrap, PermutationTest
 from launch.cli import entrypoint
 from launch.config import resolved
 from launch.experiment import experiments
@@ -34,8 +31,6 @@ def replicate_paper(config: DictConfig) -> None:
     require_folder("runs", settings["runs"])
     require_folder("results", settings["results"])
     figures = select_figures(settings["figures"])
-    bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
-    test = build(settings["permutation_test"], PermutationTest, "permutation_test")[1]
     folder = Path(settings["results"])
     all_results = load_results(settings)
 
@@ -43,11 +38,10 @@ def replicate_paper(config: DictConfig) -> None:
     for line in [*(f"figure: {path}" for path in paths), *not_drawn]:
         print(line, flush=True)
     if settings["report"]:
-        caption = table_caption(bootstrap, test)
-        rows = write_tables(all_results, folder, bootstrap, test, caption)
+        rows = write_tables(all_results, folder)
         # Figure 9, if `analysis.diagnostics.memory_demand` has drawn it.
         paths += sorted(folder.glob("memory_demand_of_tasks/figures/*.png"))
-        page = report(all_results, rows, caption, paths, not_drawn, Path(settings["runs"]), settings)
+        page = paper_report(all_results, rows, paths, not_drawn, Path(settings["runs"]), settings)
         _write("report", folder / "report.html", page)
 
 
@@ -71,19 +65,12 @@ def load_results(settings: Mapping[str, Any]) -> dict[str, ExperimentResults]:
     return all_results
 
 
-def write_tables(
-    all_results: Mapping[str, ExperimentResults],
-    folder: Path,
-    bootstrap: Bootstrap,
-    test: PermutationTest,
-    caption: str,
-) -> list[OutcomeRow]:
+def write_tables(all_results: Mapping[str, ExperimentResults], folder: Path) -> list[TableOneRow]:
     """Write Table 1 and the manipulation check, and return the rows of Table 1."""
-    analyzed = [results.experiment for results in all_results.values() if results.exists]
-    rows = compare_with_paper(analyzed, lambda name: all_results[name].results, bootstrap, test)
-    scales = sorted({experiment.scale for experiment in analyzed})
-    _write("table", folder / "table-1.csv", _csv(outcome_table(rows)))
-    _write("table", folder / "table-1.md", table_one(rows, scales, caption))
+    rows = table_one_rows(all_results)
+    scales = sorted({results.experiment.scale for results in all_results.values() if results.exists})
+    _write("table", folder / "table-1.csv", _csv(trend_table(rows)))
+    _write("table", folder / "table-1.md", table_one(rows, scales))
     _write("table", folder / "manipulation_check.csv", _csv(manipulation_check(all_results)))
     return rows
 

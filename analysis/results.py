@@ -10,9 +10,11 @@ results/<experiment>/
     matrices/<metric>/<task>-hyperparameters.parquet   the hyperparameters that the metric uses
     matrices/<metric>/<signature>.safetensors          pairwise distances
     degeneracy.parquet, degeneracy.csv   one row per condition and measure
+    trends.parquet, trends.csv           one row per task and measure
     trajectories.parquet                 trials, fixed points and slow points of single networks
     line_attractors.parquet, line_attractors.csv       one row per network and period of a trial
     figures/*.pdf, *.png
+    report.html                          answer, figures, settings and costs in one file
     manifest.json                        settings and checksums, written last (`analysis.manifest`)
 
 Every parquet and safetensors file carries a fingerprint of its inputs (`analysis.cache`).
@@ -71,6 +73,14 @@ class ResultsFolder:
         return self.path / "degeneracy.parquet"
 
     @property
+    def trends(self) -> Path:
+        return self.path / "trends.parquet"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def trajectories(self) -> Path:
         return self.path / "trajectories.parquet"
 
@@ -81,7 +91,7 @@ class ResultsFolder:
     @property
     def tables(self) -> list[Path]:
         """Paths of all tables of the experiment."""
-        common = [self.networks, self.history, self.feature_learning, self.degeneracy]
+        common = [self.networks, self.history, self.feature_learning, self.degeneracy, self.trends]
         return [*common, self.trajectories, self.line_attractors]
 
     @property

@@ -24,6 +24,7 @@ FIELDS = (
     "further_ood",
     "feature_learning",
     "bootstrap",
+    "permutation_test",
 )
 """Fields of the analysis that the command line may set. The other fields belong to training."""
 

@@ -7,29 +7,44 @@ from pathlib import Path
 
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
-from analysis.figures import degeneracy, embedding, hyperparameters, loss
+from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.captions import caption
+from analysis.figures.measures import main_names, plot_measures
 from analysis.labels import format_factor, task_title
 from analysis.results import ResultsFolder
+from analysis.specification import specification_rows
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
+from degen.reporting.style import save_figure
 from launch.experiment import Experiment
 
-NAMES = ("degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
+MAIN, SPECIFICATION = "main-measures", "specification-dsa"
+
+NAMES = (MAIN, SPECIFICATION, "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
 
 def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
     """Return the fingerprint of everything that the figures of an experiment depend on."""
     inputs = _Inputs(experiment, results)
-    paths = [results.degeneracy, results.history, *inputs.matrices.values(), *inputs.selections.values()]
+    paths = [
+        results.degeneracy,
+        results.trends,
+        results.history,
+        *inputs.matrices.values(),
+        *inputs.selections.values(),
+    ]
     return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
 
 
 def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     """Draw the figures of an experiment, and remove those of an earlier analysis that are not drawn."""
     inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
-    paths = degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), results.figures)
+    paths = save_figure(plot_measures(main_names(data), data), results.figures, MAIN)
+    settings = specification_rows(data.trends)
+    if settings:
+        paths += specification.draw(settings, experiment.label, caption(data), results.figures)
+    paths += degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), results.figures)
     counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
     loss_caption = f"all trained networks ({counts})"
     paths += loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, results.figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 LEVEL_LABELS = {
     "dsa": "dynamical degeneracy",
+    "dsa_weighted": "dynamical degeneracy",
     "pif": "weight degeneracy",
     "pif_per_parameter": "weight degeneracy",
     "sigma_ood": "behavioral degeneracy",
@@ -13,6 +14,10 @@ LEVEL_LABELS = {
 
 MEASURE_LABELS = {
     "dsa": "DSA",
+    "dsa_weighted": "DSA, weighted by variance",
+    "dsa_lag_1": "DSA, lag 1",
+    "dsa_rank_10": "DSA, rank 10",
+    "dsa_variance_90": "DSA, 90 % of the variance",
     "input_dsa": "DSA with inputs",
     "pif": "PIF",
     "pif_per_parameter": "PIF / n\u00b2",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
+from analysis.measures import paper_measure
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GRAY, add_caption
 
@@ -22,6 +23,7 @@ _BASELINES = {
     "pif_signed": ("pif_signed_initial", "initial weights"),
     PER_PARAMETER: ("pif_initial", "initial weights"),
     "dsa": ("dsa_null", "split-half baseline"),
+    "dsa_weighted": ("dsa_weighted_null", "split-half baseline"),
     "sigma_ood": ("sigma_test", "loss on ordinary trials"),
 }
 """For each measure the measure to compare it with, and its label."""
@@ -46,15 +48,30 @@ def plot_measures(
     columns = [
         (results, task) for results in all_results for task in results.tasks if tasks is None or task in tasks
     ]
-    figure, axes = panel_grid(len(measures), max(1, len(columns)))
+    is_row = len(columns) <= 1  # of panels side by side
+    figure, axes = panel_grid(1, len(measures)) if is_row else panel_grid(len(measures), len(columns))
+    axes = axes.T if is_row else axes
     for column, (results, task) in zip(axes.T, columns, strict=False):
         column[0].set_title(results.title(task))
         for axis, measure in zip(column, measures, strict=True):
             plot_measure(axis, results, task, measure)
-        column[-1].set_xlabel(results.experiment.label)
+        for axis in column if is_row else column[-1:]:
+            axis.set_xlabel(results.experiment.label)
     for axis, measure in zip(axes[:, 0], measures, strict=True):
         axis.set_ylabel(_axis_label(measure, all_results))
     return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
+
+
+def main_names(results: ExperimentResults) -> list[str]:
+    """Return the main measures of an experiment, in the order of the levels, that its analysis has."""
+    by_width = paper_measure(results.experiment.name, "weights") == "PIF / n^2"
+    weights = PER_PARAMETER if by_width else "pif"
+    measured = set(results.degeneracy["measure"])
+    return [
+        name
+        for name in ("dsa", "dsa_weighted", weights, "pif_signed", "sigma_ood")
+        if name.replace(PER_PARAMETER, "pif") in measured
+    ]
 
 
 def measure_captions(

@@ -4,70 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from analysis.measures import LEVELS
-from analysis.replication.cells import baseline_warning, missing_networks, row_effect, row_p
-from analysis.replication.outcomes import POOLED, OutcomeRow
+from analysis.cells import explanations, missing_networks, row_effect, row_numbers, row_warnings
+from analysis.replication.table_one import TableOneRow
+from analysis.trend_rows import POOLED
 from degen.reporting.formatting import format_direction
 
 NOT_MEASURED = "not measured"
 
 
-def table_one(rows: Sequence[OutcomeRow], scales: Sequence[str], caption: str) -> str:
+def table_one(rows: Sequence[TableOneRow], scales: Sequence[str]) -> str:
     """Write the page: all tasks together, each task, all measures, and influential networks.
 
     Args:
-        rows: rows of `analysis.replication.table_one.compare_with_paper`.
+        rows: rows of `analysis.replication.table_one.table_one_rows`.
         scales: scales of the experiments.
-        caption: explanation of the tables.
     """
-    shown = [row for row in rows if row.is_in_table_one]
-    if not shown:
-        return "# Table 1, recomputed\n\nNo experiment has enough networks for a comparison.\n"
-    pooled = [row for row in shown if row.task == POOLED]
-    by_task = [row for row in shown if row.task != POOLED]
+    main = [row for row in rows if row.is_main_measure]
+    if not main:
+        return "# Table 1, recomputed\n\nNo experiment of Table 1 is analyzed.\n"
+    headlines = [row for row in main if row.is_headline]
+    by_task = [row for row in main if row.task != POOLED]
+    terms = [f"- *{term}*: {text}" for term, text in explanations(main[0]).items()]
     parts = [
         "# Table 1, recomputed",
-        f"Scale: {', '.join(scales)}. {caption}",
+        f"Scale: {', '.join(scales)}. The first outcome that applies is shown.",
+        "\n".join(terms),
         "## All tasks together",
-        _grid(pooled, ("factor", "experiment"), lambda row: (row.factor, row.experiment)),
+        _grid(headlines, ("factor", "experiment"), lambda row: (row.factor, row.experiment)),
         "## Each task",
         _grid(by_task, ("experiment", "task"), lambda row: (row.experiment, row.task)),
         "## All tasks together, by every measure",
-        _by_measure([row for row in rows if row.task == POOLED]),
+        _by_measure(_over_all_tasks(rows)),
         "## Outcomes that depend on one network",
-        "\n".join(_influence(row) for row in shown if row.most_influential) or "None.",
+        "\n".join(_influence(row) for row in main if row.most_influential) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _influence(row: OutcomeRow) -> str:
-    n = row.influential_networks or 0
-    networks = f"any of {n} networks" if n > 1 else "one network"
-    name = f"{row.experiment}, {row.task}, {row.level}"
-    return f"- {name}: {row.outcome}, depends on {networks}; without {row.most_influential}"
+def _over_all_tasks(rows: Sequence[TableOneRow]) -> list[TableOneRow]:
+    """Return the rows that pool tasks, and the rows of experiments with a single task."""
+    pooled = {row.experiment for row in rows if row.task == POOLED}
+    return [row for row in rows if row.task == POOLED or row.experiment not in pooled]
+
+
+def _influence(row: TableOneRow) -> str:
+    name = f"{row.experiment}, {row.task}, {row.heading}"
+    n = row.influential_networks
+    networks = f"any one of {n} networks changes it" if n != 1 else "one network changes it"
+    return f"- {name}: {row.outcome}, {networks}; {row.most_influential}"
 
 
 def _grid(
-    rows: Sequence[OutcomeRow], heads: tuple[str, str], key: Callable[[OutcomeRow], tuple[str, str]]
+    rows: Sequence[TableOneRow], heads: tuple[str, str], key: Callable[[TableOneRow], tuple[str, str]]
 ) -> str:
-    """Write a table of outcomes: one column per level (dynamics, weights, behaviour).
+    """Write a table of outcomes: one column per main measure.
 
     Args:
-        rows: outcomes, one for each pair of table row and level.
+        rows: outcomes, one for each pair of table row and main measure.
         heads: headings of the first two columns.
         key: returns the entries of the first two columns. Outcomes with equal keys share a table row.
     """
-    lines = [[*heads, *LEVELS, "conditions", "networks (left out)"]]
+    headings = list(dict.fromkeys(row.heading for row in rows))
+    lines = [[*heads, *headings, "conditions", "networks (left out)"]]
     for names in dict.fromkeys(map(key, rows)):
-        group = {row.level: row for row in rows if key(row) == names}
+        group = {row.heading: row for row in rows if key(row) == names}
         first = next(iter(group.values()))
-        cells = [_cell(group[level]) if level in group else NOT_MEASURED for level in LEVELS]
+        cells = [_cell(group[heading]) if heading in group else NOT_MEASURED for heading in headings]
         networks = f"{first.networks} ({first.left_out}{missing_networks(first)})"
         lines.append([*names, *cells, str(first.conditions), networks])
     return _markdown_table(lines)
 
 
-def _by_measure(rows: Sequence[OutcomeRow]) -> str:
+def _by_measure(rows: Sequence[TableOneRow]) -> str:
     """Write one row per measure and one column per experiment."""
     experiments = list(dict.fromkeys(row.experiment for row in rows))
     cells = {(row.level, row.measure, row.experiment): _short_cell(row) for row in rows}
@@ -84,17 +92,15 @@ def _markdown_table(lines: Sequence[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, separator, *body))
 
 
-def _signed_effect(row: OutcomeRow) -> str:
-    return f"{format_direction(row.direction)} {row_effect(row)}".strip()
+def _cell(row: TableOneRow) -> str:
+    """Format outcome, numbers, the paper's direction and warnings."""
+    paper = f"paper {row.paper_direction}" if row.paper_direction else ""
+    outcome = f"{format_direction(row.direction)} **{row.outcome_text}**".strip()
+    return "; ".join(filter(None, [outcome, row_numbers(row), paper, *row_warnings(row)]))
 
 
-def _cell(row: OutcomeRow) -> str:
-    effect = f"{_signed_effect(row)}, p {row_p(row)}"
-    return f"{effect}; paper {row.paper_direction}: **{row.outcome}**{baseline_warning(row)}"
-
-
-def _short_cell(row: OutcomeRow) -> str:
-    """Format direction, effect and outcome, in bold for the measures of Table 1."""
-    outcome = f", {row.outcome}" if row.outcome else ""
-    text = f"{_signed_effect(row)}{outcome}{baseline_warning(row)}"
-    return f"**{text}**" if row.is_in_table_one else text
+def _short_cell(row: TableOneRow) -> str:
+    """Format direction, effect and outcome, in bold for main measures."""
+    effect = row_effect(row) if row.networks else ""
+    text = ", ".join(filter(None, [f"{format_direction(row.direction)} {effect}".strip(), row.outcome]))
+    return f"**{text}**" if row.is_main_measure else text

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 
 from degen.statistics.bootstrap import MIN_NETWORKS
-from degen.statistics.trend import FALLS, NO_DIRECTION, RISES
+from degen.statistics.trend import NO_DIRECTION
+
+_MAX_CHANGE = 1e4
+"""Relative change above which only the order of magnitude matters."""
 
 
 def format_estimate(value: float, low: float, high: float, n_networks: int) -> str:
@@ -24,9 +27,7 @@ def format_estimate(value: float, low: float, high: float, n_networks: int) -> s
 
 
 def format_effect(effect: float, low: float, high: float) -> str:
-    """Format a relative change with its interval in percent.
-
-    Values that round to 0 % get another digit, which shows their sign.
+    """Format a relative change with its interval.
 
     Examples:
         >>> format_effect(-0.048, -0.101, -0.0021)
@@ -34,24 +35,39 @@ def format_effect(effect: float, low: float, high: float) -> str:
     """
     if not math.isfinite(effect):
         return "not finite"
-    value, lower, upper = (f"{x:+.{0 if abs(x) >= 0.005 else 1}%}" for x in (effect, low, high))
-    return f"{value} [{lower}, {upper}]"
+    return f"{format_change(effect)} [{format_change(low)}, {format_change(high)}]"
 
 
-def format_p(p: float, slope: float, effect: float) -> str:
-    """Format a p value. An arrow shows the direction of the tested slope if the effect has the other sign.
+def format_change(change: float) -> str:
+    """Format a relative change in percent, or as a multiple if it is large.
 
-    Args:
-        p: p value of the permutation test of a `Trend`.
-        slope: slope that was tested, `Trend.slope`.
-        effect: `Trend.effect`.
+    Values that round to 0 % get another digit, which shows their sign.
 
     Examples:
-        >>> format_p(0.0123, slope=-2.5, effect=0.1)
-        '0.012 (↓)'
+        >>> format_change(0.25), format_change(-0.0021), format_change(1499.0)
+        ('+25%', '-0.2%', '1,500-fold')
     """
-    is_opposed = slope * effect < 0
-    return f"{p:.2g}" + (f" ({RISES if slope > 0 else FALLS})" if is_opposed else "")
+    if change > _MAX_CHANGE:
+        return f"over {_MAX_CHANGE:,.0f}-fold"
+    if change >= 10:
+        return f"{1 + change:,.0f}-fold"
+    return f"{change:+.{0 if abs(change) >= 0.005 else 1}%}"
+
+
+def format_p(p: float, error: float, significance: float) -> str:
+    """Format a p value, with its Monte Carlo error if the significance is within two errors.
+
+    Args:
+        p: p value of a permutation test.
+        error: Monte Carlo standard error of p.
+        significance: p below which a result is significant.
+
+    Examples:
+        >>> format_p(0.0123, error=0.0011, significance=0.05), format_p(0.0491, 0.0022, 0.05)
+        ('0.012', '0.049 \u00b1 0.002')
+    """
+    matters = abs(p - significance) < 2 * error
+    return f"{p:.2g}" + (f" \u00b1 {error:.1g}" if matters else "")
 
 
 def format_direction(direction: str) -> str:

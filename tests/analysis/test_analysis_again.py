@@ -34,15 +34,16 @@ def test_a_second_analysis_skips_finished_work(place, analyze):
     assert changed(before, files(place)) == {"manifest.json"}
     assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
-        "networks: 12, 0 of them new",
+        "networks: 16, 0 of them new",
         "activations: 2 conditions, 0 of them new",
-        "feature learning: 8 networks, 0 of them new",
+        "feature learning: 12 networks, 0 of them new",
     ]
     assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
-    assert lines[3].endswith(", on 8 networks")
+    assert lines[3].endswith(", on 12 networks")
     assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
     assert "degeneracy: 36 values, unchanged" in lines
-    assert "figures: 8 files, unchanged" in lines
+    assert "trends: 12 rows, unchanged" in lines
+    assert "figures: 10 files, unchanged" in lines
 
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):
@@ -60,7 +61,7 @@ def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):
 def test_another_probe_computes_what_depends_on_it_only(place, analyze):
     before = files(place)
     printed = analyze("probe.seed=1").stdout
-    assert "networks: 12, 0 of them new" in printed
+    assert "networks: 16, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
 
@@ -68,7 +69,7 @@ def test_another_probe_computes_what_depends_on_it_only(place, analyze):
 def test_a_figure_that_is_gone_is_drawn_again(place, analyze):
     gone = place / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 10 files, new" in analyze(draws=True).stdout.splitlines()
     assert gone.exists()
 
 
@@ -77,14 +78,14 @@ def test_a_damaged_manifest_is_written_again(place, analyze, content):
     manifest = place / "results" / "tiny" / "manifest.json"
     before = manifest.read_bytes()
     manifest.write_bytes(content)
-    assert "figures: 8 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 10 files, new" in analyze(draws=True).stdout.splitlines()
     assert manifest.read_bytes() == before
 
 
 def test_another_condition_of_losses_computes_losses_only(place, analyze):
     before = files(place)
     printed = analyze("further_ood.noise.input_noise=0.3").stdout
-    assert "networks: 12, 12 of them new" in printed
+    assert "networks: 16, 16 of them new" in printed
     assert "activations: 2 conditions, 0 of them new" in printed
     again = changed(before, files(place))
     assert "networks.parquet" in again
@@ -101,17 +102,17 @@ def test_the_manifest_contains_the_settings(place, analyze):
 
 def test_a_new_network_updates_its_condition_only(place, analyze):
     first = RunFolder.open(run_folders(place)[0])
-    store(first, 6, [9.0, 8.0])
-    store(first, 7, [9.0, 8.0])  # not a seed of the experiment
+    store(first, 8, [9.0, 8.0])
+    store(first, 9, [9.0, 8.0])  # not a seed of the experiment
     printed = analyze().stdout
     assert printed.count("not measured: 1 networks of other seeds in ") == 1
-    assert "networks: 13, 1 of them new" in printed
+    assert "networks: 17, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
-    assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
+    assert sorted(table(place, "degeneracy")["networks"].unique()) == [6, 7]
 
 
 def test_a_condition_without_a_pair_is_left_out(analyzed, place, analyze):
-    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
+    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:6]:
         path.unlink()
     lines = analyze(draws=True).stdout.splitlines()
     name = run_folders(place)[0].name
@@ -143,9 +144,9 @@ def test_an_interrupted_analysis_loses_one_condition(place, analyze):
     assert stopped.wait() == 2
     assert "checksum" in stopped.stderr
     last.write_bytes(content)
-    assert "networks: 12, 6 of them new" in analyze("ood.seed=1").stdout
+    assert "networks: 16, 8 of them new" in analyze("ood.seed=1").stdout
     # Of other settings nothing is taken.
-    assert "networks: 12, 12 of them new" in analyze("ood.seed=2").stdout
+    assert "networks: 16, 16 of them new" in analyze("ood.seed=2").stdout
 
 
 def test_a_changed_csv_file_is_written_again(place, analyze):
@@ -189,4 +190,6 @@ def test_figures_of_an_earlier_analysis_are_removed(place):
     (folder / "mine.png").write_bytes(b"the user's own")
     launched = Launched((*OWN, "metric=[svcca]", *SMALL[2:]), place, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    assert {path.name for path in folder.glob("*.png")} == {"degeneracy.png", "loss.png", "mine.png"}
+    assert {path.name for path in folder.glob("*.png")} == {
+        *("main-measures.png", "degeneracy.png", "loss.png", "mine.png")
+    }

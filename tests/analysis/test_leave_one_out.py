@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
+from analysis.curves import curves_without_each_network
 from analysis.measures import MEASURES, ConditionData, CurveBuilder
-from analysis.replication.table_one import curves_without_each_network
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.files import write_tensors

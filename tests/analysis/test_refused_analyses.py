@@ -81,6 +81,13 @@ def composed_once():
         ),
         (["bootstrap.n_samples=0"], "bootstrap.n_samples", "0", "an integer of at least 1"),
         (["bootstrap.level=1.5"], "bootstrap.level", "1.5", "above 0 and at most 1"),
+        (
+            ["permutation_test.n_permutations=3"],
+            "permutation_test.n_permutations",
+            "3",
+            "an integer of at least 19",
+        ),
+        (["permutation_test.significance=5"], "permutation_test.significance", "5", "finite number above 0"),
         (["bootstrap.seed=-1"], "bootstrap.seed", "-1", "an integer of at least 0"),
         (["runs=null"], "runs", "None", "the path of a folder"),
         (["results=null"], "results", "None", "the path of a folder"),
@@ -110,7 +117,7 @@ def test_the_process_ends_with_code_2_and_one_sentence(place):
     assert sorted(place.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("seeds", "count"), [("[0,4,5]", 1), ("[4,5]", 0)])
+@pytest.mark.parametrize(("seeds", "count"), [("[0,6,7]", 1), ("[6,7]", 0)])
 def test_fewer_than_two_converged_networks_are_rejected(place, seeds, count):
     ended = run_in_process(place, MODULE, *OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few")
     assert ended.code == 2

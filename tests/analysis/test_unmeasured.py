@@ -41,9 +41,9 @@ def test_forgotten_settings_and_seeds_are_named(tmp_path):
     )
     line = f"not measured: 2 networks of {other.path}, with training.max_epochs=9 (here 6)"
     assert describe_unmeasured(measured, tmp_path / "runs") == [missing, line]
-    run = train(tmp_path, measured, [0, 1, 8])
+    run = train(tmp_path, measured, [0, 1, 9])
     assert describe_unmeasured(measured, tmp_path / "runs") == [
-        f"not measured: 1 networks of other seeds in {run.path} ('overrides=[\"seeds=9\"]')",
+        f"not measured: 1 networks of other seeds in {run.path} ('overrides=[\"seeds=10\"]')",
         line,
     ]
     # Another width is another condition of the user's, not a forgotten setting.

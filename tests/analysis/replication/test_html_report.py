@@ -9,16 +9,30 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.measures import LEVELS
-from degen.reporting.formatting import format_effect
+from analysis.outcomes import format_outcome
+from degen.reporting.formatting import format_effect, format_p
 from tests.analysis.conftest import EXPERIMENTS
 from tests.login import PATIENCE
 
 
-def effect(row: dict) -> str:
-    return format_effect(row["effect"], row["low"], row["high"])
+def numbers(row: dict) -> str:
+    """Effect, interval, p and q of a row as in its cell."""
+    p = format_p(row["p"], row["p_error"], row["significance"])
+    q = "" if np.isnan(row["q"]) else f", q {row['q']:.2g}"
+    return f"{format_effect(row['effect'], row['low'], row['high'])}, p {p}{q}"
+
+
+def outcome_of(row: dict) -> str:
+    return format_outcome(row["outcome"], "" if pd.isna(row["outcome_detail"]) else row["outcome_detail"])
+
+
+def cells_of(lines: list[str]) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines if line]
 
 
 def test_the_page_shows_all_outcomes(paper, outcomes):
@@ -26,12 +40,12 @@ def test_the_page_shows_all_outcomes(paper, outcomes):
     together, each, by_measure, influential = (
         part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:]
     )
-    rows = outcomes[outcomes["is_paper_measure"] & outcomes["level"].isin(LEVELS)]
+    rows = outcomes[outcomes["is_main_measure"]]
     for lines, (first, second), chosen in (
-        (together, ("factor", "experiment"), rows[rows["task"] == "pooled"]),
+        (together, ("factor", "experiment"), rows[rows["is_headline"]]),
         (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
     ):
-        cells = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines if line]
+        cells = cells_of(lines)
         assert cells[0] == [first, second, *LEVELS, "conditions", "networks (left out)"]
         assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
         found = {
@@ -39,22 +53,17 @@ def test_the_page_shows_all_outcomes(paper, outcomes):
         }
         assert len(found) == len(chosen)
         for row in chosen.to_dict("records"):
-            cell = found[row[first], row[second], row["level"]]
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
-            assert cell.startswith(f"{arrow}{effect(row)}, p ")
-            ratio = row["baseline_ratio"]
-            warning = f", only {ratio:.1f} times its split-half baseline" if ratio < 2 else ""
-            assert cell.endswith(f"paper {row['paper_direction']}: **{row['outcome']}**{warning}")
-        assert cells[-1][-2:] == (["12", "47 (1)"] if first == "factor" else ["3", "12 (0)"])
-    pooled = outcomes[outcomes["task"] == "pooled"]
-    assert len(by_measure) == 2 + len(pooled[["level", "measure"]].drop_duplicates())
-    for row in pooled.to_dict("records"):
+            start = f"{arrow}**{outcome_of(row)}**; {numbers(row)}; paper {row['paper_direction']}"
+            assert found[row[first], row[second], row["level"]].startswith(start)
+    assert len(cells_of(by_measure)) == 2 + len(outcomes[["level", "measure"]].drop_duplicates())
+    for row in rows[rows["is_headline"]].to_dict("records"):
         (line,) = (line for line in by_measure if line.startswith(f"| {row['level']} | {row['measure']} |"))
-        cell = line.split(" | ")[2 + list(pooled["experiment"].unique()).index(row["experiment"])]
-        assert effect(row) in cell
-        assert cell.strip("| ").startswith("**") == (row["is_paper_measure"] and row["level"] in LEVELS)
-    assert len(influential) == rows["most_influential"].notna().sum()
-    for row in rows[rows["most_influential"].notna()].to_dict("records"):
+        cell = cells_of([line])[0][2 + list(outcomes["experiment"].unique()).index(row["experiment"])]
+        assert re.fullmatch(rf"\*\*.*{re.escape(row['outcome'])}\*\*", cell)
+    named = rows[rows["most_influential"].notna()].to_dict("records")
+    assert len(influential) == max(1, len(named))
+    for row in named:
         start = f"- {row['experiment']}, {row['task']}, {row['level']}: "
         assert any(line.startswith(start) and line.endswith(row["most_influential"]) for line in influential)
 
@@ -71,20 +80,24 @@ def test_the_report_is_complete_and_needs_no_network(report):
     assert "@import" not in report
     assert "url(" not in report
     for words in (
+        *("Specification curve", "How to read the outcomes", "not below the threshold"),
         *("Scale: <b>reduced with scale.width=8, ", "68,000 GPU-hours", "torch 2", "1 unconverged"),
         *("_target_", "Analysis of network_size", "score: angular", "n_samples: 200"),
     ):
         assert words in report
 
 
-def test_the_report_names_outcomes_that_depend_on_one_network(report, outcomes):
-    table = html.unescape(report[report.index('id="table-1"') : report.index("</table>")])
-    pooled = outcomes[(outcomes["task"] == "pooled") & outcomes["most_influential"].notna()]
-    assert table.count("depends on one network") == len(pooled)
-    for row in pooled.to_dict("records"):
-        number = f" (any of {row['deciding']:.0f})" if row["influential_networks"] > 1 else ""
-        assert f"depends on one network{number}: without {row['most_influential']}" in table
+def test_the_report_has_table_one_with_the_papers_directions(report, outcomes):
+    table = html.unescape(report[report.index('id="outcomes"') : report.index("</table>")])
+    headlines = outcomes[outcomes["is_headline"]]
+    assert table.count("; paper ") == len(headlines)
+    for row in headlines.to_dict("records"):
+        assert outcome_of(row) in table
+        assert numbers(row) in table
+        if isinstance(row["most_influential"], str):
+            assert row["most_influential"] in table
     assert "NA&gt;" not in report
+    assert "nan" not in table
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +117,7 @@ def test_a_browser_shows_the_report_within_the_screen(report, browser, tmp_path,
         const page = document.querySelector("iframe").contentDocument, images = [...page.images];
         document.title = JSON.stringify([page.documentElement.scrollWidth, page.documentElement.clientWidth,
             images.filter(image => image.complete && image.naturalWidth > 0).length,
-            page.getElementById("table-1").rows.length]) }</script>"""
+            page.getElementById("outcomes").rows.length]) }</script>"""
     frame = f'<iframe style="border:0;width:{width}px;height:700px" srcdoc="{html.escape(report)}"></iframe>'
     page = tmp_path / "page.html"
     page.write_text(f'<!doctype html><meta charset="utf-8"><title></title>{script}{frame}')

@@ -9,18 +9,48 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.experiment_results import ExperimentResults
 from analysis.measures import LEVELS, MEASURES
-from analysis.replication.outcomes import AGREES, DISAGREES, UNDECIDED, outcome_table
-from analysis.replication.table_one import compare_with_paper
+from analysis.outcomes import AGREES, DECIDED, DISAGREES, OUTCOMES
+from analysis.replication.table_one import FACTORS, table_one_rows
 from analysis.results import ResultsFolder
+from analysis.steps.trends import compute_trends
 from degen.statistics import Bootstrap, PermutationTest
-from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.analysis.conftest import EXPERIMENTS, OVERRIDES, PAPER, SMALL, TINY, run
 from tests.composed import experiment_of
 
 BOOTSTRAP, TEST = (
     Bootstrap(n_samples=50, level=0.95, seed=0),
     PermutationTest(n_permutations=19, significance=0.05),
 )
+
+
+def test_table_one_is_the_trends_with_the_papers_directions(paper, outcomes):
+    for name in EXPERIMENTS:
+        trends = pd.read_csv(paper / "results" / name / "trends.csv")
+        rows = outcomes[outcomes["experiment"] == name].reset_index(drop=True)
+        # Outcomes are compared with the paper, and q is of another family.
+        shared = [column for column in trends if column not in ("outcome", "outcome_below_threshold", "q")]
+        pd.testing.assert_frame_equal(rows[shared], trends[shared])
+        for column in ("outcome", "outcome_below_threshold"):
+            has_arrow = rows["paper_direction"].notna() & trends[column].isin(DECIDED.values())
+            arrows = rows["paper_direction"].map(DECIDED)
+            compared = np.where(trends[column] == arrows, AGREES, DISAGREES)
+            assert rows[column].tolist() == np.where(has_arrow, compared, trends[column]).tolist()
+
+
+def test_the_family_is_the_cells_of_table_one(outcomes):
+    family = outcomes[outcomes["q"].notna()]
+    assert family[["experiment", "level"]].values.tolist() == [
+        [name, level]
+        for names, _ in FACTORS.values()
+        for name in names
+        if name in EXPERIMENTS
+        for level in LEVELS
+    ]
+    assert family["is_headline"].all()
+    assert (family["q"] >= family["p"]).all()
+    assert family["q"].max() == pytest.approx(family["p"].max())
 
 
 def test_every_task_level_and_measure_has_a_row(outcomes):
@@ -35,14 +65,14 @@ def test_every_task_level_and_measure_has_a_row(outcomes):
         ),
     }
     for name, tasks in (
-        ("auxiliary_loss", {"delayed_discrimination", "pooled"}),
+        ("auxiliary_loss", {"delayed_discrimination"}),
         ("network_size", {"flip_flop", "delayed_discrimination", "sine_wave", "path_integration", "pooled"}),
     ):
         rows = outcomes[outcomes["experiment"] == name]
         assert set(rows["task"]) == tasks
         for _, group in rows.groupby("task"):
             assert set(zip(group["level"], group["measure"], strict=True)) == measures
-    assert np.isfinite(outcomes[["effect", "low", "high", "p", "spearman"]]).all(axis=None)
+    assert np.isfinite(outcomes[["effect", "low", "high", "p", "spearman", "smallest_p"]]).all(axis=None)
     assert (outcomes["low"] <= outcomes["high"]).all()
 
 
@@ -60,11 +90,11 @@ def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
 def test_unconverged_networks_are_counted_and_left_out(outcomes):
     rows = outcomes[outcomes["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
     assert rows["networks"].to_dict() == {
-        "flip_flop": 11,
-        "delayed_discrimination": 12,
-        "sine_wave": 12,
-        "path_integration": 12,
-        "pooled": 47,
+        "flip_flop": 17,
+        "delayed_discrimination": 18,
+        "sine_wave": 18,
+        "path_integration": 18,
+        "pooled": 71,
     }
     assert rows["left_out"].to_dict() == {
         "flip_flop": 1,
@@ -80,13 +110,16 @@ def test_conditions_with_too_few_networks_are_left_out(paper, tmp_path):
     whole = experiment_of("network_size", TINY)
     table = pd.read_parquet(results.networks)
     few = next(c.signature for c in whole.conditions if c.task_name == "sine_wave")
-    table.loc[(table["condition"] == few) & (table["seed"] < 2), "status"] = "unconverged"
+    unconverged = (table["condition"] == few) & (table["seed"] < 2)
+    table.loc[unconverged, "status"] = "unconverged"
     table.to_parquet(results.networks)
-    found = outcome_table(compare_with_paper([whole], lambda name: results, BOOTSTRAP, TEST))
-    rows = found.drop_duplicates("task").set_index("task")
-    # Two networks of the condition did not converge, and the other two are too few.
-    assert rows.loc["sine_wave", ["conditions", "networks", "left_out"]].tolist() == [2, 8, 4]
-    assert rows.loc["pooled", ["conditions", "networks", "left_out"]].tolist() == [11, 43, 5]
+    found = {row.task: row for row in compute_trends(whole, results, BOOTSTRAP, TEST)}
+    n = len(whole.seeds)
+    row = found["sine_wave"]
+    # Two networks of the condition did not converge, and the others are too few.
+    assert (row.conditions, row.networks, row.left_out) == (2, 2 * n, n)
+    row = found["pooled"]
+    assert (row.conditions, row.networks, row.left_out) == (11, 11 * n - 1, n + 1)
 
 
 def test_normalizations_change_the_trend_by_their_divisor(outcomes):
@@ -94,52 +127,51 @@ def test_normalizations_change_the_trend_by_their_divisor(outcomes):
     effects = rows.set_index("measure")["effect"]
     # Along 6, 8 and 10 units, the fitted line of log n^2 rises by 2 log (10 / 6).
     assert 1 + effects["PIF / n^2"] == pytest.approx((1 + effects["PIF"]) * (6 / 10) ** 2)
-    assert (outcomes[outcomes["measure"] == "PIF / n^2"]["is_paper_measure"]).equals(
-        outcomes[outcomes["measure"] == "PIF / n^2"]["experiment"] == "network_size"
-    )
+    by_width = outcomes[outcomes["measure"] == "PIF / n^2"]
+    assert by_width["is_main_measure"].equals(by_width["experiment"] == "network_size")
 
 
-def test_outcomes_compare_directions(outcomes):
+def test_directions_need_p_and_interval(outcomes):
     without = (outcomes["level"] == "representation") | (outcomes["measure"] == "mean OOD")
-    assert outcomes.loc[without, ["paper_direction", "outcome"]].isna().all(axis=None)
-    judged = outcomes[~without]
-    expected = np.where(
-        judged["direction"] == "-",
-        UNDECIDED,
-        np.where(judged["direction"] == judged["paper_direction"], AGREES, DISAGREES),
-    )
-    assert judged["outcome"].tolist() == expected.tolist()
-    judged = outcomes[outcomes["level"].isin(LEVELS)]
-    undecided = (judged["p"] >= 0.05) | ((judged["low"] <= 0) & (judged["high"] >= 0))
-    undecided |= judged["slope"] * judged["effect"] < 0
-    assert (undecided == (judged["direction"] == "-")).all()
+    assert outcomes["paper_direction"].isna().equals(without)
+    undecided = (outcomes["p"] >= 0.05) | ((outcomes["low"] <= 0) & (outcomes["high"] >= 0))
+    assert (undecided <= (outcomes["direction"] == "-")).all()
+    decided = outcomes[outcomes["direction"] != "-"]
+    assert len(decided)
+    assert (decided["direction"].map({"\u2191": 1, "\u2193": -1}) * decided["effect"] > 0).all()
+    assert set(outcomes["outcome"]) <= {*OUTCOMES, AGREES, DISAGREES}
+    assert not outcomes.loc[~without, "outcome"].isin(DECIDED.values()).any()
 
 
 def test_influential_networks_are_counted_and_named(outcomes):
-    tested = outcomes["is_paper_measure"] & outcomes["level"].isin(LEVELS)
+    tested = outcomes["is_main_measure"] & (outcomes["outcome"] != "too few networks")
     assert (outcomes["influential_networks"].notna() == tested).all()
     rows = outcomes[tested]
     assert (rows["influential_networks"] <= rows["networks"]).all()
     assert ((rows["influential_networks"] > 0) == rows["most_influential"].notna()).all()
-    # With four networks per condition, some outcome depends on one network.
+    assert (rows.loc[rows["outcome"] == "fragile", "influential_networks"] > 0).all()
+    # With so few networks, some outcome depends on one network.
     decided = rows[rows["influential_networks"] > 0]
     assert len(decided)
     for row in decided.to_dict("records"):
         line = re.fullmatch(
-            r"(\w+) (\S+-[0-9a-f]{12}) seed (\d)( and its condition)?: (agrees|disagrees|undecided), "
+            r"without (\w+) (\S+-[0-9a-f]{12}) seed (\d)( and its condition)?: (rises|falls|no effect seen), "
             r"[+-]\d+% \[[+-]\d+%, [+-]\d+%\](, p = [\d.e-]+)?",
             row["most_influential"],
         )
         assert line, row["most_influential"]
-        task, name, seed, _, words, _ = line.groups()
+        task, name, seed, _, word, _ = line.groups()
         assert row["task"] in (task, "pooled")
         found = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
         assert [c.task_name for c in found] == [task]
-        assert int(seed) in range(4)
-        assert row["outcome"] != words
-    # The experiment has one task, so its pooled row is equal.
-    single = rows[rows["experiment"] == "auxiliary_loss"].groupby("level")
-    assert (single["influential_networks"].nunique() == 1).all()
+        assert int(seed) in experiment_of(row["experiment"], TINY).seeds
+        assert word != DECIDED.get(row["direction"], "no effect seen")
+
+
+def test_experiments_without_a_factor_have_no_row(paper):
+    experiment = experiment_of("network_size", TINY)
+    results = ExperimentResults(experiment, ResultsFolder(paper / "results" / "network_size"))
+    assert table_one_rows({"another": results}) == []
 
 
 def test_metrics_of_an_earlier_analysis_are_ignored(paper, outcomes, tmp_path):

@@ -1,0 +1,45 @@
+"""Specification curve: the trend of dynamics under every setting of DSA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analysis.measure_trends import MeasureTrend
+from analysis.outcomes import DECIDED
+from analysis.trend_rows import TrendRow
+from degen.statistics.trend import FALLS, RISES
+
+
+def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
+    """Name the two settings of a measure whose effects exclude zero with opposite signs.
+
+    A setting whose distances are at their split-half baseline has no vote.
+
+    Args:
+        trends: trend by the name of the setting, of one task or pooled over tasks.
+
+    Returns:
+        The setting with the largest and the one with the smallest effect, or empty if no two disagree.
+    """
+    votes = {
+        name: each.trend.effect
+        for name, each in trends.items()
+        if each.trend is not None and each.trend.excludes_zero and not each.is_at_baseline
+    }
+    if not votes or min(votes.values()) > 0 or max(votes.values()) < 0:
+        return ""
+    highest, lowest = max(votes, key=votes.__getitem__), min(votes, key=votes.__getitem__)
+    return f"{highest} {DECIDED[RISES]}, {lowest} {DECIDED[FALLS]}"
+
+
+def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
+    """Return the rows of a measure and of its other settings, by task. Measures without settings have none.
+
+    Rows of a task are sorted by their effect.
+    """
+    families = {row.variant_of for row in rows if row.variant_of}
+    members = [row for row in rows if row.variant_of or row.measure in families]
+    by_task: dict[str, list[TrendRow]] = {}
+    for row in sorted(members, key=lambda row: row.effect):
+        by_task.setdefault(row.task, []).append(row)
+    return by_task

@@ -1,0 +1,180 @@
+"""Trends: effect, interval, p and outcome of every measure along the factor of an experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.cache import cached, fingerprint, read_fingerprint, require_table, write_csv
+from analysis.curves import Tasks, below_threshold, conditions_by_task
+from analysis.measure_trends import MeasureTrend, measure_trends
+from analysis.measures import DegeneracyMeasure, available_measures, main_measures, variants
+from analysis.outcomes import DECIDED, NO_EFFECT
+from analysis.results import ResultsFolder
+from analysis.specification import opposed_embeddings
+from analysis.trend_rows import POOLED, TrendRow, trend_rows, trend_table, with_false_discovery_rate
+from degen.files import sha256
+from degen.statistics import Bootstrap, PermutationTest, Trend
+from degen.statistics.trend import NO_DIRECTION
+from launch.experiment import Experiment
+
+VERSION = 1
+"""Increase it whenever the numbers change, so that stored tables are computed again."""
+
+logger = logging.getLogger(__name__)
+
+
+def compute_trends(
+    experiment: Experiment, results: ResultsFolder, bootstrap: Bootstrap, test: PermutationTest
+) -> list[TrendRow]:
+    """Store the table of trends, as parquet and as CSV.
+
+    The table has one row per task and measure, and one per measure for all tasks if there are several.
+    Conditions with too few converged networks are left out, and tasks with fewer than two remaining
+    conditions. Columns: attributes of `TrendRow`.
+    """
+    degeneracy, networks = require_table(results.degeneracy), require_table(results.networks)
+    measures = degeneracy[["measure", "condition"]].itertuples(index=False)
+    matrices = [read_fingerprint(results.matrix(*row)) for row in measures]  # None if it is not a metric
+    tables = [sha256(results.degeneracy), sha256(results.networks)]
+    key = fingerprint(VERSION, dataclasses.asdict(bootstrap), dataclasses.asdict(test), tables, matrices)
+    trends = ExperimentTrends(experiment, degeneracy, networks, bootstrap, test)
+    is_new = cached(results.trends, key, lambda: trend_table(trends.rows(results)))
+    table = require_table(results.trends)
+    write_csv(results.trends, table)
+    logger.info("trends: %d rows, %s", len(table), "new" if is_new else "unchanged")
+    return trend_rows(table)
+
+
+Key = tuple[str, str, str]
+"""Level, measure, and task or `POOLED`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentTrends:
+    """Tables of an experiment and settings from which its trends are computed."""
+
+    experiment: Experiment
+    degeneracy: pd.DataFrame
+    networks: pd.DataFrame
+    bootstrap: Bootstrap
+    test: PermutationTest
+
+    def rows(self, results: ResultsFolder) -> list[TrendRow]:
+        """Compute the rows, also with only the networks below the threshold on fresh trials."""
+        tasks = conditions_by_task(self.experiment, results, self.networks)
+        rows = self._rows(tasks)
+        strict_tasks, strict = below_threshold(tasks), rows
+        if any(data.left_out for conditions in strict_tasks.values() for data in conditions):
+            strict = self._rows(strict_tasks)
+        merged = [
+            dataclasses.replace(
+                row,
+                outcome_below_threshold=strict[key].outcome,
+                networks_below_threshold=strict[key].networks,
+            )
+            for key, row in rows.items()
+        ]
+        return with_false_discovery_rate(merged)
+
+    def _rows(self, tasks: Tasks) -> dict[Key, TrendRow]:
+        """Compute the rows of some networks."""
+        available = available_measures(self.degeneracy)
+        main = main_measures(self.experiment.name, available)
+        parents = variants(self.degeneracy)
+        trends = {
+            (level, name): measure_trends(
+                self._measured(tasks, measure), measure, self.bootstrap, self.test, name in main
+            )
+            for level, named in available.items()
+            for name, measure in named.items()
+        }
+        rows = {}
+        for (level, name), by_task in trends.items():
+            family = [key for key in trends if parents.get(key[1], key[1]) == parents.get(name, name)]
+            for task, trend in by_task.items():
+                opposed = opposed_embeddings({key[1]: trends[key][task] for key in family})
+                rows[level, name, task] = self._row(level, name, task, trend, opposed, name in main)
+        return rows
+
+    def _measured(self, tasks: Tasks, measure: DegeneracyMeasure) -> Tasks:
+        """Leave out the conditions that the measure's metrics could not measure."""
+        measured = set(zip(self.degeneracy["condition"], self.degeneracy["measure"], strict=True))
+        return {
+            task: [
+                data
+                for data in conditions
+                if all((data.condition.signature, metric) in measured for metric in measure.metrics)
+            ]
+            for task, conditions in tasks.items()
+        }
+
+    def _row(
+        self, level: str, name: str, task: str, measured: MeasureTrend, opposed: str, is_main: bool
+    ) -> TrendRow:
+        """Return a row. Columns of the networks below the threshold and q are set later."""
+        outcome = measured.judge(opposed, self.test.significance)
+        n_tasks = len({condition.task_name for condition in self.experiment.conditions})
+        return TrendRow(
+            experiment=self.experiment.name,
+            task=task,
+            level=level,
+            measure=name,
+            variant_of=variants(self.degeneracy).get(name, ""),
+            is_main_measure=is_main,
+            is_headline=is_main and (task == POOLED or n_tasks == 1),
+            conditions=measured.conditions,
+            **_trend_columns(measured.trend, self.test.significance),
+            q=np.nan,
+            nominal_level=self.bootstrap.level,
+            significance=self.test.significance,
+            outcome=outcome.word,
+            outcome_detail=outcome.detail,
+            outcome_below_threshold=outcome.word,
+            networks_below_threshold=0,
+            baseline_ratio=min(measured.baseline_ratios, default=np.nan),
+            conditions_at_baseline=measured.conditions_at_baseline,
+            **_influence_columns(measured, self.test.significance),
+            **self._network_columns(task, measured.trend),
+        )
+
+    def _network_columns(self, task: str, trend: Trend | None) -> dict[str, Any]:
+        """Count the networks behind a row, those left out, and those not trained yet."""
+        conditions = [c for c in self.experiment.conditions if task in (POOLED, c.task_name)]
+        signatures = {condition.signature for condition in conditions}
+        trained = int(self.networks["condition"].isin(signatures).sum())
+        networks = 0 if trend is None else trend.networks
+        missing = len(signatures) * len(self.experiment.seeds) - trained
+        return {"networks": networks, "left_out": trained - networks, "missing": missing}
+
+
+_LOGARITHMS = ("effect", "low", "high", "detectable_change")
+_OTHERS = ("p", "p_error", "smallest_p", "spearman")
+"""Attributes of `Trend` that are columns, as relative changes or as they are."""
+
+
+def _trend_columns(trend: Trend | None, significance: float) -> dict[str, Any]:
+    """Return the columns of a trend, NaN if there is none."""
+    if trend is None:
+        return {**dict.fromkeys((*_LOGARITHMS, *_OTHERS), np.nan), "direction": NO_DIRECTION}
+    with np.errstate(over="ignore"):
+        columns = {name: float(np.expm1(getattr(trend, name))) for name in _LOGARITHMS}
+    columns |= {name: getattr(trend, name) for name in _OTHERS}
+    return {**columns, "direction": trend.direction(significance)}
+
+
+def _influence_columns(measured: MeasureTrend, significance: float) -> dict[str, Any]:
+    """Count the influential networks, and describe the trend without the most influential one."""
+    decisive = measured.decisive
+    if not decisive:
+        return {"influential_networks": None if decisive is None else 0, "most_influential": ""}
+    network, rest = next(iter(decisive.items()))
+    word = DECIDED.get(rest.direction(significance), NO_EFFECT)
+    effect, low, high = (f"{np.expm1(value):+.0%}" for value in (rest.effect, rest.low, rest.high))
+    p = f", p = {rest.p:.2g}" if rest.excludes_zero else ""
+    description = f"without {network}: {word}, {effect} [{low}, {high}]{p}"
+    return {"influential_networks": len(decisive), "most_influential": description}

@@ -1,0 +1,137 @@
+"""Rows of the table of trends: one per task and measure of an experiment, and one for all tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+from analysis.measures import SECOND_HEADLINES
+from analysis.outcomes import format_outcome
+
+POOLED = "pooled"
+"""Task of a row that pools all tasks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrendRow:
+    """Trend of one measure along the factor of an experiment.
+
+    Attributes:
+        experiment: name of the experiment.
+        task: name of the task, or `POOLED`.
+        level: level of degeneracy.
+        measure: name of the measure.
+        variant_of: measure that this measure is another setting of, or empty.
+        is_main_measure: whether the measure is a main measure of its level.
+        is_headline: whether the row answers the question of the experiment: a main measure over all tasks.
+        conditions: number of conditions.
+        networks: number of networks behind the row.
+        effect: relative change over the whole factor, 1 for twice. NaN if there are too few networks.
+        low: lower end of the bootstrap interval of the effect.
+        high: upper end of the bootstrap interval of the effect.
+        nominal_level: nominal level of the interval.
+        p: of the permutation test.
+        p_error: Monte Carlo standard error of p.
+        q: false discovery rate at which the row counts as a discovery (`with_false_discovery_rate`). NaN for
+            rows outside of the family.
+        significance: p below which a trend is significant.
+        smallest_p: smallest p that the test can give for these networks.
+        detectable_change: relative change that would be detected with power 0.8.
+        spearman: rank correlation of factor and degeneracy.
+        direction: direction of the effect, `Trend.direction`.
+        outcome: one of `analysis.outcomes.OUTCOMES`.
+        outcome_detail: reason or limit of the outcome.
+        outcome_below_threshold: outcome of the networks whose loss on fresh trials is below the threshold.
+        networks_below_threshold: number of these networks.
+        baseline_ratio: smallest ratio of a distance to its split-half baseline, the mean distance of a
+            network from itself on other trials. NaN if there is no baseline.
+        conditions_at_baseline: number of conditions whose distance is at its baseline.
+        influential_networks: number of networks that change the direction when any one of them is left out.
+            Computed for main measures only, otherwise None.
+        most_influential: the influential network that moves the effect most, with the trend without it.
+        left_out: number of trained networks that are not behind the row. They did not converge, or their
+            condition or task has too few networks.
+        missing: number of networks that are not trained yet.
+    """
+
+    experiment: str
+    task: str
+    level: str
+    measure: str
+    variant_of: str
+    is_main_measure: bool
+    is_headline: bool
+    conditions: int
+    networks: int
+    effect: float
+    low: float
+    high: float
+    nominal_level: float
+    p: float
+    p_error: float
+    q: float
+    significance: float
+    smallest_p: float
+    detectable_change: float
+    spearman: float
+    direction: str
+    outcome: str
+    outcome_detail: str
+    outcome_below_threshold: str
+    networks_below_threshold: int
+    baseline_ratio: float
+    conditions_at_baseline: int
+    influential_networks: int | None
+    most_influential: str
+    left_out: int
+    missing: int
+
+    @property
+    def outcome_text(self) -> str:
+        """The outcome with its reason or limit."""
+        return format_outcome(self.outcome, self.outcome_detail)
+
+    @property
+    def heading(self) -> str:
+        """Heading of the row's column in tables with one column per main measure."""
+        return f"{self.level} ({self.measure})" if self.measure in SECOND_HEADLINES else self.level
+
+    @property
+    def is_in_family(self) -> bool:
+        """True if the row belongs to the family of tests whose false discovery rate is controlled."""
+        return self.is_headline and self.measure not in SECOND_HEADLINES and np.isfinite(self.p)
+
+
+Row = TypeVar("Row", bound=TrendRow)
+
+
+def with_false_discovery_rate(rows: Sequence[Row]) -> list[Row]:
+    """Set q of the rows that belong to the family of tests (Benjamini & Hochberg 1995).
+
+    The family are the paper's measures over all tasks, as far as they have a p. Other rows have no q.
+    """
+    family = [row for row in rows if row.is_in_family]
+    q = dict.fromkeys(map(id, rows), np.nan)
+    if family:
+        q |= zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True)
+    return [dataclasses.replace(row, q=float(q[id(row)])) for row in rows]
+
+
+def trend_table(rows: Sequence[TrendRow]) -> pd.DataFrame:
+    """Return the rows as a table with one column per attribute."""
+    table = pd.DataFrame([dataclasses.asdict(row) for row in rows])
+    return table.astype({"influential_networks": "Int64"}) if rows else table
+
+
+def trend_rows(table: pd.DataFrame) -> list[TrendRow]:
+    """Return the rows of a table that `trend_table` returned."""
+    records = table.astype({"influential_networks": object}).to_dict("records")
+    for record in records:
+        if pd.isna(record["influential_networks"]):
+            record["influential_networks"] = None
+    return [TrendRow(**{str(name): value for name, value in record.items()}) for record in records]

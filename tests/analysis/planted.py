@@ -1,0 +1,103 @@
+"""Results folders with planted networks and distances, for trends whose outcome is known."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from analysis.results import ResultsFolder
+from analysis.steps.trends import compute_trends
+from analysis.trend_rows import TrendRow
+from degen.files import write_tensors
+from degen.statistics import Bootstrap, PermutationTest
+from launch.experiment import Experiment, experiment
+
+BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
+TEST = PermutationTest(n_permutations=999, significance=0.05)
+
+Distances = tuple[np.ndarray, np.ndarray | None]
+"""A matrix (networks, networks) and a split-half baseline (networks,), or None."""
+
+
+@functools.cache
+def planted_experiment() -> Experiment:
+    """Return an experiment with three conditions of one task."""
+    return experiment("memory_demand")
+
+
+def distances(
+    seed: int, n: int, mean: float, baseline: float | None = None, spread: float = 0.05
+) -> Distances:
+    """Return distances and baselines with these means. The networks differ by a fraction `spread`."""
+    generator = np.random.default_rng(seed)
+    networks = mean * generator.normal(1, spread, n)
+    matrix = (networks[:, None] + networks[None, :]) / 2
+    np.fill_diagonal(matrix, 0.0)
+    return matrix, None if baseline is None else baseline * generator.normal(1, spread, n)
+
+
+def along(
+    n: int, *means: float, baseline: float | None = None, spread: float = 0.05, first: int = 0
+) -> list[Distances]:
+    """Return the distances of one condition per mean, from consecutive random seeds."""
+    return [distances(first + i, n, mean, baseline, spread) for i, mean in enumerate(means)]
+
+
+def plant(
+    folder: Path,
+    losses: Sequence[np.ndarray],
+    matrices: Mapping[str, Sequence[Distances]] | None = None,
+    variants: Sequence[str] = (),
+    ratios: Sequence[np.ndarray] | None = None,
+) -> ResultsFolder:
+    """Write the files that trends are computed from.
+
+    Args:
+        losses: OOD losses (networks,) of each condition.
+        matrices: for each metric the distances of each condition, None for a condition without any.
+        variants: metrics that are another setting of DSA.
+        ratios: losses on fresh trials over the threshold, of each condition.
+    """
+    results, tables, rows = ResultsFolder(folder), [], []
+    for i, condition in enumerate(planted_experiment().conditions[: len(losses)]):
+        n, signature = len(losses[i]), condition.signature
+        columns = {"seed": range(n), "ood_loss": losses[i], "weight_norm": 1.0, "status": "converged"}
+        ratio = ratios[i] if ratios is not None else 0.5
+        tables.append(pd.DataFrame({"condition": signature, **columns, "test_loss_ratio": ratio}))
+        rows.append((signature, "sigma_ood", "behavior", ""))
+        for metric, conditions in (matrices or {}).items():
+            if conditions[i] is not None:
+                write_matrix(results, metric, signature, conditions[i])
+                level = "weights" if metric.startswith("pif") else "dynamics"
+                rows.append((signature, metric, level, "DSA" if metric in variants else ""))
+    results.create()
+    pd.concat(tables).to_parquet(results.networks)
+    names = ["condition", "measure", "level", "variant_of"]
+    pd.DataFrame(rows, columns=names).to_parquet(results.degeneracy)
+    return results
+
+
+def write_matrix(results: ResultsFolder, metric: str, signature: str, content: Distances) -> None:
+    matrix, null = content
+    arrays = {"distances": matrix} | ({} if null is None else {"null": null})
+    path = results.matrix(metric, signature)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    write_tensors(path, tensors, {"seeds": list(range(len(matrix))), "fingerprint": str(matrix.sum())})
+
+
+def trends(results: ResultsFolder, test: PermutationTest = TEST) -> dict[str, TrendRow]:
+    """Return the rows by measure."""
+    rows = compute_trends(planted_experiment(), results, BOOTSTRAP, test)
+    return {row.measure: row for row in rows}
+
+
+def flat(n: int, seed: int = 0, conditions: int = 3) -> list[np.ndarray]:
+    """Return losses without a trend."""
+    generator = np.random.default_rng(seed)
+    return [generator.normal(10, 1, n) for _ in range(conditions)]
