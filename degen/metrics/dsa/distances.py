@@ -23,7 +23,7 @@ def distance_matrix(
     operators: Array | Sequence[Array],
     *,
     score: str = "angular",
-    seed: int,
+    seed: int = 0,
     input_maps: Array | Sequence[Array] | None = None,
 ) -> NDArray[np.float64]:
     r"""Compute the DSA distance of every pair of operators (Ostrow et al. 2023, NeurIPS; App. D.1).
@@ -83,7 +83,7 @@ def null_distances(
     hyperparameters: Hyperparameters,
     *,
     score: str = "angular",
-    seed: int,
+    seed: int = 0,
     inputs: Array | None = None,
 ) -> NDArray[np.float64]:
     """Compute the split-half baseline: the distance of each network from itself on disjoint trials.

@@ -22,7 +22,7 @@ SOLVERS = ("faq", "procrustes")
 def distance_matrix(
     weights: Array | Sequence[Array],
     *,
-    seed: int,
+    seed: int = 0,
     normalization: str = "frobenius",
     input_weights: Array | Sequence[Array] | None = None,
     output_weights: Array | Sequence[Array] | None = None,
@@ -145,7 +145,7 @@ class Matching:
     distance: Tensor
 
 
-def align(first: Array, second: Array, *, seed: int) -> Matching:
+def align(first: Array, second: Array, *, seed: int = 0) -> Matching:
     """Compute the permutations that define the distances of `distance_matrix`.
 
     Args:
