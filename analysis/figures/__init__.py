@@ -13,7 +13,10 @@ from analysis.labels import format_factor, task_title
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
+from degen.reporting.style import use_style
 from launch.experiment import Experiment
+
+use_style()
 
 NAMES = ("degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
 """File names, without suffix, of the figures that `draw_all` may draw."""
