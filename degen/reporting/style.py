@@ -22,7 +22,7 @@ PANEL_SIZE = (1.72, 1.6)
 PALETTE = sns.color_palette("colorblind")
 BLUE, GRAY = PALETTE[0], "0.5"
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     **sns.plotting_context("paper"),
     **sns.axes_style("ticks"),
     "axes.prop_cycle": cycler(color=PALETTE),
