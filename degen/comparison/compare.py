@@ -104,7 +104,7 @@ def compare_networks(
         measures[name] = Measure.from_distances(METRICS[name], members, distances, baselines, seed)
     groups = {network.group: sum(other.group == network.group for other in networks) for network in networks}
     used = data.hyperparameters if {"dsa", "input_dsa"} & measures.keys() else None
-    return Comparison(measures, skipped, groups, used)
+    return Comparison(measures, skipped, groups, used, _notes(networks, measures))
 
 
 def _select_metrics(
@@ -131,3 +131,22 @@ def _select_metrics(
         else:
             skipped[name] = obstacle
     return possible, skipped
+
+
+def _notes(networks: Sequence[Network], measures: Mapping[str, Measure]) -> list[str]:
+    """Return reasons for caution about distances that are estimated from trials."""
+    estimated = [measure for measure in measures.values() if measure.baselines is not None]
+    notes = [
+        f"{measure.label} of {group} does not exceed its split-half baseline: it may be estimation error, which "
+        "falls with more trials."
+        for measure in estimated
+        for group, estimate in measure.degeneracy.items()
+        if estimate.value <= measure.mean_baseline(group)
+    ]
+    samples = [network.hidden.shape[0] * network.hidden.shape[1] for network in networks]
+    if estimated and max(samples) > 1.5 * min(samples):
+        notes.append(
+            f"networks have {min(samples)} to {max(samples)} samples (trials times time steps): fewer samples "
+            "have larger errors and distances, so compare groups with equal numbers."
+        )
+    return notes

@@ -122,7 +122,8 @@ def _per_network(name: str, values: Mapping[str, Any] | None, group: str, n_netw
     if values is None or group not in values:
         return [None] * n_networks
     entries = values[group]
-    n_entries = len(entries) if hasattr(entries, "__len__") and getattr(entries, "ndim", 1) else "a number"
+    is_sequence = hasattr(entries, "__len__") and getattr(entries, "shape", None) != ()
+    n_entries = len(entries) if is_sequence else "a number"
     require(
         n_entries == n_networks, f"{name} of {group!r}", n_entries, f"one for each of {n_networks} networks"
     )

@@ -40,6 +40,7 @@ def write_report(comparison: Comparison, path: Path) -> Path:
             image=image,
             settings=comparison.settings,
             skipped=comparison.skipped,
+            notes=comparison.notes,
             version=VERSION,
         )
     write_atomically(path, text.encode())

@@ -25,12 +25,14 @@ class Comparison:
         skipped: why other metrics were not computed, by name.
         n_networks: number of networks of each group.
         hyperparameters: hyperparameters of DSA, or None if it was not computed.
+        notes: reasons for caution, one sentence each.
     """
 
     measures: dict[str, Measure]
     skipped: dict[str, str]
     n_networks: dict[str, int]
     hyperparameters: Hyperparameters | None
+    notes: list[str]
 
     def table(self) -> pd.DataFrame:
         """Return the degeneracy of each group.
@@ -100,6 +102,7 @@ class Comparison:
         if self.hyperparameters is not None:
             sections.append(f"\n{self.settings}")
         sections += [f"not computed: {name}: {reason}" for name, reason in self.skipped.items()]
+        sections += [f"note: {note}" for note in self.notes]
         return "\n".join(sections)
 
     __repr__ = __str__
