@@ -5,6 +5,7 @@
     degen status    list conditions, networks and jobs
     degen cancel    cancel a submission
     degen analyze   measure degeneracy: tables and figures
+    degen compare   compare networks from files: arrays or PyTorch state_dicts
     degen report    Table 1, numbered figures and report of the paper's experiments
     degen completion    make bash complete these: eval "$(degen completion)"
 
@@ -27,6 +28,7 @@ MODULES = {
     "status": "launch.status",
     "cancel": "launch.cancel",
     "analyze": "analysis.__main__",
+    "compare": "launch.compare",
     "report": "analysis.paper",
     "completion": "launch.completion",
 }

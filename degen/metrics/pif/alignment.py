@@ -29,7 +29,7 @@ class Matching:
     distance: Tensor
 
 
-def align(first: Array, second: Array, *, seed: int, signs: bool = False) -> Matching:
+def align(first: Array, second: Array, *, seed: int = 0, signs: bool = False) -> Matching:
     """Compute the permutations and signs that define the distances of `distance_matrix`.
 
     Args:

@@ -23,7 +23,7 @@ SOLVERS = ("faq", "procrustes")
 def distance_matrix(
     weights: Array | Sequence[Array],
     *,
-    seed: int,
+    seed: int = 0,
     normalization: str = "frobenius",
     signs: bool = False,
     input_weights: Array | Sequence[Array] | None = None,
