@@ -22,6 +22,7 @@ import dataclasses
 
 from degen.errors import require_integer
 from degen.tasks import Task, Trials
+from laboratory.shift import EXTRA_DELAY
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,10 @@ class DelayedEcho(Task):
         return Trials(inputs, inputs.roll(self.delay, dims=-2))
 
     def ood(self):
-        return dataclasses.replace(self, delay=self.delay + 1)
+        return dataclasses.replace(self, delay=self.delay + EXTRA_DELAY)
 '''
+
+HELPER = "EXTRA_DELAY = 1\n"
 
 YAML = """
 # @package _global_
@@ -82,6 +85,7 @@ def home(tmp_path: Path) -> Path:
     """A user's folder."""
     (tmp_path / "code" / "laboratory").mkdir(parents=True)
     (tmp_path / "code" / "laboratory" / "echo.py").write_text(CLASS)
+    (tmp_path / "code" / "laboratory" / "shift.py").write_text(HELPER)
     (tmp_path / "settings" / "task").mkdir(parents=True)
     (tmp_path / "settings" / "task" / "echo.yaml").write_text(YAML)
     return tmp_path
@@ -135,21 +139,20 @@ def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
     assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
 
 
-def test_changed_source_of_an_own_task_is_measured_again(home):
+def test_changed_source_behind_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     assert run(home, "launch.train").stderr == ""
     assert "networks: 6, 6 of them new" in analyze(home)
     assert "networks: 6, 0 of them new" in analyze(home)
-    source = home / "code" / "laboratory" / "echo.py"
-    source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
-    warning = "the code of laboratory.echo changed since networks were trained"
+    (home / "code" / "laboratory" / "shift.py").write_text(HELPER.replace("1", "2"))
+    warning = "the code of laboratory.shift changed since networks were trained"
     printed = analyze(home, warning)
     assert "networks: 6, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train")
     assert "all 3 networks are finished" in again.stdout
-    assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
+    assert "the code of laboratory.shift changed since networks here were trained" in again.stderr
 
 
 @pytest.mark.parametrize(
