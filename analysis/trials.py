@@ -54,10 +54,13 @@ class ExtraOOD:
         require_integer("doublings of further_ood", self.doublings, 0)
         require_number("input_noise of further_ood", self.input_noise, minimum=0.0)
 
-    def draw(self, task: Task, trial_set: TrialSet, dtype: torch.dtype) -> Trials:
-        """Generate the trials, with a leading dimension of 1."""
+    def draw(self, task: Task, trial_set: TrialSet, dtype: torch.dtype) -> Trials | None:
+        """Generate the trials, with a leading dimension of 1. None if the task has no such version."""
         for _ in range(self.doublings):
-            task = task.ood()
+            longer = task.ood()
+            if longer is None:
+                return None
+            task = longer
         trials = trial_set.draw(task, "ood trials", dtype)
         scale = self.input_noise * trials.inputs.std(dim=(0, 1, 2), correction=0)
         noise = Stream.named([trial_set.seed], "ood noise", dtype=dtype).normal(*trials.inputs.shape[1:])

@@ -123,7 +123,9 @@ LevelEstimate = tuple[str, str, tuple[float, float, float]]
 def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
     test = converged["test_loss"].to_numpy(np.float64)
     estimates: list[LevelEstimate] = [("behavior", "sigma_test", bootstrap.deviation(test))]
-    for column in [name for name in converged.columns if name.startswith("ood_loss")]:
+    # The columns of other tasks are empty here.
+    losses_out = converged.filter(like="ood_loss").dropna(axis="columns", how="all")
+    for column in losses_out.columns:
         losses, suffix = converged[column].to_numpy(np.float64), column.removeprefix("ood_loss")
         estimates.append(("behavior", f"sigma_ood{suffix}", bootstrap.deviation(losses)))
         estimates.append(("behavior", f"mean_ood{suffix}", bootstrap.mean(losses)))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -167,3 +168,40 @@ def test_bad_input_of_an_own_task_is_one_sentence(home, argument, sentence):
     refused = Launched(given, home, before=OnPath(home / "code"))
     assert (refused.wait(), refused.stderr) == (2, sentence)
     assert not (home / "runs").exists()
+
+
+def test_a_faulty_task_is_rejected_before_training(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS.replace("n_inputs = n_outputs = 1", "n_inputs, n_outputs = 1, 2"))
+    refused = Launched(("task=echo", "--config-dir", "settings", *TINY), home, before=OnPath(home / "code"))
+    sentence = (
+        "error: targets of DelayedEcho must be of shape (seeds, trials, time, n_outputs) = (2, 32, 20, 2)"
+    )
+    assert refused.wait() == 2
+    assert refused.stderr.startswith(sentence)
+    assert not (home / "runs").exists()
+
+
+def test_a_class_with_the_name_of_one_of_degens_is_rejected(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS + "\n\nclass FlipFlop(DelayedEcho):\n    pass\n")
+    yaml = home / "settings" / "task" / "echo.yaml"
+    yaml.write_text(YAML.replace("echo.DelayedEcho", "echo.FlipFlop"))
+    refused = Launched(("task=echo", "--config-dir", "settings", *TINY), home, before=OnPath(home / "code"))
+    assert refused.wait() == 2
+    start = "error: _target_ must be a class with a name that degen does not use, "
+    assert refused.stderr.startswith(start)
+    assert refused.stderr.endswith("got 'laboratory.echo.FlipFlop'.\n")
+
+
+def test_a_task_without_ood_is_measured_without_it(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS.partition("    def ood")[0])
+    (home / "settings" / "experiment").mkdir()
+    (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
+    assert "DelayedEcho has no ood()" in run(home, "launch.train").stdout
+    assert "left out: OOD losses of delayed_echo, which has no ood()" in analyze(home)
+    table = pd.read_csv(home / "results" / "echo" / "degeneracy.csv")
+    behavior = set(table[table["level"] == "behavior"]["measure"])
+    assert behavior == {"sigma_test", "sigma_ood_noise", "mean_ood_noise"}
+    assert table["value"].notna().all()
