@@ -60,14 +60,16 @@ class ExtraOOD:
         is_allowed = isinstance(self.outside_training, bool) and self.outside_training <= self.doublings
         require(is_allowed, "outside_training of further_ood", self.outside_training, allowed)
 
-    def draw(self, task: Task, trial_set: TrialSet, dtype: torch.dtype) -> Trials:
-        """Generate the trials, with a leading dimension of 1."""
-        ood_task = task
+    def draw(self, task: Task, trial_set: TrialSet, dtype: torch.dtype) -> Trials | None:
+        """Generate the trials, with a leading dimension of 1. None if the task has no such version."""
+        version: Task | None = task
         for _ in range(self.doublings):
-            ood_task = ood_task.ood()
+            version = None if version is None else version.ood()
+        if version is None:
+            return None
         if self.outside_training:
-            ood_task = ood_task.outside(task)
-        trials = trial_set.draw(ood_task, "ood trials", dtype)
+            version = version.outside(task)
+        trials = trial_set.draw(version, "ood trials", dtype)
         scale = self.input_noise * trials.inputs.std(dim=(0, 1, 2), correction=0)
         noise = Stream.named([trial_set.seed], "ood noise", dtype=dtype).normal(*trials.inputs.shape[1:])
         return dataclasses.replace(trials, inputs=trials.inputs + scale * noise)

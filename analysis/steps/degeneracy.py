@@ -128,8 +128,9 @@ LevelEstimate = tuple[str, str, tuple[float, float, float]]
 
 def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
     estimates: list[LevelEstimate] = []
-    columns = [name for name in converged.columns if name.startswith(("test_loss", "ood_loss"))]
-    for column in columns:
+    # OOD columns of other tasks are empty here.
+    filled = converged.dropna(axis="columns", how="all").columns
+    for column in [name for name in filled if name.startswith(("test_loss", "ood_loss"))]:
         if column == "test_loss_ratio":
             continue
         losses, name = converged[column].to_numpy(np.float64), column.replace("_loss", "", 1)

@@ -114,6 +114,8 @@ def collect_networks(
     cached(results.history, table_fingerprint(table), lambda: pd.concat(histories, ignore_index=True))
     cached(results.networks, table_fingerprint(table), lambda: table)
     logger.info("networks: %d, %d of them new", len(table), n_computed)
+    for task in dict.fromkeys(c.task_name for c in experiment.conditions if c.task.ood() is None):
+        logger.info("left out: OOD losses of %s, which has no ood()", task)
     return table
 
 
@@ -153,14 +155,14 @@ def _rows(
 
 
 def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
-    """Return the trials of each loss, by column."""
+    """Return the trials of each loss, by column. A task without OOD version has no OOD losses."""
     task, dtype = condition.task, condition.dtype
-    trials = {
-        "test_loss": ood.draw(task, "test trials", dtype),
-        "ood_loss": ood.draw(task.ood(), "ood trials", dtype),
-    }
+    ood_task = task.ood()
+    trials = {"test_loss": ood.draw(task, "test trials", dtype)}
+    if ood_task is not None:
+        trials["ood_loss"] = ood.draw(ood_task, "ood trials", dtype)
     extra = {f"ood_loss_{name}": variant.draw(task, ood, dtype) for name, variant in further_ood.items()}
-    return trials | extra
+    return trials | {name: drawn for name, drawn in extra.items() if drawn is not None}
 
 
 def _row(

@@ -77,9 +77,12 @@ class Task(ABC):
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         """Draw trials, with arrays of shape `(*stream.keys.shape, n_trials, time, units)`."""
 
-    @abstractmethod
-    def ood(self) -> Task:
-        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper)."""
+    def ood(self) -> Task | None:
+        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper).
+
+        None means that the task has no such trials. Behavioral degeneracy is not measured then.
+        """
+        return None
 
     def outside(self, trained: Task) -> Task:
         """Return this task without the trials that networks were trained on.
