@@ -24,6 +24,7 @@ from degen.metrics.pairs import thread_map
 from degen.networks import Network
 from degen.run import Run
 from degen.storage import RunFolder
+from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
@@ -148,14 +149,17 @@ def _rows(
 
 
 def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
-    """Return the trials of each loss, by column."""
+    """Return the trials of each loss with the process noise of the model, by column."""
     task, dtype = condition.task, condition.dtype
     trials = {
         "test_loss": ood.draw(task, "test trials", dtype),
         "ood_loss": ood.draw(task.ood(), "ood trials", dtype),
     }
     extra = {f"ood_loss_{name}": variant.draw(task, ood, dtype) for name, variant in further_ood.items()}
-    return trials | extra
+    return {
+        name: condition.model.add_noise(batch, Stream.named([ood.seed], f"{name} noise", dtype=dtype))
+        for name, batch in (trials | extra).items()
+    }
 
 
 def _row(
