@@ -3,6 +3,7 @@
 from degen.models.base import Model, Parameters
 from degen.models.constrained import Dale, LowRank
 from degen.models.gated import GRU, LSTM
+from degen.models.module_cell import ModuleCell
 from degen.models.mup import MuP
 from degen.models.noisy import Noisy
 from degen.models.standard import ReLU, Softplus, Standard
@@ -13,6 +14,7 @@ __all__ = [
     "Dale",
     "LowRank",
     "Model",
+    "ModuleCell",
     "MuP",
     "Noisy",
     "Parameters",
