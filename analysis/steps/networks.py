@@ -24,6 +24,7 @@ from degen.metrics.pairs import thread_map
 from degen.networks import Network
 from degen.run import Run
 from degen.storage import RunFolder
+from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
@@ -155,14 +156,21 @@ def _rows(
 
 
 def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
-    """Return the trials of each loss, by column. A task without OOD version has no OOD losses."""
+    """Return the trials of each loss with the process noise of the model, by column.
+
+    A task without OOD version has no OOD losses.
+    """
     task, dtype = condition.task, condition.dtype
     ood_task = task.ood()
     trials = {"test_loss": ood.draw(task, "test trials", dtype)}
     if ood_task is not None:
         trials["ood_loss"] = ood.draw(ood_task, "ood trials", dtype)
     extra = {f"ood_loss_{name}": variant.draw(task, ood, dtype) for name, variant in further_ood.items()}
-    return trials | {name: drawn for name, drawn in extra.items() if drawn is not None}
+    return {
+        name: condition.model.add_noise(batch, Stream.named([ood.seed], f"{name} noise", dtype=dtype))
+        for name, batch in (trials | extra).items()
+        if batch is not None
+    }
 
 
 def _row(
