@@ -79,9 +79,8 @@ class ConditionData:
             BadInputError: the file is missing or belongs to other networks.
         """
         self.covered_by(metric)
-        ratio: float | None = read_metadata(self.results.matrix(metric, self.condition.signature))[
-            "baseline_ratio"
-        ]
+        path = self.results.matrix(metric, self.condition.signature)
+        ratio: float | None = read_metadata(path).get("baseline_ratio")
         return ratio
 
     def column(self, name: str) -> Array:
