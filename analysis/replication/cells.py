@@ -24,7 +24,7 @@ def table_caption(bootstrap: Bootstrap, test: PermutationTest) -> str:
         "when this network is left out. The network that moves the effect most is named. The split-half "
         "baseline is the distance of a network from itself on other trials. A distance near its baseline is "
         "not interpretable. Networks are counted as left out if they did not converge, if their condition "
-        "has fewer than three converged networks, or if their task has fewer than two remaining conditions."
+        "has fewer than five converged networks, or if their task has fewer than two remaining conditions."
     )
 
 

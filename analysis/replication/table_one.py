@@ -42,7 +42,7 @@ def compare_with_paper(
 ) -> list[OutcomeRow]:
     """Compute the trends of all measures of the last analysis, by task and pooled over tasks.
 
-    Conditions with fewer than three converged networks are left out, and tasks with fewer than two remaining
+    Conditions with fewer than five converged networks are left out, and tasks with fewer than two remaining
     conditions.
 
     Args:

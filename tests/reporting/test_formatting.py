@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from degen.reporting.formatting import format_effect, format_estimate
+from degen.reporting.formatting import format_coverage, format_effect, format_estimate
 from degen.statistics import Bootstrap
 
 
@@ -24,11 +24,16 @@ def test_an_infinite_effect_has_no_interval():
     ("values", "text"),
     [
         ([1.0, 2.0], "1.5 [no interval: 2 networks]"),
-        ([1.0, 2.0, np.inf, 3.0], "inf [no interval: not finite]"),
-        ([2.0, 2.0, 2.0], "2 [2, 2]"),
+        ([1.0, 2.0, np.inf, 3.0, 4.0], "inf [no interval: not finite]"),
+        ([2.0] * 5, "2 [2, 2]"),
     ],
 )
 def test_a_table_states_why_a_value_has_no_interval(values, text):
     with np.errstate(invalid="ignore"):
         interval = Bootstrap(n_samples=100, level=0.95, seed=0).mean(np.array(values))
     assert format_estimate(*interval, n_networks=len(values)) == text
+
+
+def test_the_coverage_of_intervals_is_stated_where_it_is_known():
+    assert format_coverage([math.nan]) == ""
+    assert format_coverage([0.9, math.nan, 0.9]).endswith("case: 90%")
