@@ -16,8 +16,9 @@ from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from degen.condition import Condition
 from degen.files import read_tensors
-from degen.reporting.formatting import format_estimate
-from degen.statistics import Bootstrap, Estimate, networks_for_precision
+from degen.reporting.formatting import format_coverage, format_estimate
+from degen.statistics import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
+from degen.statistics.coverage import SIMULATED_LEVEL, Kind, true_coverage
 from launch.experiment import Experiment
 
 MEANS = {
@@ -41,9 +42,11 @@ def compute_degeneracy(
     """Store the degeneracy table, as parquet and as CSV.
 
     The table contains the conditions with at least two converged networks. Columns: task, condition, label,
-    factor_name, factor_value, level, measure, value, low, high (empty for two networks), nominal_level (of
-    the interval), networks (converged, that the value is computed from), networks_for_10_percent (needed for
-    an interval of +-10 %), converged, unconverged, diverged, missing, and every swept field under its path.
+    factor_name, factor_value, level, measure, value, low, high (empty for fewer than five networks),
+    nominal_level (of the interval), true_coverage (of the 95 % interval, in the worst simulated case;
+    empty without an interval and at other levels), networks (converged, that the value is computed from),
+    networks_for_10_percent (needed for an interval of +-10 %; only for mean distances), converged,
+    unconverged, diverged, missing, and every swept field under its path.
     Measures:
 
     - every metric: mean over pairs of converged networks. <metric>_null, where the metric has one: mean
@@ -96,7 +99,7 @@ def _measure(
         *_behavior(converged, bootstrap),
         *_distances(condition, results, metrics, bootstrap),
         *(
-            (level, column, bootstrap.mean(converged[column].to_numpy(np.float64)))
+            (level, column, "mean", bootstrap.mean(converged[column].to_numpy(np.float64)))
             for level, columns in MEANS.items()
             for column in columns
         ),
@@ -105,43 +108,52 @@ def _measure(
         {
             "level": level,
             "measure": measure,
-            "value": value,
-            "low": low,
-            "high": high,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
             "nominal_level": bootstrap.level,
+            "true_coverage": _coverage(kind, estimate, n_networks, bootstrap.level),
             "networks": n_networks,
-            "networks_for_10_percent": networks_for_precision(Estimate(value, low, high), n_networks),
+            "networks_for_10_percent": (
+                networks_for_precision(estimate, n_networks) if kind == "distance" else np.nan
+            ),
         }
-        for level, measure, (value, low, high) in estimates
+        for level, measure, kind, estimate in estimates
     ]
 
 
-LevelEstimate = tuple[str, str, tuple[float, float, float]]
-"""Level, measure, and a value with the bounds of its interval."""
+def _coverage(kind: Kind, estimate: Estimate, n_networks: int, level: float) -> float:
+    """Return the true coverage of an interval, NaN if there is none or its level was not simulated."""
+    has_coverage = level == SIMULATED_LEVEL and np.isfinite(estimate.low)
+    return true_coverage(kind, n_networks) if has_coverage else np.nan
 
 
-def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
+MeasureEstimate = tuple[str, str, Kind, Estimate]
+"""Level, measure, kind of statistic, and the value with its interval."""
+
+
+def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[MeasureEstimate]:
     test = converged["test_loss"].to_numpy(np.float64)
-    estimates: list[LevelEstimate] = [("behavior", "sigma_test", bootstrap.deviation(test))]
+    estimates: list[MeasureEstimate] = [("behavior", "sigma_test", "deviation", bootstrap.deviation(test))]
     for column in [name for name in converged.columns if name.startswith("ood_loss")]:
         losses, suffix = converged[column].to_numpy(np.float64), column.removeprefix("ood_loss")
-        estimates.append(("behavior", f"sigma_ood{suffix}", bootstrap.deviation(losses)))
-        estimates.append(("behavior", f"mean_ood{suffix}", bootstrap.mean(losses)))
+        estimates.append(("behavior", f"sigma_ood{suffix}", "deviation", bootstrap.deviation(losses)))
+        estimates.append(("behavior", f"mean_ood{suffix}", "mean", bootstrap.mean(losses)))
     return estimates
 
 
 def _distances(
     condition: Condition, results: ResultsFolder, metrics: Sequence[str], bootstrap: Bootstrap
-) -> list[LevelEstimate]:
-    estimates: list[LevelEstimate] = []
+) -> list[MeasureEstimate]:
+    estimates: list[MeasureEstimate] = []
     for name in metrics:
         if not results.matrix(name, condition.signature).exists():
             continue  # the metric could not measure this condition
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         level = metadata["level"]
-        estimates.append((level, name, bootstrap.mean_distance(arrays["distances"].numpy())))
+        estimates.append((level, name, "distance", bootstrap.mean_distance(arrays["distances"].numpy())))
         if "null" in arrays:
-            estimates.append((level, f"{name}_null", bootstrap.mean(arrays["null"].numpy())))
+            estimates.append((level, f"{name}_null", "mean", bootstrap.mean(arrays["null"].numpy())))
     return estimates
 
 
@@ -163,4 +175,11 @@ def format_degeneracy(table: pd.DataFrame, level: float) -> str:
     wide.columns = pd.Index([f"{levels[measure]}: {measure}" for measure in wide.columns])
     wide.insert(0, "converged/unconverged/diverged/missing", counts.astype(str).agg("/".join, axis=1))
     transposed = wide.T.rename_axis(columns=None).to_string()
-    return f"{transposed}\n(value [{level:.0%} interval, bootstrap over networks])"
+    return f"{transposed}\n{_footer(table, level)}"
+
+
+def _footer(table: pd.DataFrame, level: float) -> str:
+    """Explain the intervals of a printed table, and state their coverage."""
+    intervals = f"{level:.0%} interval, bootstrap-t over networks; none below {MIN_NETWORKS} networks"
+    coverage = format_coverage(table["true_coverage"])
+    return "\n".join([f"(value [{intervals}])", *([f"({coverage}; docs/statistics.md)"] if coverage else [])])

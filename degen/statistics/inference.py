@@ -135,21 +135,24 @@ class PooledContrasts:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(permuted.effects / np.sqrt(permuted.variances)).max(axis=1)
         # A permutation that is not finite counts as extreme, and so do ties.
-        share = (1 + np.count_nonzero(~(t < np.abs(self._t).max() - _TIE))) / (1 + number)
-        return share, math.sqrt(share * (1 - share) / number)
+        return _share(np.count_nonzero(~(t < np.abs(self._t).max() - _TIE)), number)
 
     def _bootstrap_p(self) -> tuple[float, float]:
         """Return p by inversion of the interval of one contrast, or by the largest of several contrasts."""
         samples = self._bootstrap_t[np.isfinite(self._bootstrap_t).all(axis=1)]
         number = len(samples)
         if len(self._t) == 1:
-            above = np.count_nonzero(samples >= self._t - _TIE)
-            tail = min(above, np.count_nonzero(samples <= self._t + _TIE))
-            share = (1 + tail) / (1 + number)
-            return min(1.0, 2 * share), 2 * math.sqrt(share * (1 - share) / max(number, 1))
-        extreme = np.count_nonzero(np.abs(samples).max(axis=1) >= np.abs(self._t).max() - _TIE)
-        share = (1 + extreme) / (1 + number)
-        return share, math.sqrt(share * (1 - share) / max(number, 1))
+            tails = [np.count_nonzero(sign * (samples - self._t) >= -_TIE) for sign in (1, -1)]
+            p, error = _share(min(tails), number)
+            return min(1.0, 2 * p), 2 * error
+        largest = np.abs(samples).max(axis=1)
+        return _share(np.count_nonzero(largest >= np.abs(self._t).max() - _TIE), number)
+
+
+def _share(n_extreme: int, number: int) -> tuple[float, float]:
+    """Return the share of extreme samples, counting the data, and its standard error."""
+    share = (1 + n_extreme) / (1 + number)
+    return float(share), math.sqrt(share * (1 - share) / (1 + number))
 
 
 def _pool(of_tasks: Sequence[Contrasts]) -> Contrasts:

@@ -6,6 +6,7 @@ It prints the tables of docs/statistics.md.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,39 +40,46 @@ def interval(kind: str, population: str, networks: int, run: int) -> tuple[Estim
     return bootstrap.deviation(sample), deviation
 
 
-def coverage(kind: str, population: str, networks: int, runs: int) -> float:
-    """Return how often the 95 % interval contains the true value."""
+def coverage(kind: str, population: str, networks: int, runs: Sequence[int]) -> float:
+    """Return how often the 95 % interval contains the true value.
+
+    Args:
+        kind: statistic of the interval.
+        population: one of `POPULATIONS`.
+        networks: number of networks.
+        runs: seeds of the simulations.
+    """
     covered = 0
-    for run in range(runs):
+    for run in runs:
         (_, low, high), true = interval(kind, population, networks, run)
         covered += low <= true <= high
-    return covered / runs
+    return covered / len(runs)
 
 
 def coverage_table(runs: int) -> pd.DataFrame:
     """Return the coverage of each kind of interval, by population (rows) and networks (columns)."""
     rows = [
         {"interval": kind, "population": population}
-        | {str(networks): coverage(kind, population, networks, runs) for networks in NETWORKS}
+        | {str(networks): coverage(kind, population, networks, range(runs)) for networks in NETWORKS}
         for kind in KINDS
         for population in POPULATIONS
     ]
     return pd.DataFrame(rows)
 
 
-def rates(name: str, networks: int, runs: int) -> tuple[float, float]:
+def rates(name: str, networks: int, runs: Sequence[int]) -> tuple[float, float]:
     """Return how often a trend has a direction, and how often its interval excludes zero, under a null.
 
     A direction needs p below 0.05, which is not computed where the interval contains zero.
     """
     significant = excluded = 0
-    for run in range(runs):
+    for run in runs:
         generator = np.random.default_rng([run, networks, *name.encode()])
         bootstrap = Bootstrap(n_samples=SAMPLES, level=0.95, seed=run)
         trend = fit_trend(NULLS[name](generator, networks, bootstrap), bootstrap, SAMPLES)
         excluded += trend.excludes_zero
         significant += trend.direction(0.05) != NO_DIRECTION
-    return significant / runs, excluded / runs
+    return significant / len(runs), excluded / len(runs)
 
 
 def false_positive_table(runs: int) -> pd.DataFrame:
@@ -80,7 +88,7 @@ def false_positive_table(runs: int) -> pd.DataFrame:
     for name in NULLS:
         row = {"null hypothesis": name}
         for networks in (5, 8, 16, 50):
-            found, excluded = rates(name, networks, runs if networks < 50 else runs // 2)
+            found, excluded = rates(name, networks, range(runs if networks < 50 else runs // 2))
             row[str(networks)] = f"{found:.3f} ({excluded:.3f})"
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over networks (docs/specification.md, section 7)."""
+"""Bootstrap-t intervals over networks, and their simulated coverage (docs/statistics.md)."""
 
 from __future__ import annotations
 
@@ -7,107 +7,102 @@ import math
 import numpy as np
 import pytest
 
-from degen.statistics import Bootstrap, networks_for_precision
-from degen.statistics.bootstrap import bootstrap_deviation, bootstrap_mean, bootstrap_mean_distance
+from degen.statistics import Bootstrap, Estimate, networks_for_precision
+from degen.statistics.coverage import WORST_COVERAGE, true_coverage
+from tests.statistics.check import KINDS, coverage, interval
+from tests.statistics.simulated import POPULATIONS, distances, values
 
-NETWORKS, EXPERIMENTS, LEVEL = 20, 200, 0.9
-
-
-def distances(values: np.ndarray) -> np.ndarray:
-    return np.abs(values[:, None] - values[None, :])
-
-
-def naive(matrix: np.ndarray) -> tuple[float, float]:
-    """Compute the interval that treats pairs as independent."""
-    pairs = matrix[np.triu_indices(len(matrix), 1)]
-    half = 1.645 * pairs.std(ddof=1) / math.sqrt(len(pairs))
-    return pairs.mean() - half, pairs.mean() + half
+BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
+RUNS = range(10_000, 10_200)
 
 
-@pytest.fixture(scope="module")
-def coverage() -> dict[str, float]:
-    """Compute how often each interval contains the truth.
-
-    Standard normal networks have a mean distance of 2 / sqrt(pi).
-    """
-    generator = np.random.default_rng(0)
-    bootstrap = Bootstrap(n_samples=400, level=LEVEL, seed=0)
-    covered = {"over networks": 0, "over pairs": 0, "of the mean": 0}
-    for _ in range(EXPERIMENTS):
-        values = generator.standard_normal(NETWORKS)
-        matrix = distances(values)
-        _, low, high = bootstrap.mean_distance(matrix)
-        covered["over networks"] += low <= 2 / math.sqrt(math.pi) <= high
-        low, high = naive(matrix)
-        covered["over pairs"] += low <= 2 / math.sqrt(math.pi) <= high
-        _, low, high = bootstrap.mean(values)
-        covered["of the mean"] += low <= 0 <= high
-    return {name: count / EXPERIMENTS for name, count in covered.items()}
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stated_coverage_is_that_of_a_simulation(kind):
+    """The stated number is the worst of five populations, from other runs."""
+    simulated = {population: coverage(kind, population, 8, RUNS) for population in POPULATIONS}
+    stated = true_coverage(kind, 8)
+    error = math.sqrt(stated * (1 - stated) / len(RUNS))
+    assert min(simulated.values()) == pytest.approx(stated, abs=3 * error)
+    assert simulated["normal"] >= 0.9 - 3 * error
 
 
-def test_intervals_over_networks_have_the_nominal_coverage(coverage):
-    # 90 % up to chance (standard error 2 %), and percentile intervals of 20 networks are a few percent short.
-    assert 0.82 <= coverage["over networks"] <= 0.95
-    assert 0.82 <= coverage["of the mean"] <= 0.95
+def test_a_smaller_simulated_number_of_networks_is_used():
+    assert [true_coverage("mean", n) for n in (8, 15, 16, 400)] == [
+        WORST_COVERAGE["mean"][index] for index in (1, 1, 2, 4)
+    ]
+    assert math.isnan(true_coverage("mean", 4))
 
 
-def test_an_interval_over_pairs_is_too_narrow(coverage):
-    assert coverage["over pairs"] < 0.65
+def test_an_interval_over_pairs_is_too_narrow():
+    covered = 0
+    for run in RUNS:
+        matrix = distances(np.random.default_rng(run), networks=20)
+        pairs = matrix[np.triu_indices(20, 1)]
+        half = 1.96 * pairs.std(ddof=1) / math.sqrt(len(pairs))
+        covered += abs(pairs.mean() - 2 / math.sqrt(math.pi)) <= half
+    assert covered / len(RUNS) < 0.75
 
 
-def test_a_network_drawn_twice_forms_no_pair_with_itself():
-    matrix = np.ones((5, 5)) - np.eye(5)
-    assert Bootstrap(n_samples=100, level=0.95, seed=0).mean_distance(matrix) == pytest.approx((1, 1, 1))
+def test_the_interval_of_a_deviation_is_the_one_computed_by_hand():
+    sample = values("log-normal 0.5", np.random.default_rng(3), 9)
+    studentized = []
+
+    def log_deviation_and_error(drawn: np.ndarray) -> tuple[float, float]:
+        without = [np.log(np.delete(drawn, index).std()) for index in range(9)]
+        return math.log(drawn.std()), math.sqrt(8 * np.var(without))
+
+    center, error = log_deviation_and_error(sample)
+    for counts in BOOTSTRAP.counts(9):
+        drawn = np.repeat(sample, counts.astype(int))
+        if min(np.delete(drawn, index).std() for index in range(9)) > 1e-9:
+            log_deviation, own_error = log_deviation_and_error(drawn)
+            studentized.append((log_deviation - center) / own_error)
+    low, high = np.quantile(studentized, [0.025, 0.975])
+    expected = sample.std(), math.exp(center - high * error), math.exp(center - low * error)
+    assert BOOTSTRAP.deviation(sample) == pytest.approx(expected)
 
 
-def test_mean_and_population_deviation():
-    values = np.array([1.0, 2.0, 4.0, 9.0])
-    bootstrap = Bootstrap(n_samples=500, level=0.95, seed=0)
-    value, low, high = bootstrap.deviation(values)
-    assert value == pytest.approx(np.sqrt(np.mean((values - 4) ** 2)))
-    assert 0 <= low < value < high
-    value, low, high = bootstrap.mean(values)
-    assert value == 4
-    assert 1 <= low < 4 < high <= 9
-
-
-def test_two_networks_have_a_value_but_no_interval():
-    bootstrap = Bootstrap(n_samples=50, level=0.95, seed=0)
-    pair = np.array([1.0, 2.0])
-    for estimate in (
-        bootstrap.mean_distance(distances(pair)),
-        bootstrap.deviation(pair),
-        bootstrap.mean(pair),
-    ):
+@pytest.mark.parametrize("n", [2, 4])
+def test_fewer_than_five_networks_have_no_interval(n):
+    sample = np.arange(1.0, n + 1)
+    matrix = np.abs(sample[:, None] - sample)
+    for estimate in (BOOTSTRAP.mean_distance(matrix), BOOTSTRAP.deviation(sample), BOOTSTRAP.mean(sample)):
         assert estimate.value > 0
-        assert math.isnan(estimate.low)
-        assert math.isnan(estimate.high)
-        assert math.isnan(networks_for_precision(estimate, 2))
+        assert np.isnan(estimate[1:]).all()
+        assert math.isnan(networks_for_precision(estimate, n))
 
 
-def test_bootstrapped_deviations_are_of_the_drawn_values():
-    values, bootstrap = np.array([1.0, 2.0, 4.0, 9.0]), Bootstrap(n_samples=50, level=0.5, seed=3)
-    drawn = [np.repeat(values, counts.astype(int)).std() for counts in bootstrap.counts(4)]
-    assert bootstrap.deviation(values)[1:] == pytest.approx(tuple(np.quantile(drawn, [0.25, 0.75])))
+def test_equal_networks_have_an_interval_of_width_zero():
+    assert BOOTSTRAP.mean_distance(np.ones((5, 5)) - np.eye(5)) == (1, 1, 1)
+    assert BOOTSTRAP.mean(np.full(6, 0.1)) == pytest.approx((0.1, 0.1, 0.1))
 
 
-def test_small_deviations_far_from_zero_keep_their_precision():
-    values = 1e6 + np.array([0.0, 1.0, 2.0, 3.0]) * 1e-3
-    value, low, high = Bootstrap(n_samples=200, level=0.95, seed=0).deviation(values)
-    assert value == pytest.approx(1e-3 * math.sqrt(1.25), rel=1e-4)
-    assert 0 <= low < value < high < 2e-3
+def test_a_deviation_of_zero_has_no_interval():
+    value, low, high = BOOTSTRAP.deviation(np.full(6, 0.1))
+    assert value == 0
+    assert np.isnan([low, high]).all()
 
 
-def test_intervals_depend_on_seed_and_level():
-    matrix = distances(np.random.default_rng(1).standard_normal(8))
+@pytest.mark.parametrize("kind", KINDS)
+def test_intervals_depend_on_seed_and_level(kind):
+    sample = values("normal", np.random.default_rng(1), 12)
+    data = np.abs(sample[:, None] - sample) if kind == "distance" else sample
 
-    def interval(level: float, seed: int) -> tuple[float, float, float]:
-        return Bootstrap(n_samples=300, level=level, seed=seed).mean_distance(matrix)
+    def bounds(level: float, seed: int) -> Estimate:
+        bootstrap = Bootstrap(n_samples=300, level=level, seed=seed)
+        return getattr(bootstrap, "mean_distance" if kind == "distance" else kind)(data)
 
-    assert interval(0.95, 0) == interval(0.95, 0)
-    assert interval(0.95, 0) != interval(0.95, 1)
-    (_, low, high), (_, lower, higher) = interval(0.5, 0), interval(0.95, 0)
+    assert bounds(0.95, 0) == bounds(0.95, 0)
+    assert bounds(0.95, 0) != bounds(0.95, 1)
+    (_, low, high), (_, lower, higher) = bounds(0.5, 0), bounds(0.95, 0)
     assert lower < low < high < higher
+
+
+def test_intervals_of_positive_statistics_scale_with_their_unit():
+    estimate, _ = interval("distance", "clusters", 10, run=0)
+    assert 0 < estimate.low < estimate.value < estimate.high
+    sample = values("clusters", np.random.default_rng(0), 10)
+    assert BOOTSTRAP.deviation(1e-6 * sample) == pytest.approx(1e-6 * np.array(BOOTSTRAP.deviation(sample)))
 
 
 def test_networks_of_one_seed_and_task_are_drawn_together():
@@ -122,9 +117,10 @@ def test_networks_of_one_seed_and_task_are_drawn_together():
     assert np.abs(correlations).max() < 4 / math.sqrt(3000)
 
 
-def test_a_sample_without_networks_of_a_condition_is_nan():
-    counts = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
-    values, matrix = np.array([1.0, 4.0, 7.0]), np.ones((3, 3)) - np.eye(3)
-    np.testing.assert_allclose(bootstrap_mean(values, counts), [2, np.nan, 4])
-    np.testing.assert_allclose(bootstrap_deviation(values, counts), [math.sqrt(2), np.nan, 0])
-    np.testing.assert_allclose(bootstrap_mean_distance(matrix, counts), [1, np.nan, np.nan])
+def test_the_required_networks_give_the_requested_precision():
+    generator = np.random.default_rng(7)
+    needed = networks_for_precision(BOOTSTRAP.mean_distance(distances(generator, networks=60)), 60)
+    assert needed > 60
+    value, low, high = BOOTSTRAP.mean_distance(distances(generator, networks=needed))
+    assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
+    assert math.isnan(networks_for_precision(Estimate(0, 0, 0), 60))

@@ -1,7 +1,8 @@
-"""Trends along a factor (docs/specification.md, section 7), on simulated networks with a known trend."""
+"""Trends along a factor (docs/statistics.md), on simulated networks with a known trend."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,13 +10,11 @@ import pytest
 
 from degen.errors import BadInputError
 from degen.statistics import (
-    Bootstrap,
-    Estimate,
+    FactorCurve,
     deviation_curve,
     distance_curve,
     fit_trend,
     mean_curve,
-    networks_for_precision,
     pseudo_values,
     ratio_curve,
 )
@@ -35,12 +34,13 @@ def test_pseudo_values_come_from_leaving_one_out():
     assert pseudo_values(matrix).mean() == pytest.approx(mean(everyone))
 
 
-def test_pseudo_values_have_the_variance_of_the_mean_distance():
+@pytest.mark.parametrize("build", [distance_curve, mean_curve])
+def test_permuted_values_have_the_log_degeneracy_as_mean(build):
     generator = np.random.default_rng(1)
-    drawn = [distances(generator, networks=40) for _ in range(400)]
-    of_the_mean = np.std([matrix.sum() / (40 * 39) for matrix in drawn])
-    of_pseudo_values = np.mean([pseudo_values(matrix).std(ddof=1) for matrix in drawn]) / 40**0.5
-    assert of_pseudo_values == pytest.approx(of_the_mean, rel=0.1)
+    points = generator.uniform(1, 2, (2, NETWORKS))
+    data = list(points if build is mean_curve else np.abs(points[:, :, None] - points[:, None]))
+    curve = curve_of(build, data)
+    assert [values.mean() for values in curve.network_values] == pytest.approx(np.log(curve.values))
 
 
 def test_permutations_of_a_task_do_not_depend_on_other_tasks():
@@ -48,12 +48,30 @@ def test_permutations_of_a_task_do_not_depend_on_other_tasks():
     curves = [
         curve_of(distance_curve, [distances(generator) for _ in range(3)], f"task {i}") for i in range(2)
     ]
-    single = [curve.permutation_slopes(0, 19) for curve in curves]
-    together = np.abs(single[0][1] + single[1][1]) >= abs(single[0][0] + single[1][0]) - 1e-12
-    assert fit_trend(curves, BOOTSTRAP, 19).p == (1 + together.sum()) / 20
-    assert not np.allclose(single[0][1], single[1][1])
+    weights = np.array([[-1.0, 0.0, 1.0]])
+    single = [curve.permuted(weights, [0] * 3, 0, 19) for curve in curves]
+    effects = np.mean([each.effects for each in single], axis=0)
+    errors = np.sqrt(np.sum([each.variances for each in single], axis=0)) / 2
+    trend = fit_trend(curves, BOOTSTRAP, 19)
+    extreme = np.count_nonzero(np.abs(effects / errors) >= abs(trend.slope))
+    assert trend.p >= (1 + extreme) / 20
+    assert not np.allclose(single[0].effects, single[1].effects)
     with pytest.raises(BadInputError, match="tasks of curves must be different"):
         fit_trend([curves[0], curves[0]], BOOTSTRAP, 19)
+
+
+def test_effect_and_error_are_those_computed_by_hand():
+    """Seeds 1 to 5 have two networks, seeds 0 and 6 have one."""
+    generator = np.random.default_rng(9)
+    groups, seeds = [generator.uniform(1, 3, 6) for _ in range(2)], [range(6), range(1, 7)]
+    trend = fit_trend([mean_curve(groups, seeds, BOOTSTRAP, "task")], BOOTSTRAP, 19)
+    assert trend.effect == pytest.approx(math.log(groups[1].mean() / groups[0].mean()))
+    influence = np.zeros(7)
+    for group, these, sign in zip(groups, seeds, (-1, 1), strict=True):
+        logs = np.array([math.log(np.delete(group, index).mean()) for index in range(6)])
+        influence[list(these)] += sign * 5 * (logs.mean() - logs) / math.sqrt(30)
+    assert trend.standard_error == pytest.approx(math.sqrt((influence**2).sum()))
+    assert trend.slope == pytest.approx(trend.effect / trend.standard_error)
 
 
 def test_a_value_that_is_not_finite_has_no_p():
@@ -61,21 +79,78 @@ def test_a_value_that_is_not_finite_has_no_p():
     groups = [generator.standard_normal(NETWORKS) for _ in range(CONDITIONS)]
     groups[1][3] = np.nan
     found = fit_trend([curve_of(deviation_curve, groups)], BOOTSTRAP, 99)
-    assert np.isnan([found.p, found.effect]).all()
+    assert math.isnan(found.p)
     assert found.direction(0.05) == "-"
+    assert found.problem == "task: condition 2 has a degeneracy of nan"
 
 
-@pytest.mark.parametrize("build", [deviation_curve, mean_curve])
-def test_a_task_whose_conditions_share_no_seed_is_not_tested(build):
+@pytest.mark.parametrize("other", [np.arange(6.0), np.zeros(6)])
+def test_a_degeneracy_of_zero_is_named(other):
+    """The standard deviation of equal networks has no finite logarithm."""
+    found = fit_trend([curve_of(deviation_curve, [other, np.zeros(6)])], BOOTSTRAP, 99)
+    assert np.isnan([found.low, found.high, found.p, found.p_error]).all()
+    assert found.direction(1.0) == "-"
+    assert "has a degeneracy of 0" in found.problem
+
+
+def test_a_deviation_that_one_network_causes_is_named():
+    found = fit_trend([curve_of(deviation_curve, [np.arange(6.0), np.eye(6)[0]])], BOOTSTRAP, 99)
+    assert found.problem == "a condition has a degeneracy of zero without one of its networks"
+    assert math.isnan(found.p)
+
+
+def test_networks_that_differ_by_a_factor_have_an_exact_trend():
+    losses = np.arange(1.0, 9.0)
+    found = fit_trend([curve_of(mean_curve, [losses, 2 * losses])], BOOTSTRAP, 399)
+    assert (found.low, found.effect, found.high) == pytest.approx([math.log(2)] * 3)
+    assert found.direction(0.05) == "\u2191"
+    unchanged = fit_trend([curve_of(mean_curve, [losses, losses])], BOOTSTRAP, 399)
+    assert unchanged.p == 1
+
+
+@pytest.mark.parametrize(("n", "least"), [(5, 2 / 2**5), (6, 2 / 2**6)])
+def test_five_shared_seeds_of_two_conditions_are_too_few(n, least):
+    """A hundredfold change of every seed."""
+    generator = np.random.default_rng(2)
+    groups = [scale * generator.uniform(1, 1.01, n) for scale in (1, 100)]
+    found = fit_trend([curve_of(mean_curve, groups)], BOOTSTRAP, 999)
+    assert found.smallest_p == pytest.approx(least)
+    assert found.p >= least
+    assert (found.direction(0.05) == "\u2191") == (n == 6)
+    assert math.isinf(found.detectable_change) == (n == 5)
+
+
+def test_networks_without_shared_seeds_are_exchanged_freely():
     generator = np.random.default_rng(6)
     groups = [generator.uniform(1, scale, 9) for scale in (2, 9)]
-    strange = build(groups, [range(9), range(9, 18)], BOOTSTRAP, "strange")
-    other = curve_of(build, [generator.uniform(1, 2, 9) for _ in range(2)], "other")
-    single = fit_trend([strange], BOOTSTRAP, 99)
-    assert (single.p, single.slope, single.direction(1.0)) == (1, 0, "-")
-    assert single.effect > 0
-    both, without = fit_trend([strange, other], BOOTSTRAP, 99), fit_trend([other], BOOTSTRAP, 99)
-    assert (both.p, both.slope) == (without.p, without.slope)
+    found = fit_trend([mean_curve(groups, [range(9), range(9, 18)], BOOTSTRAP, "task")], BOOTSTRAP, 999)
+    assert found.smallest_p == pytest.approx(1 / 1000)
+    assert found.direction(0.05) == "\u2191"
+
+
+def test_p_has_the_stated_monte_carlo_error():
+    generator = np.random.default_rng(12)
+    groups = [generator.normal(10 + 0.6 * i, 1, 12) for i in range(3)]
+    found = []
+    for seed in range(60):
+        bootstrap = dataclasses.replace(BOOTSTRAP, seed=seed)
+        curve = mean_curve(groups, [range(12)] * 3, bootstrap, "task")
+        found.append(fit_trend([curve], bootstrap, 400))
+    assert 0.02 < found[0].p < 0.3
+    # The standard deviation of 60 values has a relative error of 9 %.
+    assert np.std([trend.p for trend in found]) == pytest.approx(found[0].p_error, rel=0.35)
+
+
+def test_a_significant_p_implies_an_interval_without_zero():
+    generator = np.random.default_rng(13)
+    trends = [
+        fit_trend([curve_of(distance_curve, [distances(generator, s, 10) for s in (1, 3)])], BOOTSTRAP, 99)
+        for _ in range(80)
+    ]
+    significant = [trend for trend in trends if trend.p < 0.049]
+    assert 5 < len(significant) < 75
+    assert all(trend.excludes_zero for trend in significant)
+    assert all(trend.slope * trend.effect > 0 for trend in trends)
 
 
 def test_a_simulated_trend_is_found_with_its_size_and_sign():
@@ -87,15 +162,13 @@ def test_a_simulated_trend_is_found_with_its_size_and_sign():
             BOOTSTRAP,
             99,
         )
-        assert found.p <= 0.05
-        assert found.spearman == 1
+        assert found.p < 0.05
+        assert found.spearman == pytest.approx(1)
         covered += found.low <= math.log(4) <= found.high
-    # 90 % up to chance, and percentile intervals of 30 networks are too narrow.
-    assert 0.78 <= covered / 100 <= 0.97
+    # 95 % up to four standard errors.
+    assert covered / 100 >= 0.87
     assert found.change == pytest.approx(3, abs=1.5)
-    falling = fit_trend(
-        [curve_of(deviation_curve, [np.array([0.0, 4, 1, 3]), np.array([1.0, 1.1, 1, 1.2])])], BOOTSTRAP, 99
-    )
+    falling = fit_trend([curve_of(deviation_curve, [np.arange(5.0), 1 + np.arange(5.0) / 50])], BOOTSTRAP, 99)
     assert falling.effect < 0
 
 
@@ -108,6 +181,8 @@ def test_pooling_tasks_increases_power():
     single = [fit_trend([curve], BOOTSTRAP, 999) for curve in curves]
     together = fit_trend(curves, BOOTSTRAP, 999)
     assert together.effect == pytest.approx(np.mean([trend.effect for trend in single]))
+    errors = np.array([trend.standard_error for trend in single])
+    assert together.standard_error == pytest.approx(math.sqrt((errors**2).sum()) / 6)
     assert together.p < np.median([trend.p for trend in single])
     assert together.high - together.low < min(trend.high - trend.low for trend in single)
     assert together.networks == 6 * 2 * 12
@@ -122,44 +197,38 @@ def test_opposite_trends_of_two_tasks_cancel():
     assert both.p > 0.5
 
 
-def test_a_test_against_the_effect_gives_no_direction():
-    """The effect weights tasks equally, the test by precision: one rises more, the other falls precisely."""
+def test_a_precise_task_does_not_outweigh_another():
+    """One task rises more, the other falls precisely. Effect, interval and p weight both equally."""
     generator = np.random.default_rng(8)
     rising = [np.exp(generator.normal(mean, 0.25, 15)) for mean in (0, 0.7)]
     falling = [10 * np.exp(generator.normal(mean, 0.02, 15)) for mean in (0, -0.2)]
     curves = [curve_of(mean_curve, rising, "one"), curve_of(mean_curve, falling, "other")]
     rise, fall, both = (fit_trend(some, BOOTSTRAP, 999) for some in (curves[:1], curves[1:], curves))
     assert (rise.direction(0.05), fall.direction(0.05)) == ("\u2191", "\u2193")
-    assert both.slope == pytest.approx(rise.slope + fall.slope)
-    assert both.effect > 0 > both.slope
-    assert both.excludes_zero
-    assert both.p < 0.05
-    assert both.direction(0.05) == "-"
+    assert both.effect == pytest.approx((rise.effect + fall.effect) / 2)
+    assert both.direction(0.05) == "\u2191"
 
 
 def test_a_ratio_resamples_numerator_and_denominator_together():
-    generator = np.random.default_rng(9)
-    matrices = [distances(generator, networks=n) for n in (8, 5)]
-    groups = [generator.uniform(1, 3, n) for n in (8, 5)]
-    found = ratio_curve(curve_of(distance_curve, matrices), curve_of(mean_curve, groups))
+    generator = np.random.default_rng(5)
+    losses = [generator.uniform(1, scale, 12) for scale in (2.0, 4.0)]
+    seeds = [range(12)] * 2
+    found = ratio_curve(
+        deviation_curve(losses, seeds, BOOTSTRAP, "task"), mean_curve(losses, seeds, BOOTSTRAP, "task")
+    )
+    counts = BOOTSTRAP.counts_by_seed(seeds, "task")
+    samples = found.bootstrapped(np.array([[-1.0, 1.0]])).effects
+    for sample in (3, 7):
+        drawn = [np.repeat(each, c[sample].astype(int)) for each, c in zip(losses, counts, strict=True)]
+        logs = [math.log(values.std() / values.mean()) for values in drawn]
+        assert samples[sample, 0] == pytest.approx(logs[1] - logs[0])
 
-    def ratio(matrix: np.ndarray, values: np.ndarray) -> float:
-        n = len(values)
-        return float(matrix.sum() / (n * (n - 1)) / values.mean())
 
-    for index, (matrix, values) in enumerate(zip(matrices, groups, strict=True)):
-        n = len(values)
-        assert found.values[index] == pytest.approx(ratio(matrix, values))
-        kept = [np.delete(np.arange(n), i) for i in range(n)]
-        without = np.array([ratio(matrix[np.ix_(rest, rest)], values[rest]) for rest in kept])
-        assert found.network_values[index] == pytest.approx(n * found.values[index] - (n - 1) * without)
-    found = ratio_curve(curve_of(deviation_curve, groups), curve_of(mean_curve, groups))
-    for values, numbers, value in zip(groups, found.network_values, found.values, strict=True):
-        assert numbers.std() == pytest.approx(value) == values.std() / values.mean()
-    counts = BOOTSTRAP.counts_by_seed([range(8), range(5)], "task")
-    for index, sample in ((0, 3), (1, 7)):
-        drawn = np.repeat(groups[index], counts[index][sample].astype(int))
-        assert found.bootstrap_values[index, sample] == pytest.approx(drawn.std() / drawn.mean())
+def test_the_ratio_of_a_curve_to_itself_is_one():
+    curve = curve_of(distance_curve, [distances(np.random.default_rng(i)) for i in range(2)])
+    ratio = ratio_curve(curve, curve)
+    assert ratio.values == pytest.approx([1, 1])
+    assert np.concatenate(ratio.network_values) == pytest.approx(0, abs=1e-12)
 
 
 def test_tasks_with_equal_seeds_are_independent():
@@ -171,32 +240,19 @@ def test_tasks_with_equal_seeds_are_independent():
     assert (both.high - both.low) / (single.high - single.low) == pytest.approx(0.5**0.5, rel=0.15)
 
 
-def test_the_required_networks_give_the_requested_precision():
-    generator = np.random.default_rng(7)
-    bootstrap = Bootstrap(n_samples=2000, level=0.95, seed=0)
-    needed = networks_for_precision(bootstrap.mean_distance(distances(generator, networks=60)), 60)
-    assert needed > 60
-    assert math.isnan(networks_for_precision(Estimate(0, 0, 0), 60))
-    value, low, high = bootstrap.mean_distance(distances(generator, networks=needed))
-    assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
+@pytest.mark.parametrize(
+    ("build", "shape"), [(distance_curve, (4, 4)), (deviation_curve, (4,)), (mean_curve, (4,))]
+)
+def test_four_networks_are_too_few_for_a_trend(build, shape):
+    with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 5"):
+        curve_of(build, [np.ones(shape)] * 2)
 
 
-@pytest.mark.parametrize(("build", "shape"), [(distance_curve, (2, 2)), (deviation_curve, (2,))])
-def test_two_networks_are_too_few_for_a_trend(build, shape):
-    with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 3"):
-        curve_of(build, [np.zeros(shape)] * 2)
-
-
-def test_a_degeneracy_of_zero_has_no_interval_or_direction():
-    """The standard deviation of equal networks has no finite logarithm."""
-    alike, other = np.zeros(4), np.arange(4.0)
-    curves = [curve_of(deviation_curve, [alike, other])]
-    found = fit_trend(curves, BOOTSTRAP, 99)
-    assert np.isnan([found.low, found.high]).all()
-    assert found.direction(1.0) == "-"
+def test_a_single_condition_has_no_trend():
+    with pytest.raises(BadInputError, match="number of conditions along a factor must be at least 2"):
+        curve_of(mean_curve, [np.ones(5)])
 
 
 def test_equal_values_have_no_rank_correlation():
-    curves = [curve_of(deviation_curve, [np.arange(4.0)] * 3)]
-    found = fit_trend(curves, BOOTSTRAP, 99)
-    assert np.isnan(found.spearman)
+    curves: list[FactorCurve] = [curve_of(deviation_curve, [np.arange(5.0)] * 3)]
+    assert np.isnan(fit_trend(curves, BOOTSTRAP, 99).spearman)
