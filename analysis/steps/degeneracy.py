@@ -115,7 +115,7 @@ def _measure(
             "true_coverage": _coverage(kind, estimate, n_networks, bootstrap.level),
             "networks": n_networks,
             "networks_for_10_percent": (
-                networks_for_precision(estimate, n_networks) if kind == "distance" else np.nan
+                float(networks_for_precision(estimate, n_networks)) if kind == "distance" else np.nan
             ),
         }
         for level, measure, kind, estimate in estimates
