@@ -120,7 +120,7 @@ def test_input_maps_are_whitened_and_separate_the_inputs():
 def test_forms_separate_planted_pairs():
     for pair in (spiral_or_node, exchanged_rates):  # each with one covariance
         assert ratios(pair, FORMS["weighted"], [0]) > 2
-        assert ratios(pair, FORMS["geometry"], [0]) < 2
+        assert np.median(ratios(pair, FORMS["geometry"], range(9))) < 2
 
 
 def test_slow_dynamics_are_compared_by_their_geometry():
