@@ -36,8 +36,10 @@ TRAIN_ARGUMENTS := $(CONFIG_OPTION) experiment=$(EXPERIMENT) scale=$(SCALE)
 # The appendix has its own results folder, because its networks need other hyperparameters of DSA (docs/paper.md).
 APPENDIX := $(if $(filter appendix standard_% dense_%,$(EXPERIMENT)),appendix)
 PAPER_RESULTS := results/$(SCALE)$(if $(APPENDIX),-appendix)
-ANALYSIS_ARGUMENTS := $(CONFIG_OPTION) results=$(PAPER_RESULTS) 'overrides=["scale=$(SCALE)"]'
-FIGURE_ARGUMENTS := $(ANALYSIS_ARGUMENTS) 'experiments=[$(or $(APPENDIX),paper)]'
+FIGURE_SETTINGS := $(CONFIG_OPTION) results=$(PAPER_RESULTS) 'overrides=["scale=$(SCALE)"]'
+# Single experiments of the paper share the hyperparameters of DSA too.
+ANALYSIS_ARGUMENTS := $(FIGURE_SETTINGS) share_hyperparameters=true
+FIGURE_ARGUMENTS := $(FIGURE_SETTINGS) 'experiments=[$(or $(APPENDIX),paper)]'
 MEMORY_DEMAND := $(PAPER_RESULTS)/memory_demand_of_tasks
 
 paper: $(INSTALLED) ## train, analyze and draw the whole paper: make paper SCALE=reduced (LAUNCHER=slurm_gpu on a cluster)

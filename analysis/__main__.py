@@ -9,7 +9,7 @@ Examples:
 
 `overrides` repeats the overrides that the experiment was trained with. conf/analyze.yaml contains all fields.
 Steps run in order and skip finished work: networks, activations, feature learning, hyperparameters (for all
-experiments together), distances, degeneracy, figures.
+experiments together if they share them), distances, degeneracy, figures.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.measures import ConditionData, CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
 from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves
-from degen.statistics.jackknife import Array
 from launch.experiment import Experiment
 
 Tasks = Mapping[str, Sequence[ConditionData]]
@@ -70,22 +69,12 @@ def curves_without_each_network(
 
 
 def baseline_ratios(conditions: Sequence[ConditionData], measure: DegeneracyMeasure) -> list[float]:
-    """Return the ratio of each condition's mean distance to its mean split-half baseline.
+    """Return the ratio of each condition's distances to their split-half baseline.
 
     Returns:
         One ratio per condition, or an empty list if the measure is not one metric with a baseline.
     """
     if len(measure.metrics) != 1:
         return []
-    (metric,) = measure.metrics
-    baselines = [data.baseline(metric) for data in conditions]
-    return [
-        float(_mean_distance(data.matrix(metric)) / baseline.mean())
-        for data, baseline in zip(conditions, baselines, strict=True)
-        if baseline is not None
-    ]
-
-
-def _mean_distance(distances: Array) -> float:
-    n = len(distances)
-    return float(distances.sum() / (n * (n - 1)))
+    ratios = [data.baseline_ratio(measure.metrics[0]) for data in conditions]
+    return [ratio for ratio in ratios if ratio is not None]

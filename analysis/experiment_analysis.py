@@ -38,7 +38,7 @@ from degen.storage import RunFolder
 from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
-    *("overrides", "weights_at", "probe", "ood", "further_ood"),
+    *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
     *("feature_learning", "metrics", "bootstrap", "permutation_test"),
 )
 """Settings that the results depend on. The manifest contains them."""
@@ -66,6 +66,9 @@ class ExperimentAnalysis:
         self.kernel_probe: KernelProbe = build(probe, KernelProbe, "feature_learning")[1]
         require_choice("weights_at", settings["weights_at"], WEIGHTS_AT)
         self.weights_at: str = settings["weights_at"]
+        shares = settings["share_hyperparameters"]
+        require(isinstance(shares, bool), "share_hyperparameters", shares, "true or false")
+        self.shares_hyperparameters: bool = shares
         self.further_ood = build_further_ood(settings["further_ood"])
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
         test = settings["permutation_test"]

@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.errors import require
-from degen.files import read_tensors
+from degen.files import read_metadata, read_tensors
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
 from degen.statistics.jackknife import Array
 
@@ -49,22 +49,45 @@ class ConditionData:
         """Return the condition without the networks of some seeds."""
         return dataclasses.replace(self, left_out=self.left_out | set(seeds))
 
+    def covered_by(self, metric: str) -> ConditionData:
+        """Return the data of the networks that a metric measures: all, or the first seeds.
+
+        Raises:
+            BadInputError: the file of distances is missing or belongs to other networks.
+        """
+        path = self.results.matrix(metric, self.condition.signature)
+        metadata = read_metadata(path) if path.exists() else {}
+        networks = self.networks[: metadata.get("max_networks")]
+        seeds = networks["seed"].tolist()
+        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
+        return dataclasses.replace(self, networks=networks)
+
     def matrix(self, metric: str) -> Array:
-        """Return the pairwise distances (networks, networks) of a metric.
+        """Return the pairwise distances (networks, networks) of the networks in `covered_by(metric)`.
 
         Raises:
             BadInputError: the file is missing or belongs to other networks.
         """
-        return self._arrays(metric)["distances"].numpy()[np.ix_(self._is_included, self._is_included)]
+        included = self.covered_by(metric)._is_included
+        arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
+        return arrays["distances"].numpy()[np.ix_(included, included)]
 
-    def baseline(self, metric: str) -> Array | None:
-        """Return the split-half baseline (networks,) of a metric, or None if the metric has none.
+    def baseline_ratio(self, metric: str) -> float | None:
+        """Return the distance between networks over the split-half baseline, both from half of the trials.
+
+        Returns:
+            None if the metric has no baseline.
 
         Raises:
             BadInputError: the file is missing or belongs to other networks.
         """
-        arrays = self._arrays(metric)
-        return arrays["null"].numpy()[self._is_included] if "null" in arrays else None
+        included = self.covered_by(metric)._is_included
+        arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
+        if "half_distances" not in arrays:
+            return None
+        between, within = (arrays[name].numpy()[included].mean() for name in ("half_distances", "null"))
+        return float(between / within)
 
     def column(self, name: str) -> Array:
         """Return a column (networks,) of the table of networks.
@@ -129,8 +152,9 @@ def _relative_to_norms(data: ConditionData, matrix: Array) -> Array:
 
 def _distance(metric: str, scale: Callable[[ConditionData, Array], Array] = _unscaled) -> CurveBuilder:
     def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
-        matrices = [scale(condition, condition.matrix(metric)) for condition in data]
-        return distance_curve(matrices, *_curve_arguments(data, bootstrap))
+        covered = [condition.covered_by(metric) for condition in data]
+        matrices = [scale(condition, condition.matrix(metric)) for condition in covered]
+        return distance_curve(matrices, *_curve_arguments(covered, bootstrap))
 
     return build_curve
 
@@ -225,20 +249,14 @@ def main_measures(experiment: str, available: Mapping[str, Mapping[str, Degenera
     return [name for name in names if name in measured]
 
 
-DSA_VARIANTS = ("dsa_lag_1", "dsa_rank_10", "dsa_variance_90", "input_dsa")
-"""Metrics that are DSA with other settings."""
-
-
 def variants(degeneracies: pd.DataFrame) -> dict[str, str]:
     """Return the measure that each measure is another setting of. Measures of their own are left out.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
     """
-    if "variant_of" in degeneracies:
-        table = degeneracies[degeneracies["variant_of"].fillna("") != ""]
-        return dict(table[["measure", "variant_of"]].drop_duplicates().to_numpy())
-    return {name: "DSA" for name in DSA_VARIANTS if name in set(degeneracies["measure"])}
+    named = degeneracies.dropna(subset="variant_of")[["measure", "variant_of"]]
+    return {name: parent for name, parent in named.drop_duplicates().to_numpy() if name.upper() != parent}
 
 
 def paper_measure(experiment: str, level: str) -> str:

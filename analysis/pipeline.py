@@ -1,4 +1,4 @@
-"""The analysis of several experiments, with hyperparameters selected on the networks of all of them."""
+"""The analysis of several experiments, which may share hyperparameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ComparableAnalysis(NamedTuple):
 
 
 def run_analyses(analyses: Sequence[ExperimentAnalysis]) -> None:
-    """Analyze several experiments. Hyperparameters are selected on the networks of all of them.
+    """Analyze several experiments. With `share_hyperparameters`, they are selected on the networks of all.
 
     Raises:
         BadInputError: an experiment cannot be analyzed. The other experiments are.
@@ -75,9 +75,9 @@ def select_for(
         return []
     first = comparable[0][0]
     experiments = [AnalyzedExperiment(paired, analysis.results) for analysis, paired in comparable]
-    return select_hyperparameters(
-        experiments, first.metrics, first.probe, [analysis.results for analysis in targets]
-    )
+    folders = [analysis.results for analysis in targets]
+    shares = first.shares_hyperparameters
+    return select_hyperparameters(experiments, first.metrics, first.probe, folders, shares=shares)
 
 
 def drop_untrained(analyses: Sequence[ExperimentAnalysis], name: str) -> list[ExperimentAnalysis]:

@@ -1,7 +1,8 @@
 """The results folder of an experiment: the path of every file that an analysis writes.
 
-results/hyperparameters/<metric>-<task>-<options>.parquet   hyperparameters shared by all experiments
+results/hyperparameters/<metric>-<task>-<options>.parquet   hyperparameters that experiments share
 results/<experiment>/
+    hyperparameters/<metric>-<task>-<options>.parquet       hyperparameters of this experiment alone
     networks.parquet                     one row per network; networks/ holds its parts, one per condition
     history.parquet                      one row per network and epoch
     feature_learning.parquet             one row per converged network; feature_learning/ holds its parts
@@ -107,14 +108,15 @@ class ResultsFolder:
         """Return the path of the hyperparameters that a metric uses for a task in this experiment."""
         return self.path / "matrices" / metric / f"{task}-hyperparameters.parquet"
 
-    def shared_hyperparameters(self, metric_class: str, task: str, options: str) -> Path:
-        """Return the path of the hyperparameters that all experiments share.
+    def selection(self, metric_class: str, task: str, options: str, is_shared: bool) -> Path:
+        """Return the path of a selection of hyperparameters.
 
         Args:
             metric_class: class of the metric, in lower case.
             options: fingerprint of the metric's selection options and of the probe.
+            is_shared: whether other experiments use it too.
         """
-        folder = self.path.parent / "hyperparameters"
+        folder = (self.path.parent if is_shared else self.path) / "hyperparameters"
         return folder / f"{metric_class}-{task}-{options[:8]}.parquet"
 
     def in_other_experiments(self, file: Path) -> list[Path]:

@@ -14,6 +14,7 @@ FIELDS = (
     "experiment",
     "overrides",
     "weights_at",
+    "share_hyperparameters",
     "runs",
     "results",
     "metric",

@@ -15,7 +15,7 @@ from analysis.factors import factor_columns, swept_columns
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from degen.condition import Condition
-from degen.files import read_tensors
+from degen.files import read_metadata, read_tensors
 from degen.reporting.formatting import format_coverage, format_estimate
 from degen.statistics import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
 from degen.statistics.coverage import SIMULATED_LEVEL, Kind, true_coverage
@@ -42,12 +42,13 @@ def compute_degeneracy(
     """Store the degeneracy table, as parquet and as CSV.
 
     The table contains the conditions with at least two converged networks. Columns: task, condition, label,
-    factor_name, factor_value, level, measure, value, low, high (empty for fewer than five networks),
-    nominal_level (of the interval), true_coverage (of the 95 % interval, in the worst simulated case;
-    empty without an interval and at other levels), networks (converged, that the value is computed from),
-    networks_for_10_percent (needed for an interval of +-10 %; only for mean distances), converged,
-    unconverged, diverged, missing, and every swept field under its path.
-    Measures:
+    factor_name, factor_value, level, measure, variant_of (quantity of which a metric is a variant), value,
+    low, high (empty for fewer than five networks), nominal_level (of the interval), true_coverage (of the
+    95 % interval, in the worst simulated case; empty without an interval and at other levels), baseline_ratio
+    (of a metric: distance between networks over the split-half baseline, both from half of the trials),
+    networks (converged, that the value is computed from), networks_for_10_percent (needed for an interval of
+    +-10 %; only for mean distances), converged, unconverged, diverged, missing, and every swept field under
+    its path. Measures:
 
     - every metric: mean over pairs of converged networks. <metric>_null, where the metric has one: mean
       distance of a network from itself on other trials (split-half baseline);
@@ -94,7 +95,6 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """Return level, measure, value, interval and numbers of networks of every measure."""
     converged = networks[networks["status"] == "converged"].sort_values("seed")
-    n_networks = len(converged)
     estimates = [
         *_behavior(converged, bootstrap),
         *_distances(condition, results, metrics, bootstrap),
@@ -104,21 +104,25 @@ def _measure(
             for column in columns
         ),
     ]
+    matrices = {name: read_metadata(results.matrix(name, condition.signature)) for name in metrics}
     return [
         {
             "level": level,
             "measure": measure,
+            "variant_of": matrices.get(measure, {}).get("variant_of"),
             "value": estimate.value,
             "low": estimate.low,
             "high": estimate.high,
             "nominal_level": bootstrap.level,
-            "true_coverage": _coverage(kind, estimate, n_networks, bootstrap.level),
-            "networks": n_networks,
+            "true_coverage": _coverage(kind, estimate, n, bootstrap.level),
+            "baseline_ratio": matrices.get(measure, {}).get("baseline_ratio") or np.nan,
+            "networks": n,
             "networks_for_10_percent": (
-                float(networks_for_precision(estimate, n_networks)) if kind == "distance" else np.nan
+                float(networks_for_precision(estimate, n)) if kind == "distance" else np.nan
             ),
         }
         for level, measure, kind, estimate in estimates
+        for n in [len(matrices.get(measure.removesuffix("_null"), {}).get("seeds", converged))]
     ]
 
 

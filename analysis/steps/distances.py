@@ -19,6 +19,9 @@ from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.experiment import Experiment
 
+MIN_BASELINE_RATIO = 2.0
+"""Ratio of distances to their split-half baseline below which the analysis warns."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +50,7 @@ def compute_distances(
             try:
                 n_computed += _store_matrix(results, name, config, metric, condition)
                 n_measured += 1
+                _warn_near_baseline(name, condition, results.matrix(name, condition.signature))
             except BadInputError as error:
                 # A matrix of other settings must not be taken for one of this analysis.
                 results.matrix(name, condition.signature).unlink(missing_ok=True)
@@ -94,18 +98,32 @@ def _compute_matrix(
     activations: Path, config: dict[str, Any], metric: Metric, hyperparameters: Hyperparameters
 ) -> Arrays:
     states, stored = read_tensors(activations)
+    first = slice(metric.max_networks)
+    states = {name: array if name == "inputs" else array[first] for name, array in states.items()}
     distances = metric.distances(states, hyperparameters)
     tensors = {"distances": torch.from_numpy(distances.matrix)}
-    if distances.null is not None:
-        tensors["null"] = torch.from_numpy(distances.null)
+    if distances.halves is not None:
+        tensors["null"] = torch.from_numpy(distances.halves.within)
+        tensors["half_distances"] = torch.from_numpy(distances.halves.between)
     metadata = {
-        "seeds": stored["seeds"],
+        "seeds": stored["seeds"][first],
+        "max_networks": metric.max_networks,
         "metric": config,
         "version": metric.version,
         "level": metric.level,
+        "variant_of": metric.variant_of,
         "hyperparameters": hyperparameters,
+        "baseline_ratio": None if distances.halves is None else distances.halves.baseline_ratio,
     }
     return Arrays(tensors, metadata)
+
+
+def _warn_near_baseline(name: str, condition: Condition, matrix: Path) -> None:
+    """Log a warning if the distances of a condition are below `MIN_BASELINE_RATIO` times the baseline."""
+    ratio = read_metadata(matrix)["baseline_ratio"]
+    if ratio is not None and ratio < MIN_BASELINE_RATIO:
+        message = "%s of %s: distances are %.1f times the split-half baseline, below %g"
+        logger.warning(message, name, condition.name, ratio, MIN_BASELINE_RATIO)
 
 
 def _explain(
@@ -114,8 +132,8 @@ def _explain(
     """Add the metric, the condition and the hyperparameters to an error."""
     message = f"{name} of {condition.name}: {str(error).removesuffix('.')}"
     ways = (
-        "give the experiment a results folder of its own, or delete the files in hyperparameters/ to select "
-        "again for all experiments"
+        "analyze the experiment without share_hyperparameters, or delete the files in hyperparameters/ to "
+        "select again for all experiments"
     )
     hint = f", with {format_hyperparameters(hyperparameters)} ({ways})" if hyperparameters else ""
     return BadInputError(f"{message}{hint}.")

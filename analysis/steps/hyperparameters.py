@@ -1,10 +1,10 @@
-"""Hyperparameter selection: hyperparameters of a metric that all networks of a task share.
+"""Hyperparameter selection: hyperparameters of a metric for the networks of a task.
 
-An analysis selects them on the networks of all its experiments, before any distance is known. Later analyses
-in the same results folder reuse the stored selection, so that values are comparable across experiments. The
-selection is repeated only if the new analysis contains all networks used before that still exist, and some
-networks were added or retrained. Other candidates or another probe give a separate selection. Each experiment
-has a copy of the selection that its distances were computed with.
+An experiment selects hyperparameters on its own networks, before any distance is known. Experiments that are
+to be compared share a selection on the networks of all of them (`share_hyperparameters`). Later analyses
+reuse the stored selection. The selection is repeated only if the new analysis contains all networks used
+before that still exist, and some networks were added or retrained. Other candidates or another probe give a
+separate selection. Each experiment has a copy of the selection that its distances were computed with.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def select_hyperparameters(
     metrics: Mapping[str, tuple[dict[str, Any], Metric]],
     probe: TrialSet,
     targets: Sequence[ResultsFolder],
+    *,
+    shares: bool,
 ) -> list[BadInputError]:
     """Select and store hyperparameters for every metric and every task of the experiments.
 
@@ -53,10 +55,30 @@ def select_hyperparameters(
         metrics: complete configuration and metric, by name.
         probe: trials on which the activations were computed.
         targets: results folders that receive a copy.
+        shares: whether the experiments share one selection. Otherwise each target selects on its own.
 
     Returns:
         The reasons of failed selections.
     """
+    if not shares:
+        own = [analyzed for analyzed in experiments if analyzed.results in targets]
+        return [
+            error
+            for analyzed in own
+            for error in _select([analyzed], metrics, probe, [analyzed.results], is_shared=False)
+        ]
+    return _select(experiments, metrics, probe, targets, is_shared=True)
+
+
+def _select(
+    experiments: Sequence[AnalyzedExperiment],
+    metrics: Mapping[str, tuple[dict[str, Any], Metric]],
+    probe: TrialSet,
+    targets: Sequence[ResultsFolder],
+    *,
+    is_shared: bool,
+) -> list[BadInputError]:
+    """Select and store the hyperparameters of experiments that share them."""
     errors = []
     for name, (config, metric) in metrics.items():
         if metric.selection_options is not None:
@@ -65,7 +87,7 @@ def select_hyperparameters(
                     analyzed.results for analyzed in experiments if task in _tasks(analyzed.experiment)
                 ]
                 copies = [folder.hyperparameters(name, task) for folder in folders if folder in targets]
-                path, options = _selection(config, metric, probe, task, folders[0])
+                path, options = _selection(config, metric, probe, task, folders[0], is_shared)
                 try:
                     curve = _load_or_select(path, options, metric, activations, folders[0])
                 except BadInputError as error:
@@ -77,11 +99,18 @@ def select_hyperparameters(
                     selected = format_hyperparameters(metric.selected(curve))
                     basis = _basis(curve, activations, path)
                     logger.info("hyperparameters: %s of %s, %s, %s", name, task, selected, basis)
+                    for warning in curve.attrs["warnings"]:
+                        logger.warning("hyperparameters: %s of %s: %s", name, task, warning)
     return errors
 
 
 def _selection(
-    config: Mapping[str, Any], metric: Metric, probe: TrialSet, task: str, results: ResultsFolder
+    config: Mapping[str, Any],
+    metric: Metric,
+    probe: TrialSet,
+    task: str,
+    results: ResultsFolder,
+    is_shared: bool,
 ) -> tuple[Path, str]:
     """Return the path of a selection, and the fingerprint of the options that it depends on.
 
@@ -90,7 +119,7 @@ def _selection(
     target = config["_target_"]
     options = fingerprint(target, metric.version, metric.selection_options, dataclasses.asdict(probe))
     metric_class = target.rpartition(".")[2].lower()
-    return results.shared_hyperparameters(metric_class, task, options), options
+    return results.selection(metric_class, task, options, is_shared), options
 
 
 def _copy(curve: pd.DataFrame, paths: Sequence[Path]) -> None:
@@ -135,7 +164,11 @@ def _load_or_select(
 
     def select() -> pd.DataFrame:
         curve = metric.select(LazyActivations(list(activations.values())))
-        curve.attrs["networks"] = networks
+        needed = iter(curve.attrs.pop("components_needed"))
+        curve.attrs["networks"] = {
+            signature: entry | {"components_needed": [next(needed) for _ in entry["seeds"]]}
+            for signature, entry in networks.items()
+        }
         return curve
 
     cached(path, fingerprint(options, networks), select)

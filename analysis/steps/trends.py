@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ import pandas as pd
 from analysis.cache import cached, fingerprint, read_fingerprint, require_table, write_csv
 from analysis.curves import Tasks, below_threshold, conditions_by_task
 from analysis.measure_trends import MeasureTrend, measure_trends
-from analysis.measures import DegeneracyMeasure, available_measures, main_measures, variants
+from analysis.measures import (
+    ConditionData,
+    DegeneracyMeasure,
+    available_measures,
+    main_measures,
+    variants,
+)
 from analysis.outcomes import DECIDED, NO_EFFECT
 from analysis.results import ResultsFolder
 from analysis.specification import opposed_embeddings
@@ -102,11 +109,11 @@ class ExperimentTrends:
         return rows
 
     def _measured(self, tasks: Tasks, measure: DegeneracyMeasure) -> Tasks:
-        """Leave out the conditions that the measure's metrics could not measure."""
+        """Leave out the conditions and networks that the measure's metrics did not measure."""
         measured = set(zip(self.degeneracy["condition"], self.degeneracy["measure"], strict=True))
         return {
             task: [
-                data
+                reduce(ConditionData.covered_by, measure.metrics, data)
                 for data in conditions
                 if all((data.condition.signature, metric) in measured for metric in measure.metrics)
             ]

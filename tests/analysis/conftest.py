@@ -20,8 +20,8 @@ from tests.conftest import Launched
 OWN = ("--config-dir", "settings", "experiment=tiny")
 SMALL = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2,3]", "bootstrap.n_samples=200")
 SMALL = (*SMALL, "probe.n_trials=8", "ood.n_trials=8", "feature_learning.n_trials=2")
-SMALL = (*SMALL, "permutation_test.n_permutations=99")
-"""Arguments of the analysis that make it a matter of a second."""
+SMALL = (*SMALL, "permutation_test.n_permutations=99", "share_hyperparameters=true")
+"""Arguments of the analysis that make it a matter of a second. Hyperparameters are shared."""
 
 YAML = """
 # @package _global_

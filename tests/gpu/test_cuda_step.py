@@ -148,7 +148,8 @@ def test_distances_equal_the_cpu_for_arrays_on_either_device():
         return [
             dsa.distance_matrix(operators, score="angular", seed=0, input_maps=maps.cpu()),
             dsa.distance_matrix(dsa.operators(states, hyperparameters), score="angular", seed=0),
-            dsa.null_distances(states, hyperparameters, seed=0, inputs=inputs.numpy()),
+            dsa.half_distances(operators, operators.flip(0), seed=0).between,
+            dsa.distance_matrix(dsa.weighted_operators(states, inputs=inputs.numpy())[0], seed=0),
             pif.distance_matrix(here, seed=0, input_weights=columns.numpy()),
         ]
 

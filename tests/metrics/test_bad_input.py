@@ -20,7 +20,7 @@ ACTIVATION_METRICS = {
     "controlled_operators": lambda states: dsa.controlled_operators(
         states, STATES[0, ..., :2], HYPERPARAMETERS
     ),
-    "null_distances": lambda states: dsa.null_distances(states, HYPERPARAMETERS, seed=0),
+    "weighted_operators": lambda states: dsa.weighted_operators(states),
     "select_hyperparameters": lambda states: dsa.select_hyperparameters(states, lags=(1, 2), ranks=(2, 4)),
     "svcca": lambda states: representation.svcca(states.flatten(1, 2)),
     "cka": lambda states: representation.cka(states.flatten(1, 2)),
@@ -61,21 +61,21 @@ def test_single_network_is_rejected(name):
     )
 
 
-@pytest.mark.parametrize("name", ["operators", "null_distances", "select_hyperparameters"])
+@pytest.mark.parametrize("name", ["operators", "select_hyperparameters"])
 def test_single_time_step_is_rejected(name):
     assert_rejected(
         lambda: ACTIVATION_METRICS[name](STATES[:, :, :1]), "lag must be below the 1 time steps of a trial"
     )
 
 
-@pytest.mark.parametrize("name", ["operators", "null_distances", "select_hyperparameters"])
+@pytest.mark.parametrize("name", ["operators", "select_hyperparameters"])
 def test_lag_of_the_trial_length_is_rejected(name):
     assert_rejected(
         lambda: ACTIVATION_METRICS[name](STATES[:, :, :2]), "lag must be below the 2 time steps of a trial"
     )
 
 
-@pytest.mark.parametrize("name", ["operators", "controlled_operators", "null_distances"])
+@pytest.mark.parametrize("name", ["operators", "controlled_operators"])
 def test_rank_above_that_of_the_windows_is_rejected(name):
     states = STATES.clone()
     # Constant activity with an offset in every second step has rank 1.
@@ -125,18 +125,26 @@ def test_matrices_must_be_finite_square_and_equal_in_size(name):
 
 def test_wasserstein_score_with_inputs_is_rejected():
     options = {"score": "wasserstein", "seed": 0}
-    message = "score must be angular, frobenius or normalized if inputs or input maps are given"
+    maps = SQUARES[..., :2]
+    message = "score must be angular, frobenius or normalized if input maps are given"
     for function in (
-        lambda: dsa.distance_matrix(SQUARES, input_maps=SQUARES[..., :2], **options),
-        lambda: dsa.null_distances(STATES, HYPERPARAMETERS, inputs=STATES[0, ..., :2], **options),
+        lambda: dsa.distance_matrix(SQUARES, input_maps=maps, **options),
+        lambda: dsa.half_distances(SQUARES, SQUARES, input_maps=(maps, maps), **options),
     ):
         assert_rejected(function, message)
+
+
+def test_halves_of_different_networks_are_rejected():
+    assert_rejected(
+        lambda: dsa.half_distances(SQUARES, SQUARES[:2], seed=0),
+        "networks of the second half must be 3, as in the first half, got 2",
+    )
 
 
 def test_unknown_scores_are_rejected():
     for function in (
         lambda: dsa.distance_matrix(SQUARES, score="cosine", seed=0),
-        lambda: dsa.null_distances(STATES, HYPERPARAMETERS, score="cosine", seed=0),
+        lambda: dsa.half_distances(SQUARES, SQUARES, score="cosine", seed=0),
     ):
         assert_rejected(
             function, "score must be one of angular, frobenius, normalized, wasserstein, got 'cosine'"

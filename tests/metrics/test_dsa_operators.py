@@ -28,32 +28,6 @@ def test_distance_ignores_rotation_of_units():
     assert dsa.distance_matrix(dsa.operators([hidden, rotated], hyperparameters), seed=0)[0, 1] < 1e-3
 
 
-def test_null_of_a_noiseless_linear_system_is_zero():
-    hidden, _ = linear_system()
-    null = dsa.null_distances(
-        [hidden, hidden], dsa.Hyperparameters(n_components=3, lag=1, rank=3), score="wasserstein", seed=0
-    )
-    assert null.max() < 1e-6
-
-
-def test_null_decreases_with_trials_but_distances_do_not():
-    """All systems receive identical noise, as networks receive identical inputs."""
-    systems = 0.9 * rotations(4, 6, seed=2) + 0.1 * random_operators(4, 6, seed=3)
-    generator = torch.Generator().manual_seed(7)
-    distance, null = {}, {}
-    for trials in (32, 512):
-        noise = torch.randn(trials, 40, 6, generator=generator, dtype=torch.float64)
-        states = [noise[:, 0].expand(4, -1, -1)]
-        for t in range(1, 40):
-            states.append(states[-1] @ systems.mT + noise[:, t])
-        hidden = torch.stack(states, dim=2)
-        hyperparameters = dsa.Hyperparameters(n_components=6, lag=1, rank=6)
-        distance[trials] = dsa.distance_matrix(dsa.operators(hidden, hyperparameters), seed=0).sum() / 12
-        null[trials] = dsa.null_distances(hidden, hyperparameters, seed=0).mean()
-    assert distance[32] == pytest.approx(distance[512], rel=0.05)
-    assert null[32] / null[512] == pytest.approx(4, rel=0.2)
-
-
 def driven_system(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hidden states and inputs (trials, time, ...) of h' = A h + D u', and A."""
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""DSA distances between operators, and their split-half baseline."""
+"""DSA distances between operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch import Tensor
 from degen.errors import require, require_choice
 from degen.metrics.arrays import Array, to_networks, to_numpy, to_square_matrices
 from degen.metrics.dsa.alignment import align
-from degen.metrics.dsa.dmd import Hyperparameters, controlled_operators, operators
 from degen.metrics.pairs import map_pairs, pairwise, sort_pairs
 
 SCORES = ("angular", "frobenius", "normalized", "wasserstein")
@@ -42,7 +41,8 @@ def distance_matrix(
     approximate: see `align`.
 
     Args:
-        operators: (networks, r, r), for example from `operators`.
+        operators: (networks, r, r), for example from `operators`. Smaller operators may be padded with
+            zeros on the right and below.
         score: an entry of `SCORES`.
         seed: seed of the random initial alignments.
         input_maps: (networks, r, inputs), for example from `controlled_operators`. With input maps D and E,
@@ -64,87 +64,78 @@ def distance_matrix(
         array([[0. , 0.4],
                [0.4, 0. ]])
     """
+    stacked = stack_operators(operators, score, input_maps)
+    return pairwise(stacked, lambda a, b: _distance(a, b, score, seed))
+
+
+def stack_operators(
+    operators: Array | Sequence[Array], score: str, input_maps: Array | Sequence[Array] | None
+) -> Tensor:
+    """Check the arguments of `distance_matrix`, and join them to one tensor (networks, r, r + inputs)."""
     require_choice("score", score, SCORES)
     stacked = to_square_matrices("operators", operators)
     for index, norm in enumerate(torch.linalg.matrix_norm(stacked)):
         require(bool(norm > 0), f"operator of network {index}", 0, "nonzero")
-    _require_alignment(score, input_maps is not None)
-    if input_maps is not None:
-        maps = torch.stack(to_networks("input_maps", input_maps, 2)).to(stacked.device)
-        fits = maps.shape[:2] == stacked.shape[:2]
-        allowed = f"({len(stacked)}, {stacked.shape[-1]}, inputs), as the operators require"
-        require(fits, "input_maps shape", tuple(maps.shape), allowed)
-        stacked = torch.cat([stacked, maps], dim=-1)
-    return pairwise(stacked, lambda a, b: _distance(a, b, score, seed))
+    if input_maps is None:
+        return stacked
+    require(
+        score != "wasserstein", "score", score, "angular, frobenius or normalized if input maps are given"
+    )
+    maps = torch.stack(to_networks("input_maps", input_maps, 2)).to(stacked.device)
+    fits = maps.shape[:2] == stacked.shape[:2]
+    allowed = f"({len(stacked)}, {stacked.shape[-1]}, inputs), as the operators require"
+    require(fits, "input_maps shape", tuple(maps.shape), allowed)
+    return torch.cat([stacked, maps], dim=-1)
 
 
-def null_distances(
-    activations: Array | Sequence[Array],
-    hyperparameters: Hyperparameters,
-    *,
-    score: str = "angular",
-    seed: int,
-    inputs: Array | None = None,
-) -> NDArray[np.float64]:
-    """Compute the split-half baseline: the distance of each network from itself on disjoint trials.
-
-    The operator of the trials with even index is compared with the operator of the trials with odd index. The
-    baseline measures the estimation error from a finite number of trials. A distance between two networks is
-    evidence for a difference only if it exceeds the baseline.
-
-    Args:
-        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
-            network.
-        hyperparameters: hyperparameters of the distances to compare with.
-        score: an entry of `SCORES`.
-        seed: seed of the random initial alignments.
-        inputs: (trials, time, inputs). If given, operators and input maps are aligned together, as in
-            `distance_matrix` with `input_maps`.
-
-    Returns:
-        (networks,), in units of the score.
-
-    Raises:
-        BadInputError: an argument that `controlled_operators` or `distance_matrix` rejects, or fewer than two
-            trials.
-
-    Examples:
-        >>> generator = torch.Generator().manual_seed(0)
-        >>> states = torch.randn(2, 8, 20, 3, generator=generator, dtype=torch.float64).cumsum(dim=2)
-        >>> hyperparameters = Hyperparameters(n_components=2, lag=1, rank=2)
-        >>> null_distances(states, hyperparameters, score="wasserstein", seed=0).shape
-        (2,)
-    """
-    require_choice("score", score, SCORES)
-    _require_alignment(score, inputs is not None)
-    networks = to_networks("activations", activations, 3)
-    for index, states in enumerate(networks):
-        require(len(states) >= 2, f"trials of network {index}", len(states), "at least 2")
-    halves = []
-    for half in (slice(None, None, 2), slice(1, None, 2)):
-        half_trials = [states[half] for states in networks]
-        if inputs is None:
-            halves.append(operators(half_trials, hyperparameters))
-        else:
-            halves.append(torch.cat(controlled_operators(half_trials, inputs[half], hyperparameters), dim=-1))
-    a, b, _ = sort_pairs(*halves)
+def paired_distances(first: Tensor, second: Tensor, score: str, seed: int) -> NDArray[np.float64]:
+    """Compute the distances (pairs,) of stacked pairs (pairs, r, r + inputs), whatever their order."""
+    a, b, _ = sort_pairs(first, second)
     return map_pairs(a, b, lambda x, y: _distance(x, y, score, seed))
 
 
-def _require_alignment(score: str, has_inputs: bool) -> None:
-    """Raise `BadInputError` if inputs are given with a score that has no alignment."""
-    supported = score != "wasserstein" or not has_inputs
-    allowed = "angular, frobenius or normalized if inputs or input maps are given"
-    require(supported, "score", score, allowed)
-
-
 def _distance(a: Tensor, b: Tensor, score: str, seed: int) -> Tensor:
-    """Compute the distances (pairs,) of stacked pairs (pairs, r, r + inputs)."""
+    """Compute the distances (pairs,) of stacked pairs (pairs, r, r + inputs).
+
+    A pair is compared at the size of its larger operator, without the zeros that pad both. Its distance
+    therefore does not depend on the other networks.
+    """
+    sizes = torch.maximum(_size(a), _size(b))
+    distances = a.new_empty(len(a))
+    for size in sizes.unique().tolist():
+        index = sizes == size
+        distances[index] = _distance_of_size(_crop(a[index], size), _crop(b[index], size), score, seed)
+    return distances
+
+
+def _size(operators: Tensor) -> Tensor:
+    """Return the size (pairs,) of each operator (pairs, r, r + inputs) without the zeros that pad it."""
+    r = operators.shape[1]
+    nonzero = (operators != 0).any(dim=2) | (operators[..., :r] != 0).any(dim=1)
+    return (nonzero * torch.arange(1, r + 1, device=operators.device)).amax(dim=1)
+
+
+def _crop(operators: Tensor, size: int) -> Tensor:
+    """Return the leading block of operators (pairs, r, r + inputs), (pairs, size, size + inputs)."""
+    r = operators.shape[1]
+    return torch.cat([operators[:, :size, :size], operators[:, :size, r:]], dim=2)
+
+
+def _distance_of_size(a: Tensor, b: Tensor, score: str, seed: int) -> Tensor:
+    """Compute the distances (pairs,) of stacked pairs of operators without padding."""
     if score == "wasserstein":
         return _wasserstein(a, b)
     return _SCORE_FUNCTIONS[score](
-        align(a, b, seed=seed).overlap, torch.linalg.matrix_norm(a), torch.linalg.matrix_norm(b)
+        _overlap(a, b, seed), torch.linalg.matrix_norm(a), torch.linalg.matrix_norm(b)
     )
+
+
+def _overlap(a: Tensor, b: Tensor, seed: int) -> Tensor:
+    """Compute the largest overlap (pairs,) of stacked pairs (pairs, r, r + inputs)."""
+    if a.shape[1] == a.shape[2] and torch.equal(a, a.mT) and torch.equal(b, b.mT):
+        # Eigenvectors in the order of the eigenvalues align symmetric operators exactly.
+        return (torch.linalg.eigvalsh(a) * torch.linalg.eigvalsh(b)).sum(dim=1)
+    return align(a, b, seed=seed).overlap
 
 
 def _angular(overlap: Tensor, norm_a: Tensor, norm_b: Tensor) -> Tensor:

@@ -117,16 +117,26 @@ def controlled_operators(
         >>> a.flatten().numpy().round(1)
         array([0.5, 0.5])
     """
-    networks, drive = to_networks("activations", activations, 3), to_tensor("inputs", inputs, 3)
-    drive = drive.to(networks[0].device)
-    for index, states in enumerate(networks):
-        allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
-        require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)
+    networks = to_networks("activations", activations, 3)
+    drive = to_drive(inputs, networks)
     fits = thread_map(
         lambda i: _fit_controlled(networks[i], drive, hyperparameters, i), range(len(networks)), drive.device
     )
     both = torch.stack(fits)
     return both[..., : hyperparameters.rank], both[..., hyperparameters.rank :]
+
+
+def to_drive(inputs: Array, networks: Sequence[Tensor]) -> Tensor:
+    """Convert inputs (trials, time, inputs) to a tensor on the device of the networks' activations.
+
+    Raises:
+        BadInputError: inputs that are not finite, or differ from the activations in trials or time steps.
+    """
+    drive = to_tensor("inputs", inputs, 3).to(networks[0].device)
+    for index, states in enumerate(networks):
+        allowed = f"(trials, time) of network {index}, {tuple(states.shape[:2])}"
+        require(drive.shape[:2] == states.shape[:2], "inputs shape", tuple(drive.shape[:2]), allowed)
+    return drive
 
 
 def _fit_controlled(

@@ -13,6 +13,7 @@ from analysis.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
+from launch.config import compose
 from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing, lines, store
 from tests.conftest import Launched
 
@@ -169,11 +170,45 @@ def test_a_network_too_small_for_the_selection_is_rejected(place):
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
     assert "got 6, with n_components 6, lag " in launched.stderr
-    assert "(give the experiment a results folder of its own" in launched.stderr
+    assert "(analyze the experiment without share_hyperparameters" in launched.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
-    assert lines(
-        analyze_dsa(place, "thin", "results=own"), "hyperparameters: dsa of flip_flop, n_components 2,"
-    )
+    own = analyze_dsa(place, "thin", "share_hyperparameters=false")
+    assert lines(own, "hyperparameters: dsa of flip_flop, n_components 2,")
+
+
+def test_experiments_select_on_their_own_networks_by_default(two):
+    shared = selections(two)
+    printed = analyze_dsa(two, "both", "share_hyperparameters=false")
+    for line in lines(printed, "hyperparameters: "):
+        assert line.endswith(", on 8 networks")  # of the two conditions of each experiment
+    assert len(lines(printed, "hyperparameters: ")) == 2
+    for name in ("tiny", "wide"):
+        (own,) = (two / "results" / name / "hyperparameters").glob("dsa-flip_flop-*.parquet")
+        used = pd.read_parquet(own).attrs["networks"]
+        copy = pd.read_parquet(
+            two / "results" / name / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
+        )
+        assert copy.attrs["networks"] == used
+        assert sum(len(networks["seeds"]) for networks in used.values()) == 8
+    assert selections(two) == shared
+
+
+def test_the_papers_lists_of_experiments_share_hyperparameters():
+    for name, shares in (("paper", True), ("appendix", True), ("demo", False)):
+        assert compose("analyze", [f"experiment={name}"])["share_hyperparameters"] is shares
+
+
+def test_selection_stores_warnings_and_the_components_of_each_network(place):
+    printed = analyze_dsa(place, "tiny")
+    curve = pd.read_parquet(place / selections(place)[-1])
+    selected = curve[curve["selected"]].iloc[0]
+    assert len(curve.attrs["warnings"]) == (selected["lag"] == 2) + (selected["rank"] == 3)
+    for warning in curve.attrs["warnings"]:
+        assert f"hyperparameters: dsa of flip_flop: {warning}" in printed
+    for networks in curve.attrs["networks"].values():
+        assert len(networks["components_needed"]) == len(networks["seeds"]) == 4
+    most = max(max(networks["components_needed"]) for networks in curve.attrs["networks"].values())
+    assert selected["n_components"] == most
 
 
 def test_one_network_of_stored_activations_is_read_alone(analyzed):
