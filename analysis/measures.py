@@ -231,7 +231,7 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     return available
 
 
-SECOND_HEADLINES = ("dsa_weighted", "pif_signed")
+SECOND_HEADLINES = ("dsa_weighted", "PIF signed", "sigma log OOD")
 """Main measures beside the paper's, where an analysis has them. They have no part in the family of q."""
 
 

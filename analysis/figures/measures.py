@@ -66,7 +66,7 @@ def main_names(results: ExperimentResults) -> list[str]:
     measured = set(results.degeneracy["measure"])
     return [
         name
-        for name in ("dsa", "dsa_weighted", weights, "pif_signed", "sigma_ood")
+        for name in ("dsa", "dsa_weighted", weights, "sigma_ood")
         if name.replace(PER_PARAMETER, "pif") in measured
     ]
 
