@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from analysis.steps.trajectories import compute_trajectories
 from analysis.steps.trends import compute_trends
 from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
-from degen.condition import build
+from degen.condition import Condition, build
 from degen.errors import BadInputError, require, require_choice
 from degen.networks import WEIGHTS_AT
 from degen.statistics import Bootstrap, PermutationTest
@@ -76,7 +77,10 @@ class ExperimentAnalysis:
         misplaced = ", ".join(settings.get("metric", {}))
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
-        self.metrics = {name: _build_metric(name, node) for name, node in settings["metrics"].items()}
+        self.metrics = {
+            name: _build_metric(name, node, experiment.conditions)
+            for name, node in settings["metrics"].items()
+        }
         self.runs = Path(settings["runs"])
         self.results = ResultsFolder(Path(settings["results"]) / experiment.name)
         self.previous_manifest: Manifest | None = None
@@ -202,11 +206,17 @@ class ExperimentAnalysis:
         return files
 
 
-def _build_metric(name: str, node: Any) -> tuple[dict[str, Any], Metric]:
-    """Return the complete configuration and the metric. Errors contain the name of the metric."""
+def _build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple[dict[str, Any], Metric]:
+    """Return the complete configuration and the metric, which fits all conditions.
+
+    Errors contain the name of the metric.
+    """
     field = f"metrics.{name}"
     try:
-        return build(node, Metric, field)
+        config, metric = build(node, Metric, field)
+        for condition in conditions:
+            metric.require_fits(condition)
+        return config, metric
     except BadInputError as error:
         if str(error).startswith(field):
             raise

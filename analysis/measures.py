@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from analysis.results import ResultsFolder
 from degen.condition import Condition
@@ -99,14 +98,6 @@ class ConditionData:
         require(name in self.networks, str(self.results.networks), list(self.networks), allowed)
         return self.networks[name].to_numpy(np.float64)[self._is_included]
 
-    def _arrays(self, metric: str) -> dict[str, Tensor]:
-        path = self.results.matrix(metric, self.condition.signature)
-        arrays, metadata = read_tensors(path) if path.exists() else ({}, {})
-        seeds = self.networks["seed"].tolist()
-        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
-        require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
-        return arrays
-
     @property
     def _is_included(self) -> NDArray[np.bool_]:
         return ~self.networks["seed"].isin(self.left_out).to_numpy(bool)
@@ -159,15 +150,27 @@ def _distance(metric: str, scale: Callable[[ConditionData, Array], Array] = _uns
     return build_curve
 
 
-def _relative_to_initial(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+def _ratio(trained_metric: str, initial_metric: str) -> CurveBuilder:
     """Divide the distance of trained weights by the distance of initial weights: 1 means unchanged."""
-    trained, initial = (_distance(metric)(data, bootstrap) for metric in ("pif", "pif_initial"))
-    return ratio_curve(trained, initial)
+
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        trained, initial = (_distance(name)(data, bootstrap) for name in (trained_metric, initial_metric))
+        return ratio_curve(trained, initial)
+
+    return build_curve
 
 
 def _deviation(column: str) -> CurveBuilder:
     def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
         values = [condition.column(column) for condition in data]
+        return deviation_curve(values, *_curve_arguments(data, bootstrap))
+
+    return build_curve
+
+
+def _log_deviation(column: str) -> CurveBuilder:
+    def build_curve(data: Sequence[ConditionData], bootstrap: Bootstrap) -> FactorCurve:
+        values = [np.log(condition.column(column)) for condition in data]
         return deviation_curve(values, *_curve_arguments(data, bootstrap))
 
     return build_curve
@@ -192,11 +195,17 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         "PIF": DegeneracyMeasure(_distance("pif"), ("pif",)),
         "PIF / n^2": DegeneracyMeasure(_distance("pif", _per_parameter), ("pif",)),
         "PIF / norms": DegeneracyMeasure(_distance("pif", _relative_to_norms), ("pif",)),
-        "PIF / initial PIF": DegeneracyMeasure(_relative_to_initial, ("pif", "pif_initial")),
+        "PIF / initial PIF": DegeneracyMeasure(_ratio("pif", "pif_initial"), ("pif", "pif_initial")),
+        "PIF signed": DegeneracyMeasure(_distance("pif_signed"), ("pif_signed",)),
+        "PIF signed / norms": DegeneracyMeasure(_distance("pif_signed", _relative_to_norms), ("pif_signed",)),
+        "PIF signed / initial": DegeneracyMeasure(
+            _ratio("pif_signed", "pif_signed_initial"), ("pif_signed", "pif_signed_initial")
+        ),
     },
     "behavior": {
         "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),
         "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
+        "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss")),
         "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False),
     },
     "representation": {"1 - SVCCA": DegeneracyMeasure(_distance("svcca"), ("svcca",))},
@@ -208,7 +217,8 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     """Return the measures of each level that an analysis computed.
 
     The measures of `MEASURES` come first. Further distances (DSA with other options, a metric of your own)
-    and the standard deviation of each extra OOD loss follow, under their names in the table.
+    and the standard deviation of each extra OOD loss, or of its logarithm, follow under their names in the
+    table.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
@@ -225,9 +235,10 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     for name, level in levels.items():
         if level in DISTANCES and name not in named_metrics and not name.endswith("_null"):
             available[level][name] = DegeneracyMeasure(_distance(name), (name,))
-        elif name.startswith("sigma_ood_"):
-            column = f"ood_loss_{name.removeprefix('sigma_ood_')}"
-            available[level][name] = DegeneracyMeasure(_deviation(column))
+        for prefix, build_curve in (("sigma_ood_", _deviation), ("sigma_log_ood_", _log_deviation)):
+            if name.startswith(prefix):
+                column = f"ood_loss_{name.removeprefix(prefix)}"
+                available[level][name] = DegeneracyMeasure(build_curve(column))
     return available
 
 

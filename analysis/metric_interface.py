@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from degen.condition import Condition
 from degen.metrics.dsa import HalfDistances
 
 States = dict[str, Tensor]
@@ -48,6 +49,14 @@ class Metric(ABC):
     @abstractmethod
     def level(self) -> str:
         """Level of the metric: dynamics, weights or representation."""
+
+    def require_fits(self, condition: Condition) -> None:
+        """Check that the metric applies to the networks of a condition.
+
+        Raises:
+            BadInputError: it does not.
+        """
+        return
 
     @property
     def variant_of(self) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from analysis.dsa_metrics import DSA, LiteralDSA, WeightedDSA
 from analysis.metric_interface import Distances, Hyperparameters, Metric, States
+from degen.condition import Condition
 from degen.errors import require, require_choice, require_integer, require_number
 from degen.metrics import pif, representation
 
@@ -31,6 +33,8 @@ class PIF(Metric):
     Args:
         weights: recurrent (trained) or initial_recurrent.
         aligned: minimize over permutations of units. False gives the plain Frobenius distance.
+        signs: minimize over signs of units too. Only for models with an odd nonlinearity.
+        solver: an entry of `pif.SOLVERS`.
         seed: seed of the random initializations.
     """
 
@@ -38,21 +42,36 @@ class PIF(Metric):
 
     weights: str
     aligned: bool
+    signs: bool
+    solver: str
     seed: int
 
     def __post_init__(self) -> None:
         require_choice("weights", self.weights, ("recurrent", "initial_recurrent"))
         require(isinstance(self.aligned, bool), "aligned", self.aligned, "true or false")
+        require(isinstance(self.signs, bool), "signs", self.signs, "true or false")
+        require_choice("solver", self.solver, pif.SOLVERS)
+        is_possible = not self.signs or (self.aligned and self.solver == "faq")
+        require(is_possible, "signs", self.signs, "false unless aligned is true and solver is faq")
         require_integer("seed", self.seed, 0)
 
     @property
     def level(self) -> str:
         return "weights"
 
+    def require_fits(self, condition: Condition) -> None:
+        name = type(condition.model).__name__
+        allowed = (
+            f"false for {name} networks, whose nonlinearity is not odd "
+            f"(set is_odd = True in the class if it is, or select metrics: 'metric=[dsa,pif,svcca]')"
+        )
+        require(condition.model.is_odd or not self.signs, "signs", self.signs, allowed)
+
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         weights = states[self.weights]
         if self.aligned:
-            return Distances(pif.distance_matrix(weights, seed=self.seed))
+            options: dict[str, Any] = {"signs": self.signs, "solver": self.solver}
+            return Distances(pif.distance_matrix(weights, seed=self.seed, **options))
         return Distances(pif.unaligned_distance_matrix(weights))
 
 

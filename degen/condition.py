@@ -108,6 +108,8 @@ class Condition:
     def value(self, path: str) -> Any:
         """Return the value at a dotted path of `config`, such as `task.channels`, `width` or `gamma`.
 
+        The value of a part, such as `parameterization`, is the name of its class.
+
         Raises:
             BadInputError: there is no such value.
         """
@@ -117,7 +119,8 @@ class Condition:
                 isinstance(node, dict) and word in node, "factor", path, f"a field of condition {self.name}"
             )
             node = node[word]
-        return node
+        is_part = isinstance(node, dict) and "_target_" in node
+        return node["_target_"].rpartition(".")[2] if is_part else node
 
     def has(self, path: str) -> bool:
         """Return whether there is a value at a dotted path of `config`."""

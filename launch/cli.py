@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -103,16 +104,22 @@ class Arguments:
 
 
 def require_config_dir(value: str) -> None:
-    """Raise `BadInputError` unless `value` is a folder and no file in it has the name of a file in `conf/`.
+    """Raise `BadInputError` unless `value` is a folder whose files Hydra finds under names of their own.
 
-    Hydra would ignore such a file.
+    Hydra would ignore a file that has the name of a file in `conf/`, and a file that does not end in .yaml.
     """
     folder = Path(value)
     require(folder.is_dir(), "--config-dir", value, "a folder")
-    for file in sorted(folder.rglob("*.yaml")):
+    for file in sorted(folder.rglob("*.y*ml")):
         relative = file.relative_to(folder)
+        field = f"{relative} in --config-dir"
+        require(file.suffix == ".yaml", field, str(file), "a file whose name ends in .yaml")
         allowed = "a name that degen does not use, because Hydra would take degen's file instead"
-        require(not Path(CONF, relative).exists(), f"{relative} in --config-dir", str(file), allowed)
+        require(not Path(CONF, relative).exists(), field, str(file), allowed)
+        package = re.search(r"^# *@package +(metrics\..*?) *$", file.read_text(), re.MULTILINE)
+        if package is not None:
+            allowed = f"begun with the line # @package metrics.{file.stem}"
+            require(package[1] == f"metrics.{file.stem}", field, package[1], allowed)
 
 
 # Errors -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
     degen status    list conditions, networks and jobs
     degen cancel    cancel a submission
     degen analyze   measure degeneracy: tables and figures
+    degen compare   compare networks from files: arrays or PyTorch state_dicts
     degen report    Table 1, numbered figures and report of the paper's experiments
     degen completion    make bash complete these: eval "$(degen completion)"
 
@@ -21,12 +22,15 @@ from __future__ import annotations
 import importlib
 import sys
 
+from launch.user_code import OWN_PACKAGES
+
 MODULES = {
     "train": "launch.train",
     "submit": "launch.submit",
     "status": "launch.status",
     "cancel": "launch.cancel",
     "analyze": "analysis.__main__",
+    "compare": "launch.compare",
     "report": "analysis.paper",
     "completion": "launch.completion",
 }
@@ -41,6 +45,9 @@ def main() -> None:
     if name not in MODULES:
         print(f"error: degen must be given one of {', '.join(MODULES)}, got {name!r}.", file=sys.stderr)
         sys.exit(2)
+    # A folder of the user with the name of a package must not take its place.
+    for package in OWN_PACKAGES:
+        importlib.import_module(package)
     # Tasks of the user are imported from the current folder. At the end of the path, it shadows no package.
     sys.path.append("")
     sys.argv = [f"degen {name}", *sys.argv[2:]]

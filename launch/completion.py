@@ -65,7 +65,7 @@ def completions(line: str) -> list[str]:
     *given, word = line.split(" ")
     given = [text for text in given if text]
     if len(given) < 2:
-        return [command for command in (*CONFIGS, "completion") if command.startswith(word)]
+        return [command for command in (*CONFIGS, "compare", "completion") if command.startswith(word)]
     if given[1] not in CONFIGS or word.startswith("-"):
         return []
     search_path = create_config_search_path(str(CONF))

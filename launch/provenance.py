@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from degen.condition import Condition
 from degen.files import sha256
 from degen.versions import NUMERICS, VERSION
 from launch.paths import PROJECT_ROOT
+from launch.user_code import source_files
 
 
 def versions() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def cpu_model() -> str:
 
 
 def code_digests(condition: Condition) -> dict[str, str]:
-    """Return the digest of the source of each module outside degen that a condition names."""
+    """Return digests of the source of the user's modules that a condition names, and of those they import."""
     named: set[str] = set()
 
     def collect(node: Any) -> None:
@@ -69,8 +69,7 @@ def code_digests(condition: Condition) -> dict[str, str]:
                 collect(value)
 
     collect(condition.config)
-    own = sorted(name for name in named if not name.startswith("degen."))
-    return {name: _digest(Path(sys.modules[name].__file__ or "")) for name in own}
+    return {name: _digest(file) for name, file in source_files(sorted(named)).items()}
 
 
 def _digest(file: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from degen.condition import Condition
 from degen.errors import require, require_number
 from degen.storage import RunFolder
-from degen.tasks.contract import require_valid
+from launch.contract import require_contracts
 from launch.device import require_device_name
 
 
@@ -51,16 +51,16 @@ class TrainSettings:
 
 
 def check_run_folders(conditions: Iterable[Condition], runs: Path) -> list[RunFolder]:
-    """Return the run folders of conditions, after checking every task and every existing file.
+    """Return the run folders of conditions, after checking tasks, networks and every existing file.
 
     Nothing is written.
 
     Raises:
-        BadInputError: a task does not keep its contract, or a file is damaged.
+        BadInputError: a task or a network does not keep its contract, or a file is damaged.
     """
     conditions = list(conditions)
     for condition in conditions:
-        require_valid(condition.task, condition.dtype)
+        require_contracts(condition)
     folders = [RunFolder.of(runs, condition) for condition in conditions]
     for folder in folders:
         folder.validate()

@@ -63,6 +63,7 @@ def test_the_name_is_readable_and_ends_with_the_signature():
 def test_values_are_read_by_dotted_path():
     condition = build("task.channels=2", "gamma=0.5")
     assert (condition.value("task.channels"), condition.value("gamma")) == (2, 0.5)
+    assert condition.value("parameterization") == "Standard"
     with pytest.raises(BadInputError, match=r"factor must be a field of condition .*, got 'task.bits'"):
         condition.value("task.bits")
 

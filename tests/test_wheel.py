@@ -78,7 +78,7 @@ def test_the_installed_command_trains_and_analyzes(degen, installed, tmp_path):
 
 def test_the_wheel_contains_the_templates_of_the_report(installed):
     sources = [path for name in ("degen", "analysis") for path in (PROJECT_ROOT / name).rglob("*.j2")]
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all((installed / path.relative_to(PROJECT_ROOT)).is_file() for path in sources)
 
 
@@ -86,7 +86,7 @@ HELPS = """
 import contextlib, io, json, sys
 from launch.command import main
 shown = {}
-for command in ("train", "submit", "status", "cancel", "analyze", "report"):
+for command in ("train", "submit", "status", "cancel", "analyze", "compare", "report"):
     sys.argv = ["degen", command, "--help"]
     output = io.StringIO()
     try:
@@ -105,7 +105,7 @@ def test_every_command_has_help(environment, tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     shown = json.loads(ended.stdout)
-    assert list(shown) == ["train", "submit", "status", "cancel", "analyze", "report"]
+    assert list(shown) == ["train", "submit", "status", "cancel", "analyze", "compare", "report"]
     for command, (code, text) in shown.items():
         assert code == 0
         assert "python -m" in text or f"degen {command}" in text
@@ -116,8 +116,8 @@ def test_an_unknown_command_is_rejected(degen):
     assert ended.returncode == 2
     assert (
         ended.stderr
-        == "error: degen must be given one of train, submit, status, cancel, analyze, report, completion, "
-        "got 'learn'.\n"
+        == "error: degen must be given one of train, submit, status, cancel, analyze, compare, report, "
+        "completion, got 'learn'.\n"
     )
     assert degen().returncode == 2
     assert degen("--help").returncode == 0

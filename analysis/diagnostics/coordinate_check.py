@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from degen.condition import Condition
-from degen.reporting.style import PANEL_SIZE, save_figure
+from degen.reporting.style import PANEL_SIZE, save_figure, use_style
 from degen.streams import Stream
 from degen.training import Ensemble, train
 from launch.cli import entrypoint
@@ -106,6 +106,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw changes against width: one line per step, one panel per parameterization and quantity."""
+    use_style()
     size = (PANEL_SIZE[0] * len(PARAMETERIZATIONS), PANEL_SIZE[1] * len(QUANTITIES))
     figure, axes = plt.subplots(
         len(QUANTITIES), len(PARAMETERIZATIONS), figsize=size, sharex=True, sharey="row", layout="constrained"

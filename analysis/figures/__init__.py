@@ -15,8 +15,10 @@ from analysis.results import ResultsFolder
 from analysis.specification import specification_rows
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
-from degen.reporting.style import save_figure
+from degen.reporting.style import save_figure, use_style
 from launch.experiment import Experiment
+
+use_style()
 
 MAIN, SPECIFICATION = "main-measures", "specification-dsa"
 

@@ -27,9 +27,14 @@ MEASURE_LABELS = {
     "pif_per_parameter": "PIF / n\u00b2",
     "pif_unaligned": "PIF, unaligned",
     "pif_initial": "PIF at initialization",
+    "pif_signed": "PIF with signs",
+    "pif_signed_initial": "PIF with signs\nat initialization",
+    "pif_procrustes": "PIF by procrustes",
     "svcca": "1 \u2212 SVCCA",
     "sigma_test": "s.d. of test loss",
     "sigma_ood": "s.d. of OOD loss",
+    "sigma_log_ood": "s.d. of log OOD loss",
+    "sigma_log_test": "s.d. of log test loss",
     "mean_ood": "mean OOD loss",
     "weight_change": "weight change\n(Frobenius norm)",
     "kernel_alignment": "kernel alignment",
@@ -46,7 +51,7 @@ def measure_label(measure: str) -> str:
         >>> measure_label("sigma_ood_noise")
         's.d. of OOD loss, noise'
     """
-    for prefix in ("sigma_ood", "mean_ood"):
+    for prefix in ("sigma_ood", "sigma_log_ood", "mean_ood", "sigma_test", "sigma_log_test"):
         if measure.startswith(f"{prefix}_"):
             return f"{MEASURE_LABELS[prefix]}, {measure.removeprefix(prefix + '_')}"
     return MEASURE_LABELS.get(measure, measure)

@@ -21,6 +21,7 @@ PER_PARAMETER = "pif_per_parameter"
 
 _BASELINES = {
     "pif": ("pif_initial", "initial weights"),
+    "pif_signed": ("pif_signed_initial", "initial weights"),
     PER_PARAMETER: ("pif_initial", "initial weights"),
     "dsa": ("dsa_null", "split-half baseline"),
     "dsa_weighted": ("dsa_weighted_null", "split-half baseline"),

@@ -52,10 +52,12 @@ def compute_degeneracy(
 
     - every metric: mean over pairs of converged networks. <metric>_null, where the metric has one: mean
       distance of a network from itself on other trials (split-half baseline);
-    - sigma_ood and mean_ood: population standard deviation and mean of the OOD loss. sigma_ood_<name> and
-      mean_ood_<name> refer to an extra OOD condition;
-    - sigma_test: population standard deviation of the loss on fresh trials of the training distribution.
-      sigma_ood reflects generalization only as far as it exceeds sigma_test;
+    - sigma_ood and mean_ood: population standard deviation and mean of the OOD loss;
+    - sigma_log_ood: population standard deviation of the logarithm of the OOD loss, which does not depend on
+      how low the losses of a condition are at the end of training;
+    - sigma_test and sigma_log_test: those of the loss on fresh trials of the training distribution. sigma_ood
+      reflects generalization only as far as it exceeds sigma_test;
+    - names that end in an extra OOD condition, or in settled (weights): for its losses;
     - `MEANS`: means over converged networks.
 
     Args:
@@ -137,12 +139,18 @@ MeasureEstimate = tuple[str, str, Kind, Estimate]
 
 
 def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[MeasureEstimate]:
-    test = converged["test_loss"].to_numpy(np.float64)
-    estimates: list[MeasureEstimate] = [("behavior", "sigma_test", "deviation", bootstrap.deviation(test))]
-    for column in [name for name in converged.columns if name.startswith("ood_loss")]:
-        losses, suffix = converged[column].to_numpy(np.float64), column.removeprefix("ood_loss")
-        estimates.append(("behavior", f"sigma_ood{suffix}", "deviation", bootstrap.deviation(losses)))
-        estimates.append(("behavior", f"mean_ood{suffix}", "mean", bootstrap.mean(losses)))
+    estimates: list[MeasureEstimate] = []
+    # OOD columns of other tasks are empty here.
+    filled = converged.dropna(axis="columns", how="all").columns
+    for column in [name for name in filled if name.startswith(("test_loss", "ood_loss"))]:
+        if column == "test_loss_ratio":
+            continue
+        losses, name = converged[column].to_numpy(np.float64), column.replace("_loss", "", 1)
+        logarithms = bootstrap.deviation(np.log(losses))
+        estimates.append(("behavior", f"sigma_{name}", "deviation", bootstrap.deviation(losses)))
+        estimates.append(("behavior", f"sigma_log_{name}", "deviation", logarithms))
+        if column.startswith("ood_loss"):
+            estimates.append(("behavior", f"mean_{name}", "mean", bootstrap.mean(losses)))
     return estimates
 
 

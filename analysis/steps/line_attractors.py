@@ -199,7 +199,7 @@ def compute_periods(condition: Condition, weights: Parameters) -> dict[str, Peri
     delay = torch.full((len(first), 1), task.max_delay)
     trials = task.trials(first.unsqueeze(1), second.unsqueeze(1), delay, torch.float64)
     double = {name: tensor.double() for name, tensor in weights.items()}
-    hidden = condition.model.unroll(double, trials.map(lambda array: array.unsqueeze(0)))[0]
+    hidden = condition.model.unroll_states(double, trials.map(lambda array: array.unsqueeze(0)))[0]
     # State t follows input t.
     end_of_pulse = task.first_onset + task.pulse_steps - 1
     delay_steps = slice(end_of_pulse + task.min_delay, end_of_pulse + task.max_delay + 1)

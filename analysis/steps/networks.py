@@ -24,12 +24,16 @@ from degen.metrics.pairs import thread_map
 from degen.networks import Network
 from degen.run import Run
 from degen.storage import RunFolder
+from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
 from launch.cli import command_line
 from launch.experiment import Experiment
 from launch.provenance import changes_since, code_digests
+
+SETTLED_LOSSES = ("test_loss", "ood_loss")
+"""Losses that an analysis of converged weights also computes for settled weights."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +87,14 @@ def collect_networks(
         validation loss below the threshold), epochs_to_convergence, threshold, final_loss (validation loss
         of the weights), test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version of
         the task), test_loss_ratio (test_loss / threshold), ood_loss_<name> (extra OOD conditions),
+        test_loss_settled and ood_loss_settled (for settled weights, if converged weights are measured),
         weight_change and weight_norm (Frobenius norms of the change of the effective recurrent matrix and of
         the final matrix), participation_ratio ((sum of singular values)^2 / sum of squares),
         near_zero_fraction (fraction of entries below 1 % of the largest), factor_name, factor_value,
         fingerprint (of the row) and network_fingerprint (of the network and of the code of the user's task).
     """
-    settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further_ood.items()}]
+    extra = {name: dataclasses.asdict(variant) for name, variant in further_ood.items()}
+    settings = [dataclasses.asdict(ood), extra, SETTLED_LOSSES]
     tables, histories, n_computed = [], [], 0
     for condition in experiment.conditions:
         if not seeds[condition.signature]:
@@ -109,6 +115,8 @@ def collect_networks(
     cached(results.history, table_fingerprint(table), lambda: pd.concat(histories, ignore_index=True))
     cached(results.networks, table_fingerprint(table), lambda: table)
     logger.info("networks: %d, %d of them new", len(table), n_computed)
+    for task in dict.fromkeys(c.task_name for c in experiment.conditions if c.task.ood() is None):
+        logger.info("left out: OOD losses of %s, which has no ood()", task)
     return table
 
 
@@ -148,14 +156,21 @@ def _rows(
 
 
 def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
-    """Return the trials of each loss, by column."""
+    """Return the trials of each loss with the process noise of the model, by column.
+
+    A task without OOD version has no OOD losses.
+    """
     task, dtype = condition.task, condition.dtype
-    trials = {
-        "test_loss": ood.draw(task, "test trials", dtype),
-        "ood_loss": ood.draw(task.ood(), "ood trials", dtype),
-    }
+    ood_task = task.ood()
+    trials = {"test_loss": ood.draw(task, "test trials", dtype)}
+    if ood_task is not None:
+        trials["ood_loss"] = ood.draw(ood_task, "ood trials", dtype)
     extra = {f"ood_loss_{name}": variant.draw(task, ood, dtype) for name, variant in further_ood.items()}
-    return trials | extra
+    return {
+        name: condition.model.add_noise(batch, Stream.named([ood.seed], f"{name} noise", dtype=dtype))
+        for name, batch in (trials | extra).items()
+        if batch is not None
+    }
 
 
 def _row(
@@ -164,8 +179,11 @@ def _row(
     history, training = network.history, condition.training
     solved, converged = epochs_to_threshold(history, training), epochs_to_convergence(history, training)
     measured_at = converged if weights_at == "converged" and converged is not None else len(history)
-    loss = functools.partial(mean_loss, condition.model, network.weights)
-    losses = {name: loss(batch).item() for name, batch in trials.items()}
+    loss = functools.partial(mean_loss, condition.model)
+    losses = {name: loss(network.weights, batch).item() for name, batch in trials.items()}
+    if weights_at == "converged":
+        for name in SETTLED_LOSSES:
+            losses[f"{name}_settled"] = loss(network.settled, trials[name]).item()
     return {
         "condition": condition.signature,
         "label": condition.label,

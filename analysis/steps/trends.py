@@ -95,7 +95,7 @@ class ExperimentTrends:
         parents = variants(self.degeneracy)
         trends = {
             (level, name): measure_trends(
-                self._measured(tasks, measure), measure, self.bootstrap, self.test, name in main
+                self._measured(tasks, name, measure), measure, self.bootstrap, self.test, name in main
             )
             for level, named in available.items()
             for name, measure in named.items()
@@ -104,21 +104,25 @@ class ExperimentTrends:
         for (level, name), by_task in trends.items():
             family = [key for key in trends if parents.get(key[1], key[1]) == parents.get(name, name)]
             for task, trend in by_task.items():
-                opposed = opposed_embeddings({key[1]: trends[key][task] for key in family})
+                opposed = opposed_embeddings(
+                    {key[1]: trends[key][task] for key in family if task in trends[key]}
+                )
                 rows[level, name, task] = self._row(level, name, task, trend, opposed, name in main)
         return rows
 
-    def _measured(self, tasks: Tasks, measure: DegeneracyMeasure) -> Tasks:
-        """Leave out the conditions and networks that the measure's metrics did not measure."""
+    def _measured(self, tasks: Tasks, name: str, measure: DegeneracyMeasure) -> Tasks:
+        """Leave out tasks, conditions and networks that a measure is not available for."""
         measured = set(zip(self.degeneracy["condition"], self.degeneracy["measure"], strict=True))
-        return {
+        required = {name, *measure.metrics} & set(self.degeneracy["measure"])
+        available = {
             task: [
                 reduce(ConditionData.covered_by, measure.metrics, data)
                 for data in conditions
-                if all((data.condition.signature, metric) in measured for metric in measure.metrics)
+                if all((data.condition.signature, each) in measured for each in required)
             ]
             for task, conditions in tasks.items()
         }
+        return {task: conditions for task, conditions in available.items() if conditions}
 
     def _row(
         self, level: str, name: str, task: str, measured: MeasureTrend, opposed: str, is_main: bool

@@ -50,6 +50,27 @@ def sigma_ood(losses: Array) -> float:
     return summarize_ood(losses).sigma
 
 
+def sigma_log_ood(losses: Array) -> float:
+    """Compute the population standard deviation of the natural logarithm of OOD losses.
+
+    It does not change if all losses change by a common factor. So it compares conditions whose networks have
+    other losses at the end of training, which `sigma_ood` reflects.
+
+    Args:
+        losses: (networks,), mean squared error of each network on out-of-distribution trials.
+
+    Raises:
+        BadInputError: fewer than two losses, or a loss that is not finite or not above 0.
+
+    Examples:
+        >>> round(sigma_log_ood(np.array([0.1, 1.0, 10.0])) / np.log(10), 4)
+        0.8165
+    """
+    values = to_tensor("losses", losses, 1)
+    require(bool((values > 0).all()), "losses", float(values.min()), "above 0")
+    return summarize_ood(values.log()).sigma
+
+
 def summarize_ood(losses: Array) -> OODSummary:
     """Compute summary statistics of OOD losses.
 

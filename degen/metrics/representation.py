@@ -1,7 +1,8 @@
 """Representational degeneracy: distances between activations, with time steps as samples (App. E).
 
-Networks of different widths can be compared, because activations are padded with silent units. Silent units
-do not change any of the distances.
+Samples of different networks correspond to each other: all networks see equal trials. Networks of different
+widths can be compared, because activations are padded with silent units. Silent units do not change any of
+the distances.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from degen.errors import require, require_number
-from degen.metrics.arrays import Array, to_networks
+from degen.metrics.arrays import Array, require_two_networks, to_networks
 from degen.metrics.pairs import pairwise
 
 
@@ -28,15 +29,16 @@ def svcca(activations: Array | Sequence[Array], *, variance: float = 0.99) -> ND
     .. math:: d = 1 - \frac{1}{\min(d_x, d_y)} \sum_i \sigma_i(Q_x^\top Q_y).
 
     Args:
-        activations: (networks, samples, units), or a list with one array (samples, units) per network.
+        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
+            network. Arrays (samples, units) are accepted too.
         variance: fraction of variance explained by the principal components, in (0, 1].
 
     Returns:
         (networks, networks), symmetric, between 0 and 1.
 
     Raises:
-        BadInputError: fewer than two networks, activations that are not finite or constant, or numbers of
-            samples that differ.
+        BadInputError: fewer than two networks, activations that are not finite or constant, or trials or
+            time steps that differ.
 
     Examples:
         >>> x = np.random.default_rng(0).standard_normal((100, 4))
@@ -61,7 +63,8 @@ def cka(activations: Array | Sequence[Array]) -> NDArray[np.float64]:
     with centered columns. The distance ignores rotations and isotropic scaling of the activations.
 
     Args:
-        activations: (networks, samples, units), or a list with one array (samples, units) per network.
+        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
+            network. Arrays (samples, units) are accepted too.
 
     Returns:
         (networks, networks), symmetric, between 0 and 1.
@@ -88,7 +91,8 @@ def procrustes(activations: Array | Sequence[Array]) -> NDArray[np.float64]:
     with centered columns. The distance is a metric: it satisfies the triangle inequality.
 
     Args:
-        activations: (networks, samples, units), or a list with one array (samples, units) per network.
+        activations: (networks, trials, time, units), or a list with one array (trials, time, units) per
+            network. Arrays (samples, units) are accepted too.
 
     Returns:
         (networks, networks), symmetric, between 0 and sqrt(2).
@@ -115,9 +119,12 @@ def _nuclear_norm(matrices: Tensor) -> Tensor:
 
 def _center(activations: Array | Sequence[Array]) -> list[Tensor]:
     """Validate the activations and subtract the mean over samples: (samples, units) per network."""
-    networks = to_networks("activations", activations, 2)
-    samples = {len(states) for states in networks}
+    require_two_networks("activations", activations)
+    n_axes = 2 if np.ndim(activations[0]) == 2 else 3
+    networks = to_networks("activations", activations, n_axes)
+    samples = {tuple(states.shape[:-1]) for states in networks}
     require(len(samples) == 1, "samples of the networks", sorted(samples), "equal for all networks")
+    networks = [states.flatten(0, -2) for states in networks]
     for index, states in enumerate(networks):
         varies = bool((states != states[0]).any())
         require(varies, f"activations of network {index}", "a constant", "varying over samples")

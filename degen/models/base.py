@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,12 +22,21 @@ class Model(ABC):
     """A recurrent network with `width` hidden units whose output is divided by `gamma`.
 
     A model holds no weights. Its methods take the weights of an ensemble and compute all networks at once.
-    Calling it returns outputs. A new cell implements `initialize`, `step`, `readout` and `recurrent`. Larger
-    `gamma` means stronger feature learning (section 3.3 of the paper).
+    Calling it returns outputs. A new cell implements `initialize`, `step`, `readout` and `recurrent`. A cell
+    whose state is larger than its activations, such as an LSTM, also overrides `state_size` and
+    `activations`. Larger `gamma` means stronger feature learning (section 3.3 of the paper).
+
+    Attributes:
+        stored_arrays: number of arrays (trials, time, width) that a training step stores besides the states
+            and their gradients, for the prediction of memory.
 
     Args:
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
+
+    Attributes:
+        is_odd: whether the nonlinearity is odd, as tanh is. A network then computes the same function after
+            the signs of all weights of a hidden unit are flipped.
 
     Raises:
         BadInputError: `width` is below 1, or `gamma` is not above 0.
@@ -46,8 +56,11 @@ class Model(ABC):
         torch.Size([2, 5, 20, 3])
     """
 
+    is_odd: ClassVar[bool] = False
+
     width: int
     gamma: float
+    stored_arrays: ClassVar[int] = 8
 
     def __post_init__(self) -> None:
         require_integer("width", self.width, 1)
@@ -62,46 +75,76 @@ class Model(ABC):
             stream: random numbers with keys of shape (seeds,).
         """
 
+    @property
+    def state_size(self) -> int:
+        """Number of entries of the state that `step` maps to the next state; the width by default."""
+        return self.width
+
+    def activations(self, state: Tensor) -> Tensor:
+        """Return the activations (..., width) of states (..., state_size): the states by default.
+
+        Outputs depend on the activations only, and metrics compare them.
+        """
+        return state
+
     @abstractmethod
-    def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
-        """Return the next hidden state, (seeds, trials, width).
+    def step(self, parameters: Parameters, state: Tensor, inputs: Tensor) -> Tensor:
+        """Return the next state without noise, (seeds, trials, state_size).
 
         Args:
             parameters: weights by name, each (seeds, ...).
-            hidden: the current hidden state, (seeds, trials, width).
+            state: the current state, (seeds, trials, state_size).
             inputs: (seeds, trials, n_inputs).
         """
 
     @abstractmethod
     def readout(self, parameters: Parameters, hidden: Tensor) -> Tensor:
-        """Return outputs (seeds, trials, time, n_outputs) of hidden states (seeds, trials, time, width)."""
+        """Return outputs (seeds, trials, time, n_outputs) of activations (seeds, trials, time, width)."""
 
     @abstractmethod
     def recurrent(self, parameters: Parameters) -> Tensor:
-        """Return the effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i."""
+        """Return the effective recurrent matrix (seeds, width, width), W[i, j] from unit j to unit i.
+
+        A gated cell returns the matrices of its gates below each other, (seeds, blocks * width, width).
+        """
 
     def learning_rate(self, base: float) -> float:
         """Return gamma times the learning rate of the task (App. G and L of the paper)."""
         return self.gamma * base
 
+    def add_noise(self, trials: Trials, stream: Stream) -> Trials:
+        """Return the trials with process noise (`Trials.noise`), or unchanged if the model has none.
+
+        Args:
+            trials: trials of a task.
+            stream: random numbers, with keys of the leading shape of the trials.
+        """
+        return trials
+
     def initial_hidden(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """Return the hidden state before the first step, (seeds, trials, width).
+        """Return the state before the first step, (seeds, trials, state_size).
 
         It is zero, or the product of the weights `encoder` and `Trials.start` if trials have a start.
         """
         if trials.start is not None:
             return trials.start @ parameters["encoder"].mT
         seeds, n_trials = trials.inputs.shape[:2]
-        return trials.inputs.new_zeros(seeds, n_trials, self.width)
+        return trials.inputs.new_zeros(seeds, n_trials, self.state_size)
+
+    def unroll_states(self, parameters: Parameters, trials: Trials) -> Tensor:
+        """Return states (seeds, trials, time, state_size); state t follows input t."""
+        state = self.initial_hidden(parameters, trials)
+        states = []
+        for t, inputs in enumerate(trials.inputs.unbind(dim=-2)):
+            state = self.step(parameters, state, inputs)
+            if trials.noise is not None:
+                state = state + trials.noise[..., t, :]
+            states.append(state)
+        return torch.stack(states, dim=-2)
 
     def unroll(self, parameters: Parameters, trials: Trials) -> Tensor:
-        """Return hidden states (seeds, trials, time, width); state t follows input t."""
-        hidden = self.initial_hidden(parameters, trials)
-        states = []
-        for inputs in trials.inputs.unbind(dim=-2):
-            hidden = self.step(parameters, hidden, inputs)
-            states.append(hidden)
-        return torch.stack(states, dim=-2)
+        """Return activations (seeds, trials, time, width); activation t follows input t."""
+        return self.activations(self.unroll_states(parameters, trials))
 
     def __call__(self, parameters: Parameters, trials: Trials) -> Tensor:
         """Return outputs (seeds, trials, time, n_outputs)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,8 +41,11 @@ class MuP(Model):
         True
     """
 
+    is_odd = True
+
     leak_rate: float
     input_std: float
+    stored_arrays: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,10 +62,10 @@ class MuP(Model):
             parameters["encoder"] = stream.normal(self.width, task.n_start)
         return parameters
 
-    def step(self, parameters: Parameters, hidden: Tensor, inputs: Tensor) -> Tensor:
+    def step(self, parameters: Parameters, state: Tensor, inputs: Tensor) -> Tensor:
         rate = self.leak_rate
-        drive = torch.tanh(hidden) @ self.recurrent(parameters).mT + inputs @ parameters["input"].mT
-        return (1 - rate) * hidden + rate * drive
+        drive = torch.tanh(state) @ self.recurrent(parameters).mT + inputs @ parameters["input"].mT
+        return (1 - rate) * state + rate * drive
 
     def readout(self, parameters: Parameters, hidden: Tensor) -> Tensor:
         return torch.tanh(hidden) @ parameters["output"].mT.unsqueeze(1) / (self.gamma * self.width)

@@ -1,4 +1,4 @@
-"""Outputs of a leaky tanh network, with backpropagation through time written out.
+"""Outputs of a leaky network, with backpropagation through time written out.
 
 Autograd would record every step and store states, drives and their gradients in separate arrays. Here a step
 is one matrix product and one nonlinearity. One array holds states and inputs, another holds the gradients of
@@ -13,11 +13,21 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from degen.models.nonlinearities import TANH, Nonlinearity
 
-def outputs(weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float) -> Tensor:
-    r"""Return the outputs y_1 .. y_T of a leaky tanh network.
 
-    .. math:: p_t = \lambda p_{t-1} + A [r_{t-1}, x_t], \quad r_t = \tanh(p_t), \quad y_t = B [r_t, x_t].
+def outputs(
+    weights: Tensor,
+    inputs: Tensor,
+    state: Tensor,
+    rates: Tensor,
+    leak: float,
+    nonlinearity: Nonlinearity = TANH,
+    noise: Tensor | None = None,
+) -> Tensor:
+    r"""Return the outputs y_1 .. y_T of a leaky network.
+
+    .. math:: p_t = \lambda p_{t-1} + A [r_{t-1}, x_t] + \xi_t, \quad r_t = f(p_t), \quad y_t = B [r_t, x_t].
 
     Args:
         weights: A above B, (seeds, n + n_outputs, n + n_inputs).
@@ -25,18 +35,28 @@ def outputs(weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak:
             gives a bias. Weights in B of all other inputs must be zero and get no gradient.
         state, rates: p_0 and r_0, (seeds, trials, n).
         leak: lambda, the fraction of a state that remains after a step.
+        nonlinearity: f.
+        noise: xi_1 .. xi_T, (seeds, trials, time, n), or None. It gets no gradient.
 
     Returns:
         (seeds, trials, time, n_outputs).
     """
-    result: Tensor = _Outputs.apply(weights, inputs, state, rates, leak)  # type: ignore[no-untyped-call]
+    arguments = weights, inputs, state, rates, leak, nonlinearity, noise
+    result: Tensor = _Outputs.apply(*arguments)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Outputs(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weights: Tensor, inputs: Tensor, state: Tensor, rates: Tensor, leak: float
+        ctx: Any,
+        weights: Tensor,
+        inputs: Tensor,
+        state: Tensor,
+        rates: Tensor,
+        leak: float,
+        nonlinearity: Nonlinearity,
+        noise: Tensor | None,
     ) -> Tensor:
         seeds, trials, time, n_inputs = inputs.shape
         n = state.shape[-1]
@@ -45,23 +65,19 @@ class _Outputs(torch.autograd.Function):
         sources[:, :-1, :, n:] = inputs.transpose(1, 2)
         sources[:, -1, :, n:] = inputs[:, :, -1]
         sources[:, 0, :, :n] = rates
-        # tanh(p) = 2 sigmoid(2 p) - 1: on a CPU, torch's sigmoid is several times faster than its tanh.
-        on_cpu = inputs.device.type == "cpu"
-        scale = 2.0 if on_cpu else 1.0
-        scaled, half = _squeeze(scale * state), _squeeze(torch.empty_like(state))
-        forward = _squeeze((scale * weights[:, :n]).mT.contiguous())
-        minus_one, add_product = inputs.new_full((), -1.0), _add_product(seeds)
-        source, next_rates = _steps(sources), _steps(sources[..., :n])
+        scale = nonlinearity.state_scale(inputs.device)
+        scaled, buffer = squeeze(scale * state), squeeze(torch.empty_like(state))
+        forward = squeeze((scale * weights[:, :n]).mT.contiguous())
+        add_product, kicks = add_product_function(seeds), None if noise is None else squeeze(noise).unbind(-2)
+        source, next_rates = time_steps(sources), time_steps(sources[..., :n])
         for t in range(time):
             add_product(scaled, source[t], forward, beta=leak, out=scaled)
-            if on_cpu:
-                torch.sigmoid(scaled, out=half)
-                torch.add(minus_one, half, alpha=2.0, out=next_rates[t + 1])
-            else:
-                torch.tanh(scaled, out=next_rates[t + 1])
+            if kicks is not None:
+                scaled.add_(kicks[t], alpha=scale)
+            nonlinearity.write_rates(scaled, next_rates[t + 1], buffer)
         ctx.save_for_backward(weights, sources)
-        ctx.leak = leak
-        flat = _readout(sources[:, 1:].flatten(1, 2), weights[:, n:].mT)
+        ctx.leak, ctx.nonlinearity = leak, nonlinearity
+        flat = product_per_network(sources[:, 1:].flatten(1, 2), weights[:, n:].mT)
         return flat.unflatten(1, (time, trials)).transpose(1, 2)
 
     @staticmethod
@@ -75,21 +91,21 @@ class _Outputs(torch.autograd.Function):
         sinks[:, 1:, :, n:] = grad_outputs.transpose(1, 2)
         sinks[:, 0, :, n:] = 0.0
         sinks[:, -1, :, :n] = 0.0
-        backward = _squeeze(weights[:, :, :n].contiguous())
+        backward = squeeze(weights[:, :, :n].contiguous())
         grad_rates = sources.new_empty(seeds, trials, n)
-        grad, add_product = _squeeze(grad_rates), _add_product(seeds)
-        sink, grad_state, rates = _steps(sinks), _steps(sinks[..., :n]), _steps(sources[..., :n])
+        grad, add_product = squeeze(grad_rates), add_product_function(seeds)
+        sink, grad_state, rates = time_steps(sinks), time_steps(sinks[..., :n]), time_steps(sources[..., :n])
         for t in range(steps - 1, 0, -1):
             add_product(grad, sink[t], backward, beta=0.0, out=grad)
-            torch.ops.aten.tanh_backward.grad_input(grad, rates[t], grad_input=grad_state[t - 1])
+            ctx.nonlinearity.write_gradient(grad, rates[t], grad_state[t - 1])
             if ctx.leak:
                 grad_state[t - 1].add_(grad_state[t], alpha=ctx.leak)
         add_product(grad, sink[0], backward, beta=0.0, out=grad)
         grad_weights = sinks.flatten(1, 2).mT @ sources.flatten(1, 2)
-        return grad_weights, None, ctx.leak * sinks[:, 0, :, :n], grad_rates, None
+        return grad_weights, None, ctx.leak * sinks[:, 0, :, :n], grad_rates, None, None, None
 
 
-def _readout(states: Tensor, weights: Tensor) -> Tensor:
+def product_per_network(states: Tensor, weights: Tensor) -> Tensor:
     """Return states (seeds, k, n) times weights (seeds, n, n_outputs), on a CPU network by network.
 
     A batched product for a single output adds in another order than the product of one network.
@@ -99,16 +115,16 @@ def _readout(states: Tensor, weights: Tensor) -> Tensor:
     return torch.cat([states[i : i + 1] @ weights[i : i + 1] for i in range(len(states))])
 
 
-def _squeeze(array: Tensor) -> Tensor:
+def squeeze(array: Tensor) -> Tensor:
     """Drop the first dimension if it is 1: two-dimensional products are faster than batches of one."""
     return array[0] if len(array) == 1 else array
 
 
-def _steps(array: Tensor) -> tuple[Tensor, ...]:
+def time_steps(array: Tensor) -> tuple[Tensor, ...]:
     """Return views of every time step of (seeds, time, trials, units)."""
-    return _squeeze(array).unbind(-3)
+    return squeeze(array).unbind(-3)
 
 
-def _add_product(seeds: int) -> Any:
-    """Return the function for products of matrices without (`_squeeze`) or with an axis of seeds."""
+def add_product_function(seeds: int) -> Any:
+    """Return the function for products of matrices without (`squeeze`) or with an axis of seeds."""
     return torch.addmm if seeds == 1 else torch.baddbmm

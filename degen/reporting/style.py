@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
+from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
@@ -17,27 +19,34 @@ from degen.files import write_atomically
 PANEL_SIZE = (1.72, 1.6)
 """Width and height of one panel in inches: two panels fill a column (8.7 cm), four a page (17.5 cm)."""
 
-mpl.use("agg")
-sns.set_theme(context="paper", style="ticks", palette="colorblind")
-mpl.rcParams.update(
-    {
-        **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "figure.titlesize"), 7),
-        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 6),
-        **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3),
-        **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 1.5),
-        "axes.linewidth": 0.8,
-        "lines.linewidth": 1.2,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.formatter.limits": (-3, 4),
-        "axes.formatter.useoffset": False,
-        "legend.frameon": False,
-        "pdf.fonttype": 42,
-        "svg.hashsalt": "degen",
-    }
-)
+PALETTE = sns.color_palette("colorblind")
+BLUE, GRAY = PALETTE[0], "0.5"
 
-BLUE, GRAY = sns.color_palette("colorblind")[0], "0.5"
+STYLE: Any = {
+    **sns.plotting_context("paper"),
+    **sns.axes_style("ticks"),
+    "axes.prop_cycle": cycler(color=PALETTE),
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "figure.titlesize"), 7),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 6),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3),
+    **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 1.5),
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.useoffset": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "degen",
+}
+"""Settings of Matplotlib. A library function uses them by `matplotlib.rc_context(STYLE)`."""
+
+
+def use_style() -> None:
+    """Use the style for all figures of this process, and draw to files only."""
+    mpl.use("agg")
+    mpl.rcParams.update(STYLE)
 
 
 def add_caption(figure: Figure, *sentences: str) -> Figure:

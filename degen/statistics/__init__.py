@@ -1,4 +1,4 @@
-"""Statistics of degeneracy: intervals, curves along a factor, trends, and influence of networks.
+"""Statistics of degeneracy: intervals, trends along a factor, differences between groups, single networks.
 
 All functions are pure: arrays in, numbers out.
 """
@@ -12,6 +12,7 @@ from degen.statistics.factor_curve import (
     pseudo_values,
     ratio_curve,
 )
+from degen.statistics.group_difference import GroupDifference, Ratio, Separation
 from degen.statistics.leave_one_out import decisive_networks, leave_one_out_curves
 from degen.statistics.permutation import PermutationTest
 from degen.statistics.trend import Trend, fit_trend
@@ -21,7 +22,10 @@ __all__ = [
     "Bootstrap",
     "Estimate",
     "FactorCurve",
+    "GroupDifference",
     "PermutationTest",
+    "Ratio",
+    "Separation",
     "Trend",
     "decisive_networks",
     "deviation_curve",

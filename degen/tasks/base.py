@@ -21,6 +21,8 @@ class Trials:
         mask: (..., trials, time), weights of the loss; None for the plain mean.
         start: (..., trials, n_start), mapped to the initial hidden state by a learned linear map; None for
             an initial state of zero.
+        noise: (..., trials, time, units), added to the state of a network after each step; None without
+            noise. Tasks leave it out: models draw it (`Model.add_noise`).
 
     Examples:
         >>> from degen.tasks import FlipFlop
@@ -34,15 +36,12 @@ class Trials:
     targets: Tensor
     mask: Tensor | None = None
     start: Tensor | None = None
+    noise: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
         """Return trials with `function` applied to every array that is not None."""
-        return Trials(
-            inputs=function(self.inputs),
-            targets=function(self.targets),
-            mask=None if self.mask is None else function(self.mask),
-            start=None if self.start is None else function(self.start),
-        )
+        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Trials(**{name: None if array is None else function(array) for name, array in arrays.items()})
 
 
 class Task(ABC):
@@ -77,6 +76,20 @@ class Task(ABC):
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         """Draw trials, with arrays of shape `(*stream.keys.shape, n_trials, time, units)`."""
 
-    @abstractmethod
-    def ood(self) -> Task:
-        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper)."""
+    def ood(self) -> Task | None:
+        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper).
+
+        None means that the task has no such trials. Behavioral degeneracy is not measured then.
+        """
+        return None
+
+    def outside(self, trained: Task) -> Task:
+        """Return this task without the trials that networks were trained on.
+
+        By default it is the task itself, which is right if all OOD trials are longer than training trials.
+        Override it if an OOD trial may have a value, such as a delay, that training trials have.
+
+        Args:
+            trained: task that the networks were trained on, of the same class.
+        """
+        return self

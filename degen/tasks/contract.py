@@ -5,17 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from degen.calls import call
 from degen.errors import require
 from degen.streams import Stream
 from degen.tasks.base import Task, Trials
 
-_KEYS, _TRIALS = (0, 1), 32
+_SEEDS, _TRIALS = (0, 1), 32
 
 
 def require_valid(task: Task, dtype: torch.dtype = torch.float32) -> None:
-    """Raise `BadInputError` unless a task's trials have the declared shapes and depend on the stream only.
+    """Raise `BadInputError` unless a task and its OOD version keep the contract of `degen.tasks.Task`.
 
-    A few trials are drawn and compared, which takes milliseconds.
+    Trials must have the declared shapes and depend on the stream only. A few trials are drawn and compared,
+    which takes milliseconds.
 
     Args:
         task: the task to check.
@@ -26,27 +28,86 @@ def require_valid(task: Task, dtype: torch.dtype = torch.float32) -> None:
         >>> require_valid(FlipFlop(channels=1, n_steps=20, pulse_probability=0.3))
     """
     name = type(task).__name__
-    trials = _draw(task, _KEYS, dtype)
+    trials = _draw_valid(name, task, dtype)
+    _require_separable(name, task, trials, dtype)
+    _require_valid_ood(name, task, dtype)
+
+
+def _require_separable(name: str, task: Task, trials: Trials, dtype: torch.dtype) -> None:
+    """Check that the trials of a seed do not depend on the other keys of the stream.
+
+    Training draws the trials of several steps at once, with keys of shape (steps, seeds).
+    """
+    (first, second), others = _stream(dtype).keys, _stream(dtype, (2, 3)).keys
+    keys = torch.stack([first, others[0], others[1], second]).view(2, 2)
+    block = _draw(f"{name}.generate for keys of shape (2, 2)", task, Stream(keys, dtype))
+    for field, array in _arrays(trials).items():
+        together = _arrays(block)[field]
+        has_shape = together.shape == (2, *array.shape)
+        if has_shape and _is_close(torch.stack([together[0, 0], together[1, 1]]), array):
+            continue
+        again = _arrays(_draw(f"{name}.generate", task, _stream(dtype)))[field]
+        is_pure = torch.equal(again, array)
+        allowed = "a function of its stream alone (use stream.uniform and stream.normal for random numbers"
+        allowed += "; index trials, time and units from the end)" if is_pure else ")"
+        got = (
+            f"other {field} for a seed drawn together with another"
+            if is_pure
+            else f"other {field} from the same stream"
+        )
+        require(False, f"{name}.generate", got, allowed)
+
+
+def _require_valid_ood(name: str, task: Task, dtype: torch.dtype) -> None:
+    """Check the OOD version: networks of the task must be able to run its trials."""
+    ood = call(f"{name}.ood", task.ood)
+    if ood is None:
+        return
+    require(
+        isinstance(ood, Task), f"{name}.ood", type(ood).__name__, "a function that returns a Task or None"
+    )
+    for field in ("n_inputs", "n_outputs", "n_start"):
+        allowed = f"{getattr(task, field)}, as in {name}"
+        require(
+            getattr(ood, field) == getattr(task, field),
+            f"{field} of {name}.ood()",
+            getattr(ood, field),
+            allowed,
+        )
+    _draw_valid(f"{name}.ood()", ood, dtype)
+
+
+def _draw_valid(name: str, task: Task, dtype: torch.dtype) -> Trials:
+    """Draw trials and check their shapes and values."""
+    trials = _draw(name, task, _stream(dtype))
     is_trials = isinstance(trials, Trials)
     require(is_trials, f"{name}.generate", type(trials).__name__, "a function that returns Trials")
     _require_shapes(name, task, trials)
-    again, separate = _draw(task, _KEYS, dtype), _draw(task, _KEYS[1:], dtype)
     for field, array in _arrays(trials).items():
-        is_finite = bool(torch.isfinite(array).all())
         got = f"NaN or infinity in {field}"
+        is_finite = bool(torch.isfinite(array).all())
         require(is_finite, f"{name}.generate", got, "a function that returns finite trials")
-        allowed = "a function of its stream alone (use stream.uniform and stream.normal for random numbers)"
-        got = f"other {field} from the same stream"
-        require(torch.equal(_arrays(again)[field], array), f"{name}.generate", got, allowed)
-        got = f"other {field} for a seed drawn together with another"
-        is_separable = torch.allclose(_arrays(separate)[field][0], array[1], rtol=1e-4, atol=1e-6)
-        require(
-            is_separable, f"{name}.generate", got, f"{allowed}; index trials, time and units from the end"
-        )
+        if field in ("inputs", "start"):
+            allowed = f"of dtype {dtype}, as the numbers of the stream"
+            require(array.dtype == dtype, f"{field} of {name}", array.dtype, allowed)
+    require(trials.targets.dtype != torch.bool, f"targets of {name}", trials.targets.dtype, "numbers")
+    if trials.mask is not None:
+        is_weight = bool((trials.mask >= 0).all() and (trials.mask.flatten(1).sum(dim=1) > 0).all())
+        got = f"weights from {trials.mask.min().item():g} to {trials.mask.max().item():g}"
+        require(is_weight, f"mask of {name}", got, "0 or above, and above 0 in some time steps")
+    return trials
 
 
-def _draw(task: Task, seeds: tuple[int, ...], dtype: torch.dtype) -> Trials:
-    return task.generate(_TRIALS, Stream.named(seeds, "contract", dtype=dtype))
+def _stream(dtype: torch.dtype, seeds: tuple[int, ...] = _SEEDS) -> Stream:
+    return Stream.named(seeds, "contract", dtype=dtype)
+
+
+def _draw(name: str, task: Task, stream: Stream) -> Trials:
+    return call(f"{name}.generate", task.generate, _TRIALS, stream)
+
+
+def _is_close(array: Tensor, other: Tensor) -> bool:
+    return torch.allclose(array, other, rtol=1e-4, atol=1e-6)
 
 
 def _arrays(trials: Trials) -> dict[str, Tensor]:
@@ -55,7 +116,7 @@ def _arrays(trials: Trials) -> dict[str, Tensor]:
 
 
 def _require_shapes(name: str, task: Task, trials: Trials) -> None:
-    leading = (len(_KEYS), _TRIALS)
+    leading = (len(_SEEDS), _TRIALS)
     allowed = "of shape (seeds, trials, time, n_inputs)"
     require(trials.inputs.ndim == 4, f"inputs of {name}", tuple(trials.inputs.shape), allowed)
     time = trials.inputs.shape[-2]

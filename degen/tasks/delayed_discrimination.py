@@ -10,6 +10,7 @@ from torch import Tensor
 from degen.errors import require, require_integer, require_number
 from degen.streams import Stream
 from degen.tasks.base import Task, Trials
+from degen.tasks.windows import window
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,9 +131,7 @@ class DelayedDiscrimination(Task):
         return Trials(inputs, targets)
 
     def _window(self, onset: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-        """Return (..., trials, time, 1): 1 for `length` steps from `onset` (..., trials, 1) on, else 0."""
-        time = torch.arange(self.n_steps, device=onset.device)
-        return ((time >= onset) & (time < onset + length)).to(dtype).unsqueeze(-1)
+        return window(onset, length, self.n_steps, dtype)
 
     def ood(self) -> DelayedDiscrimination:
         """Return the task with delays twice as long, in longer trials if they do not fit."""
@@ -143,3 +142,9 @@ class DelayedDiscrimination(Task):
             max_delay=longest,
             n_steps=max(self.n_steps, self._steps_for(longest)),
         )
+
+    def outside(self, trained: Task) -> DelayedDiscrimination:
+        """Return the task with delays above the longest delay of `trained` only, if it has any."""
+        assert isinstance(trained, DelayedDiscrimination)
+        shortest = min(trained.max_delay + 1, self.max_delay)
+        return dataclasses.replace(self, min_delay=max(self.min_delay, shortest))

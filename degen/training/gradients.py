@@ -65,6 +65,12 @@ def network_slices(array: Tensor) -> list[slice]:
     return [slice(i, i + 1) for i in range(len(array))]
 
 
+def _penalty(regularizer: Regularizer, recurrent: Tensor) -> Tensor:
+    """Return the penalties (seeds,) of recurrent matrices (seeds, blocks * n, n), summed over blocks."""
+    blocks = recurrent.unflatten(1, (-1, recurrent.shape[-1]))
+    return regularizer(blocks.flatten(0, 1)).unflatten(0, blocks.shape[:2]).sum(dim=1)
+
+
 def loss_and_gradients(
     model: Model,
     regularizer: Regularizer,
@@ -77,7 +83,8 @@ def loss_and_gradients(
     with torch.enable_grad():
         losses = task_loss(model(leaves, trials), trials, full_batch)
         recurrent = model.recurrent(leaves)
-        penalties = torch.cat([regularizer(recurrent[networks]) for networks in network_slices(recurrent)])
+        slices = network_slices(recurrent)
+        penalties = torch.cat([_penalty(regularizer, recurrent[networks]) for networks in slices])
         gradients = torch.autograd.grad((losses + penalties).sum(), list(leaves.values()))
     by_name = dict(zip(leaves, gradients, strict=True))
     return LossesAndGradients(losses.detach(), penalties.detach(), by_name)

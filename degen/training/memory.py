@@ -18,8 +18,6 @@ from degen.training.validation import TRIALS_PER_BLOCK
 
 # Fractions of the free memory. The rest is for copies of the ensemble, workspaces of libraries and gaps.
 _FRACTION_FOR_NETWORKS, _FRACTION_FOR_TRIALS = 0.6, 0.2
-# Arrays (trials, time, width) that autograd stores for a model without hand-written backpropagation.
-_AUTOGRAD_ARRAYS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +54,8 @@ def step_bytes(task: Task, model: Model, batch_size: int, dtype: torch.dtype) ->
     trials = task.generate(1, Stream.named([0], "shapes"))
     weights = model.initialize(task, Stream.named([0], "shapes")).values()
     time, n_inputs, n_outputs = trials.inputs.shape[-2], task.n_inputs + 1, task.n_outputs
-    # States and inputs; gradients of states and of outputs.
-    history = (time + 1) * (2 * model.width + n_inputs + n_outputs)
-    if type(model).__call__ is Model.__call__:
-        history += time * _AUTOGRAD_ARRAYS * model.width
+    # States and inputs; gradients of states and of outputs; what else the model stores.
+    history = (time + 1) * (2 * model.width + n_inputs + n_outputs) + time * model.stored_arrays * model.width
     # Inputs without and with a constant 1; targets, outputs, errors, and gradients of outputs and errors.
     others = time * (2 * n_inputs + 5 * n_outputs) + 8 * model.width
     # Current, initial and converged weights, two moments and gradients; concatenations, transposes and

@@ -1,4 +1,7 @@
-"""Penalties on the effective recurrent matrix (section 3.5 of the paper)."""
+"""Penalties on the effective recurrent matrix (section 3.5 of the paper).
+
+Of a gated cell, the penalties of the blocks of its recurrent matrix are summed.
+"""
 
 from __future__ import annotations
 

@@ -103,7 +103,8 @@ def train_epoch(
     coefficients = training.optimizer.coefficients(rates, steps_done, ensemble.like)
     step.loss_sum.zero_()
     step.penalty_sum.zero_()
-    drawn = epoch_trials(ensemble.seeds, epochs, task, training, ensemble.like, steps_per_draw)
+    parts = task, step.model, training, ensemble.like, steps_per_draw
+    drawn = epoch_trials(ensemble.seeds, epochs, *parts)
     for trials, step_coefficients in zip(drawn, coefficients, strict=True):
         check_interrupt()
         (step_function or step)(trials, step_coefficients)
@@ -118,26 +119,41 @@ def epoch_trials(
     seeds: list[int],
     epochs: list[int],
     task: Task,
+    model: Model,
     training: Training,
     like: Tensor,
     steps_per_draw: int = 0,
 ) -> Iterator[Trials]:
-    """Yield the trials of each step, (seeds, trials, ...), on the device of `like`.
+    """Yield the trials of each step with their noise, (seeds, trials, ...), on the device of `like`.
+
+    Noise is new in every epoch, even if trials are not.
 
     Args:
         seeds: seeds of the networks.
         epochs: for each seed, the epoch whose trials are drawn.
         task: source of the trials.
+        model: source of the process noise.
         training: numbers of steps and trials.
         like: an array with the device and dtype of the trials.
         steps_per_draw: number of steps whose trials are drawn at once; 0 for `TRIALS_PER_DRAW`.
     """
     block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch_size * len(seeds)))
-    key_epochs = epochs if training.fresh_trials else [0] * len(epochs)
-    keys = [
-        [key(seed, "training trials", epoch, step) for seed, epoch in zip(seeds, key_epochs, strict=True)]
-        for step in range(training.steps_per_epoch)
-    ]
-    for block_keys in torch.tensor(keys, dtype=torch.int64, device=like.device).split(block):
+    trial_epochs = epochs if training.fresh_trials else [0] * len(epochs)
+    keys = _step_keys("training trials", seeds, trial_epochs, training.steps_per_epoch, like.device)
+    noise_keys = _step_keys("training noise", seeds, epochs, training.steps_per_epoch, like.device)
+    for block_keys, block_noise_keys in zip(keys.split(block), noise_keys.split(block), strict=True):
         trials = task.generate(training.batch_size, Stream(block_keys, like.dtype))
-        yield from (trials.map(operator.itemgetter(i)) for i in range(len(block_keys)))
+        for i, step_noise_keys in enumerate(block_noise_keys):
+            step_trials = trials.map(operator.itemgetter(i))
+            yield model.add_noise(step_trials, Stream(step_noise_keys, like.dtype))
+
+
+def _step_keys(
+    purpose: str, seeds: list[int], epochs: list[int], n_steps: int, device: torch.device
+) -> Tensor:
+    """Return the keys of each step, int64 (steps, seeds)."""
+    keys = [
+        [key(seed, purpose, epoch, step) for seed, epoch in zip(seeds, epochs, strict=True)]
+        for step in range(n_steps)
+    ]
+    return torch.tensor(keys, dtype=torch.int64, device=device)

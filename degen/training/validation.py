@@ -29,9 +29,9 @@ class Validation:
 
     def __init__(self, task: Task, model: Model, training: Training, like: Tensor):
         self.model, self.training = model, training
-        drawn = functools.partial(_draw, task, like)
-        self.validation_trials = drawn(training.validation_trials, "validation trials")
-        self.confirmation_trials = drawn(training.confirmation_trials, "confirmation trials")
+        drawn = functools.partial(_draw, task, model, like)
+        self.validation_trials = drawn(training.validation_trials, "validation")
+        self.confirmation_trials = drawn(training.confirmation_trials, "confirmation")
 
     def __call__(self, ensemble: Ensemble, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Complete the histories of the last epoch, and store the weights of networks that converged in it.
@@ -140,5 +140,10 @@ def _expand(trials: Trials, n_networks: int) -> Trials:
     return trials.map(lambda array: array.expand(n_networks, *array.shape[1:]))
 
 
-def _draw(task: Task, like: Tensor, n_trials: int, purpose: str) -> Trials:
-    return task.generate(n_trials, Stream.named([0], purpose, device=like.device, dtype=like.dtype))
+def _draw(task: Task, model: Model, like: Tensor, n_trials: int, purpose: str) -> Trials:
+    """Return trials with process noise, (1, trials, ...)."""
+    trial_stream, noise_stream = (
+        Stream.named([0], f"{purpose} {kind}", device=like.device, dtype=like.dtype)
+        for kind in ("trials", "noise")
+    )
+    return model.add_noise(task.generate(n_trials, trial_stream), noise_stream)

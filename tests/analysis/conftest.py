@@ -51,6 +51,8 @@ METRICS = {
     "pif": "weights",
     "pif_unaligned": "weights",
     "pif_initial": "weights",
+    "pif_signed": "weights",
+    "pif_signed_initial": "weights",
     "svcca": "representation",
 }
 """The metrics of an analysis, and the level of each."""

@@ -11,14 +11,17 @@ import torch
 import degen
 from analysis.figures.degeneracy import draw
 from degen.files import read_tensors
+from degen.metrics.behavior import sigma_log_ood
 from degen.streams import Stream
 from degen.training.gradients import task_loss
 from tests.analysis.conftest import METRICS, run_folders, signatures, table
 
+SIGMAS = ("sigma", "sigma_log")
+OOD = ("_noise", "_long", "_outside", "_settled")
 LEVELS = METRICS | {
     **{f"{metric}_null": level for metric, level in METRICS.items() if level == "dynamics"},
-    "sigma_test": "behavior",
-    **{f"{kind}_ood{which}": "behavior" for kind in ("sigma", "mean") for which in ("", "_noise", "_long")},
+    **{f"{kind}_test{which}": "behavior" for kind in SIGMAS for which in ("", "_settled")},
+    **{f"{kind}_ood{which}": "behavior" for kind in (*SIGMAS, "mean") for which in ("", *OOD)},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
     **dict.fromkeys(("participation_ratio", "near_zero_fraction"), "structure"),
 }
@@ -103,8 +106,13 @@ def test_networks_table_agrees_with_the_run_folders(analyzed):
     task = run.task.ood()
     trials = task.generate(8, Stream.named([0], "ood trials"))
     row = gathered[gathered["condition"] == run.condition.signature].iloc[2]
-    weights = run.networks[2].weights
-    assert row["ood_loss"] == pytest.approx(float(task_loss(run.model(weights, trials), trials)), rel=1e-6)
+    weights, settled = run.networks[2].weights, run.networks[2].settled
+    for column, measured in (("ood_loss", weights), ("ood_loss_settled", settled)):
+        loss = float(task_loss(run.model(measured, trials), trials))
+        assert row[column] == pytest.approx(loss, rel=1e-6)
+    assert row["ood_loss_settled"] != row["ood_loss"]
+    assert row["test_loss_settled"] != row["test_loss"]
+    assert row["ood_loss_outside"] == row["ood_loss"]  # all trials are longer than in training
     history = run.networks[2].history
     assert row["final_loss"] == history.validation_loss[0]  # converged after one epoch, then settled
     assert (row["epochs"], row["epochs_to_threshold"], row["epochs_to_convergence"]) == (2, 1, 1)
@@ -118,13 +126,11 @@ def test_behavior_and_weight_change_are_over_converged_networks(analyzed):
     good = gathered[gathered["status"] == "converged"]
     found = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
     for signature, networks in good.groupby("condition"):
-        losses = networks["ood_loss"].to_numpy()
-        assert found[signature, "sigma_ood"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
-        assert found[signature, "mean_ood"] == pytest.approx(losses.mean(), rel=1e-12)
-        for name in ("noise", "long"):
-            losses = networks[f"ood_loss_{name}"].to_numpy()
-            assert found[signature, f"sigma_ood_{name}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
-            assert found[signature, f"mean_ood_{name}"] == pytest.approx(losses.mean(), rel=1e-12)
+        for which in ("", *OOD):
+            losses = networks[f"ood_loss{which}"].to_numpy()
+            assert found[signature, f"sigma_ood{which}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
+            assert found[signature, f"sigma_log_ood{which}"] == pytest.approx(sigma_log_ood(losses), rel=1e-9)
+            assert found[signature, f"mean_ood{which}"] == pytest.approx(losses.mean(), rel=1e-12)
         assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
 
 

@@ -28,8 +28,8 @@ TRIALSET = TrialSet(n_trials=6, seed=3)
 # Out-of-distribution conditions -----------------------------------------------------------------------------
 
 
-def drawn(doublings: int, input_noise: float, *overrides: str) -> Trials:
-    other = ExtraOOD(doublings=doublings, input_noise=input_noise)
+def drawn(doublings: int, input_noise: float, *overrides: str, outside: bool = False) -> Trials:
+    other = ExtraOOD(doublings=doublings, input_noise=input_noise, outside_training=outside)
     return other.draw(build(*overrides).task, TRIALSET, torch.float32)
 
 
@@ -42,10 +42,37 @@ def test_one_doubling_without_noise_is_the_papers_condition():
 
 def test_two_doublings_are_four_times_the_trial_or_the_delay():
     assert drawn(2, 0.0, "task=sine_wave").inputs.shape[-2] == 400
-    inputs = drawn(2, 0.0, "task=delayed_discrimination").inputs[0]
-    for trial in inputs:
-        first, second = ((trial[:, channel] > 0).nonzero().flatten() for channel in (0, 1))
-        assert 20 <= int(second[0] - first[-1]) - 1 <= 80
+    assert all(20 <= delay <= 80 for delay in delays(drawn(2, 0.0, "task=delayed_discrimination")))
+
+
+def delays(trials: Trials) -> list[int]:
+    """Return the delays of trials with one channel."""
+    pulses = [
+        [(trial[:, channel] > 0).nonzero().flatten() for channel in (0, 1)] for trial in trials.inputs[0]
+    ]
+    return [int(second[0] - first[-1]) - 1 for first, second in pulses]
+
+
+@pytest.mark.parametrize("longest", [20, 30])
+def test_delays_outside_training_are_above_the_longest_trained(longest):
+    overrides = ("task=delayed_discrimination", f"task.max_delay={longest}", "task.n_steps=110")
+    found = delays(drawn(1, 0.0, *overrides, outside=True))
+    assert all(longest < delay <= 2 * longest for delay in found)
+    assert min(delays(drawn(1, 0.0, *overrides))) <= longest
+
+
+@pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration", "lorenz96"])
+def test_longer_trials_are_all_outside_training(name):
+    outside, papers = (drawn(1, 0.0, f"task={name}", outside=flag) for flag in (True, False))
+    assert torch.equal(outside.inputs, papers.inputs)
+    assert papers.inputs.shape[-2] > build(f"task={name}").task.n_steps
+
+
+def test_the_task_as_trained_has_no_trials_outside_training():
+    with pytest.raises(
+        BadInputError, match="outside_training of further_ood must be true or false, and false"
+    ):
+        drawn(0, 0.1, outside=True)
 
 
 def test_noise_scales_with_each_input_and_spares_targets():
@@ -58,10 +85,13 @@ def test_noise_scales_with_each_input_and_spares_targets():
 
 
 def test_conditions_are_named():
-    node = {"_target_": "analysis.trials.ExtraOOD", "doublings": 1, "input_noise": 0.5}
-    assert build_further_ood({"mine": node}) == {"mine": ExtraOOD(doublings=1, input_noise=0.5)}
+    options = {"doublings": 1, "input_noise": 0.5, "outside_training": False}
+    node = {"_target_": "analysis.trials.ExtraOOD", **options}
+    assert build_further_ood({"mine": node}) == {"mine": ExtraOOD(**options)}
     with pytest.raises(BadInputError, match=r"further_ood.mine.doublings is missing"):
-        build_further_ood({"mine": {"_target_": node["_target_"], "input_noise": 0.5}})
+        build_further_ood({"mine": {name: value for name, value in node.items() if name != "doublings"}})
+    with pytest.raises(BadInputError, match="name in further_ood must be made of"):
+        build_further_ood({"settled": node})
 
 
 @pytest.mark.parametrize("task", ["flip_flop", "delayed_discrimination", "path_integration"])

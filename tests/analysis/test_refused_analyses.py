@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from degen.models import Standard
 from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, refusal
 from tests.in_process import compose_once, rejection, run_in_process
@@ -53,6 +54,10 @@ def composed_once():
         ),
         (["metrics.pif.weights=input"], "metrics.pif.weights", "'input'", "one of recurrent"),
         (["metrics.pif.aligned=maybe"], "metrics.pif.aligned", "'maybe'", "true or false"),
+        (["metrics.pif.solver=k-opt"], "metrics.pif.solver", "'k-opt'", "one of faq, procrustes"),
+        (["metrics.pif_signed.signs=1"], "metrics.pif_signed.signs", "1", "true or false"),
+        (["metrics.pif_signed.aligned=false"], "metrics.pif_signed.signs", "True", "false unless aligned"),
+        (["metrics.pif_signed.solver=procrustes"], "metrics.pif_signed.signs", "True", "false unless"),
         (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
         (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, weights_at, probe"),
         (["probe.n_trials=0"], "n_trials of probe, ood and trials", "0", "an integer of at least 2"),
@@ -158,6 +163,14 @@ def test_a_metric_whose_file_names_no_package_is_rejected(place):
     (folder / "mine.yaml").write_text("_target_: analysis.metrics.SVCCA\nvariance: 0.9\n")
     sentence = rejection(place, MODULE, *OWN, "metric=[svcca,mine]", "results=fresh")
     start = "a file of metric must be begun with the line # @package metrics.<name>, got '_target_, "
+    assert sentence.startswith(start)
+    assert not (place / "fresh").exists()
+
+
+def test_signs_are_rejected_if_the_nonlinearity_is_not_odd(place, monkeypatch):
+    monkeypatch.setattr(Standard, "is_odd", False)
+    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=fresh")
+    start = "metrics.pif_signed.signs must be false for Standard networks, whose nonlinearity is not odd"
     assert sentence.startswith(start)
     assert not (place / "fresh").exists()
 

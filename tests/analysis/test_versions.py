@@ -14,13 +14,14 @@ from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, build
 
 CHOSEN = {"lowest_lag": 1, "highest_lag": 2, "ranks": [3, 5], "variance": 0.99, "held_out": 0.25, "seed": 0}
-INITIAL = {"weights": "initial_recurrent", "seed": 0}
+INITIAL = {"weights": "initial_recurrent", "solver": "faq", "seed": 0}
 
 PINNED: list[tuple[str, Metric, int, list[float]]] = [
     ("dsa", DSA(score="angular", controlled=False, **CHOSEN), 1, [0.3242802, 0.7854915, 0.7018292]),
     ("input_dsa", DSA(score="angular", controlled=True, **CHOSEN), 1, [0.6354713, 0.946036, 0.8675496]),
-    ("pif", PIF(aligned=True, **INITIAL), 2, [4.2092106, 4.3392218, 4.4420194]),
-    ("pif_unaligned", PIF(aligned=False, **INITIAL), 2, [5.6993314, 5.8241989, 5.4500386]),
+    ("pif", PIF(aligned=True, signs=False, **INITIAL), 2, [4.2092106, 4.3392218, 4.4420194]),
+    ("pif_unaligned", PIF(aligned=False, signs=False, **INITIAL), 2, [5.6993314, 5.8241989, 5.4500386]),
+    ("pif_signed", PIF(aligned=True, signs=True, **INITIAL), 2, [4.200341, 4.0510871, 4.0564163]),
     ("svcca", SVCCA(variance=0.99), 1, [0.4289056, 0.5685256, 0.5136499]),
 ]
 

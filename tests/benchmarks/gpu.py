@@ -152,6 +152,7 @@ class Benchmark:
                 step.ensemble.seeds,
                 [0] * seeds,
                 condition.task,
+                condition.model,
                 condition.training,
                 members.like,
                 steps_per_draw,

@@ -19,7 +19,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from DSA.simdist import SimilarityTransformDist
 from scipy.optimize import quadratic_assignment
 
 import degen
@@ -30,7 +29,7 @@ from degen.streams import Stream
 T = TypeVar("T")
 
 TASKS = ("flip_flop", "delayed_discrimination", "sine_wave", "path_integration")
-TABLES = ("copies", "planted", "pif", "dsa")
+TABLES = ("copies", "planted", "pif", "signed", "dsa")
 TRAINING = ("width=32", "training.batch_size=32", "training.max_epochs=10", "seeds=8")
 PAIRS = 1225  # of 50 networks
 
@@ -80,6 +79,8 @@ def some_pairs(count: int, wanted: int) -> list[tuple[int, int]]:
 
 def package_angle(a: torch.Tensor, b: torch.Tensor) -> float:
     """dsa-metric with 1500 iterations; copies, because it normalizes its arguments in place."""
+    from DSA.simdist import SimilarityTransformDist  # other tables run without the package
+
     torch.manual_seed(0)
     model = SimilarityTransformDist(iters=1500, lr=5e-3, score_method="angular")
     return float(model.fit_score(a.float().clone(), b.float().clone()))
@@ -194,18 +195,41 @@ def faq_matrix(w: torch.Tensor) -> np.ndarray:
     return distances
 
 
+def signs_against_none(groups: dict[str, torch.Tensor], wanted: int) -> None:
+    print("\nPIF with and without signs of units, Frobenius; milliseconds a pair on one core")
+    print(f"{'matrices':32s} {'pairs':>5s} {'without':>8s} {'with':>8s} {'change':>8s} {'ms':>6s} {'ms':>6s}")
+    for name, w in groups.items():
+        first, second = (w[list(index)] for index in zip(*some_pairs(len(w), wanted), strict=True))
+        (plain, plain_s), (signed, signed_s) = (
+            on_one_core(lambda a=first, b=second, s=signs: pif.align(a, b, seed=0, signs=s).distance)
+            for signs in (False, True)
+        )
+        change = signed.mean() / plain.mean() - 1
+        clock = " ".join(f"{1e3 * seconds / len(first):6.0f}" for seconds in (plain_s, signed_s))
+        print(
+            f"{name:32s} {len(first):5d} {plain.mean():8.3f} {signed.mean():8.3f} {change:+8.1%} {clock}",
+            flush=True,
+        )
+
+
 def planted_permutations(cases: int) -> None:
-    print("\nPIF, planted permutation under 30 % noise")
+    print("\nPIF, planted permutation under 30 % noise, without and with planted signs")
     for n in (32, 128, 256):
         a = random_matrices(cases, n)
         generator = torch.Generator().manual_seed(0)
         order = torch.stack([torch.randperm(n, generator=generator) for _ in range(cases)])
+        flips = torch.randint(0, 2, (cases, n), generator=generator) * 2.0 - 1.0
         row = torch.arange(cases)[:, None, None]
         noisy = a + 0.3 * random_matrices(cases, n, seed=1)
-        b = noisy[row, order[:, :, None], order[:, None, :]]
-        found = pif.align(a, b, seed=0).permutation
-        recovered = int((order.gather(1, found) == torch.arange(n)).all(dim=1).sum())
-        print(f"n = {n:3d}: found in {recovered} of {cases}", flush=True)
+        for signs in (False, True):
+            flipped = flips[:, :, None] * noisy * flips[:, None, :] if signs else noisy
+            b = flipped[row, order[:, :, None], order[:, None, :]]
+            found = pif.align(a, b, seed=0, signs=signs)
+            recovered = (order.gather(1, found.permutation) == torch.arange(n)).all(dim=1)
+            if signs:  # up to the sign of all units, which changes no weight
+                product = found.signs * flips
+                recovered &= (product == product[:, :1]).all(dim=1)
+            print(f"n = {n:3d}, signs {signs}: found in {int(recovered.sum())} of {cases}", flush=True)
 
 
 def main() -> None:
@@ -227,6 +251,7 @@ def main() -> None:
         "copies": lambda: angles_of_copies(groups),
         "planted": lambda: planted_permutations(arguments.cases),
         "pif": lambda: permutations_against_public(weights, arguments.pairs),
+        "signed": lambda: signs_against_none(weights, arguments.pairs),
         "dsa": lambda: angles_against_package(groups, arguments.pairs),
     }
     for name in arguments.tables:

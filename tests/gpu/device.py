@@ -21,7 +21,9 @@ CONDITIONS = [
     ("task=delayed_discrimination", "task.n_steps=60", "regularizer=none"),
 ]
 conditions = pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
-parameterizations = pytest.mark.parametrize("parameterization", ["standard", "mup"])
+parameterizations = pytest.mark.parametrize(
+    "parameterization", ["standard", "mup", "relu", "gru", "lstm", "noisy"]
+)
 
 needs_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -113,9 +113,8 @@ def test_replayed_steps_equal_eager_steps_without_sync(overrides, parameterizati
     condition = build(*TINY, *overrides, f"parameterization={parameterization}", "dtype=float64")
     plain, placed = step_of(condition, new(condition, seeds)), step_of(condition, new(condition, seeds))
     ones = plain.loss_sum.new_ones(seeds)
-    drawn = epoch_trials(
-        list(range(seeds)), [0] * seeds, condition.task, condition.training, plain.ensemble.like, 2
-    )
+    parts = condition.task, condition.model, condition.training, plain.ensemble.like
+    drawn = epoch_trials(list(range(seeds)), [0] * seeds, *parts, 2)
     given = list(drawn)
     graph_step = CudaGraphStep(placed, given[0], torch.stack((ones, ones)))
     assert graph_step.graph is not None

@@ -11,7 +11,7 @@ import pytest
 
 from launch.completion import SCRIPT, completions
 
-COMMANDS = {"train", "submit", "status", "cancel", "analyze", "report", "completion"}
+COMMANDS = {"train", "submit", "status", "cancel", "analyze", "compare", "report", "completion"}
 
 
 @pytest.mark.parametrize(

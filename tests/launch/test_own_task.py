@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ import dataclasses
 
 from degen.errors import require_integer
 from degen.tasks import Task, Trials
+from laboratory.shift import EXTRA_DELAY
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,10 @@ class DelayedEcho(Task):
         return Trials(inputs, inputs.roll(self.delay, dims=-2))
 
     def ood(self):
-        return dataclasses.replace(self, delay=self.delay + 1)
+        return dataclasses.replace(self, delay=self.delay + EXTRA_DELAY)
 '''
+
+HELPER = "EXTRA_DELAY = 1\n"
 
 YAML = """
 # @package _global_
@@ -82,6 +86,7 @@ def home(tmp_path: Path) -> Path:
     """A user's folder."""
     (tmp_path / "code" / "laboratory").mkdir(parents=True)
     (tmp_path / "code" / "laboratory" / "echo.py").write_text(CLASS)
+    (tmp_path / "code" / "laboratory" / "shift.py").write_text(HELPER)
     (tmp_path / "settings" / "task").mkdir(parents=True)
     (tmp_path / "settings" / "task" / "echo.yaml").write_text(YAML)
     return tmp_path
@@ -135,21 +140,20 @@ def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
     assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
 
 
-def test_changed_source_of_an_own_task_is_measured_again(home):
+def test_changed_source_behind_an_own_task_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     assert run(home, "launch.train").stderr == ""
     assert "networks: 6, 6 of them new" in analyze(home)
     assert "networks: 6, 0 of them new" in analyze(home)
-    source = home / "code" / "laboratory" / "echo.py"
-    source.write_text(CLASS.replace("delay=self.delay + 1", "delay=self.delay + 2"))
-    warning = "the code of laboratory.echo changed since networks were trained"
+    (home / "code" / "laboratory" / "shift.py").write_text(HELPER.replace("1", "2"))
+    warning = "the code of laboratory.shift changed since networks were trained"
     printed = analyze(home, warning)
     assert "networks: 6, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train")
     assert "all 3 networks are finished" in again.stdout
-    assert "the code of laboratory.echo changed since networks here were trained" in again.stderr
+    assert "the code of laboratory.shift changed since networks here were trained" in again.stderr
 
 
 @pytest.mark.parametrize(
@@ -164,3 +168,40 @@ def test_bad_input_of_an_own_task_is_one_sentence(home, argument, sentence):
     refused = Launched(given, home, before=OnPath(home / "code"))
     assert (refused.wait(), refused.stderr) == (2, sentence)
     assert not (home / "runs").exists()
+
+
+def test_a_faulty_task_is_rejected_before_training(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS.replace("n_inputs = n_outputs = 1", "n_inputs, n_outputs = 1, 2"))
+    refused = Launched(("task=echo", "--config-dir", "settings", *TINY), home, before=OnPath(home / "code"))
+    sentence = (
+        "error: targets of DelayedEcho must be of shape (seeds, trials, time, n_outputs) = (2, 32, 20, 2)"
+    )
+    assert refused.wait() == 2
+    assert refused.stderr.startswith(sentence)
+    assert not (home / "runs").exists()
+
+
+def test_a_class_with_the_name_of_one_of_degens_is_rejected(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS + "\n\nclass FlipFlop(DelayedEcho):\n    pass\n")
+    yaml = home / "settings" / "task" / "echo.yaml"
+    yaml.write_text(YAML.replace("echo.DelayedEcho", "echo.FlipFlop"))
+    refused = Launched(("task=echo", "--config-dir", "settings", *TINY), home, before=OnPath(home / "code"))
+    assert refused.wait() == 2
+    start = "error: _target_ must be a class with a name that degen does not use, "
+    assert refused.stderr.startswith(start)
+    assert refused.stderr.endswith("got 'laboratory.echo.FlipFlop'.\n")
+
+
+def test_a_task_without_ood_is_measured_without_it(home):
+    source = home / "code" / "laboratory" / "echo.py"
+    source.write_text(CLASS.partition("    def ood")[0])
+    (home / "settings" / "experiment").mkdir()
+    (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
+    assert "DelayedEcho has no ood()" in run(home, "launch.train").stdout
+    assert "left out: OOD losses of delayed_echo, which has no ood()" in analyze(home)
+    table = pd.read_csv(home / "results" / "echo" / "degeneracy.csv")
+    behavior = set(table[table["level"] == "behavior"]["measure"])
+    assert behavior == {"sigma_test", "sigma_ood_noise", "mean_ood_noise"}
+    assert table["value"].notna().all()

@@ -91,3 +91,11 @@ def test_errors_name_invalid_arguments(metric):
         metric(np.ones((2, 10, 3)))
     with pytest.raises(BadInputError, match="samples of the networks"):
         metric([np.eye(4), np.eye(5)])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_time_steps_of_all_trials_are_samples(metric):
+    x = activations(0, samples=200)
+    np.testing.assert_array_equal(metric(x.reshape(4, 10, 20, 6)), metric(x))
+    with pytest.raises(BadInputError, match="samples of the networks"):
+        metric([x[0].reshape(10, 20, 6), x[1].reshape(20, 10, 6)])

@@ -19,6 +19,9 @@ VARIANTS = [
     ("task=delayed_discrimination", "task.channels=3", "task.auxiliary_loss=true"),
     ("task=delayed_discrimination", "task.max_delay=40", "task.n_steps=70"),
     ("task=lorenz96", "task.channels=5"),
+    ("task=context_integration", "task.modalities=3"),
+    ("task=ring_integration", "task.channels=2"),
+    ("task=delayed_match", "task.n_directions=6"),
     *(
         ("task=path_integration", f"task.dimensions={d}", f"task.heading={heading}", f"task.start={start}")
         for d in (2, 3)
@@ -93,7 +96,9 @@ def test_the_ood_task_has_equal_inputs_and_outputs(overrides):
     there.generate(2, Stream.named([0], "test"))
 
 
-@pytest.mark.parametrize("name", ["flip_flop", "sine_wave", "path_integration", "lorenz96"])
+@pytest.mark.parametrize(
+    "name", ["flip_flop", "sine_wave", "path_integration", "lorenz96", "ring_integration"]
+)
 def test_the_ood_task_differs_only_in_length(name):
     here = task(f"task={name}")
     there = here.ood()
@@ -137,6 +142,21 @@ def test_the_ood_task_differs_only_in_length(name):
         ("lorenz96", "burn_in_steps", -1),
         ("lorenz96", "initial_noise_std", 0.0),
         ("lorenz96", "initial_noise_std", 30.0),
+        ("context_integration", "modalities", 0),
+        ("context_integration", "stimulus_onset", -1),
+        ("context_integration", "stimulus_steps", 55),
+        ("context_integration", "max_coherence", 0.0),
+        ("context_integration", "n_coherences", 0),
+        ("context_integration", "noise_std", -0.1),
+        ("ring_integration", "channels", 0),
+        ("ring_integration", "velocity_std", 0.0),
+        ("ring_integration", "correlation_steps", 0.0),
+        ("delayed_match", "n_directions", 1),
+        ("delayed_match", "sample_onset", -1),
+        ("delayed_match", "pulse_steps", 0),
+        ("delayed_match", "min_delay", -1),
+        ("delayed_match", "max_delay", 36),
+        ("delayed_match", "response_steps", 0),
         ("path_integration", "dimensions", 4),
         ("path_integration", "dimensions", 2.0),
         ("path_integration", "n_steps", 0),

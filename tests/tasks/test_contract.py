@@ -47,10 +47,19 @@ class Echo(Task):
             y = torch.randn(x.shape)
         if self.fault == "seeds mixed":
             y = x - x.mean(dim=0, keepdim=True)
+        if self.fault == "axes from the start":
+            y = x.cumsum(dim=2)
+        if self.fault == "empty mask":
+            mask = torch.zeros(x.shape[:-1])
+        if self.fault == "an index":
+            x = x[[99]]
         return (x, y) if self.fault == "a tuple" else Trials(x, y, mask)
 
-    def ood(self) -> Task:
-        return self
+    def ood(self) -> Task | None:
+        odd = {"ood with NaN": "NaN", "ood with start": "no start", "ood with two columns": "two columns"}
+        if self.fault == "ood is a number":
+            return 2  # type: ignore[return-value]
+        return dataclasses.replace(self, fault=odd[self.fault]) if self.fault in odd else None
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,16 @@ class Echo(Task):
             "seeds mixed",
             r"Echo.generate must be .*, got 'other targets for a seed drawn together with another'",
         ),
+        (
+            "axes from the start",
+            r"Echo.generate must be .*; index trials, .*, got 'other targets for a seed drawn together",
+        ),
+        ("empty mask", r"mask of Echo must be 0 or above, and above 0 in .*, got 'weights from 0 to 0'\.$"),
+        ("an index", r"Echo.generate must not fail, got IndexError: .* \(.*test_contract.py, line \d+\)\.$"),
+        ("ood is a number", r"Echo.ood must be a function that returns a Task or None, got 'int'\.$"),
+        ("ood with NaN", r"Echo.ood\(\).generate must be a function that returns finite trials"),
+        ("ood with start", r"n_start of Echo.ood\(\) must be 0, as in Echo, got 1\.$"),
+        ("ood with two columns", r"targets of Echo.ood\(\) must be of shape"),
         ("a tuple", r"Echo.generate must be a function that returns Trials, got 'tuple'\.$"),
     ],
 )

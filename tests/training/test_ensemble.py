@@ -13,6 +13,7 @@ from degen.streams import Stream
 from degen.training import Ensemble, NuclearNorm, train
 from degen.training.gradients import loss_and_gradients
 from degen.training.recipe import epochs_to_convergence
+from tests.composed import files
 from tests.conftest import TINY, build
 from tests.training.members import SMALL, assert_identical, trained
 
@@ -26,6 +27,10 @@ from tests.training.members import SMALL, assert_identical, trained
         (*TINY, "task=path_integration", "task.start=hidden_state", "regularizer=nuclear_norm", "width=5"),
         (*TINY, "task=delayed_discrimination", "task.n_steps=60", "width=3", "dtype=float64"),
         (*TINY, "task=flip_flop", "width=1", "task.channels=1", "training.batch_size=1"),
+        *(
+            (*TINY, f"parameterization={cell}", "regularizer=nuclear_norm")
+            for cell in files("parameterization")
+        ),
     ],
     ids=" ".join,
 )
@@ -38,7 +43,7 @@ def test_networks_do_not_depend_on_the_ensemble_size_on_the_cpu(overrides):
         assert_identical(trained(condition, [seed])[seed], together[seed])
 
 
-@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+@pytest.mark.parametrize("parameterization", files("parameterization"))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_batched_pass_agrees_with_single_networks(parameterization, dtype):
     # A batched product may add in another order, so a sum of k terms may differ by some k epsilons; the

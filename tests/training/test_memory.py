@@ -40,6 +40,7 @@ def peak_of_a_step(overrides: tuple[str, ...], seeds: int) -> int:
     members = Ensemble.new(range(seeds), condition.task, condition.model, dtype=dtype)
     stream = Stream.named(range(seeds), "trials", dtype=dtype)
     trials = condition.task.generate(condition.training.batch_size, stream)
+    trials = condition.model.add_noise(trials, stream)
 
     def work() -> None:
         ensemble, own = members.select(range(seeds)), trials.map(torch.clone)
@@ -78,6 +79,9 @@ SIZES = [
     ("task=flip_flop", "task.channels=20", "width=32", "training.batch_size=64"),
     ("task=path_integration", "parameterization=mup", "width=256", "training.batch_size=32"),
     ("task=delayed_discrimination", "width=1024", "training.batch_size=16"),
+    ("task=flip_flop", "width=64", "training.batch_size=64", "parameterization=gru"),
+    ("task=flip_flop", "width=64", "training.batch_size=64", "parameterization=lstm"),
+    ("task=flip_flop", "width=64", "training.batch_size=128", "parameterization=noisy"),
 ]
 
 

@@ -120,7 +120,7 @@ def test_trials_are_fresh_in_every_epoch_or_repeated(fresh, distinct):
     seen = [
         trials.inputs[0]
         for epoch in (0, 1)
-        for trials in epoch_trials([3], [epoch], condition.task, condition.training, like)
+        for trials in epoch_trials([3], [epoch], condition.task, condition.model, condition.training, like)
     ]
     assert len(seen) == 6
     assert len({tuple(inputs.flatten().tolist()) for inputs in seen}) == distinct
@@ -128,16 +128,24 @@ def test_trials_are_fresh_in_every_epoch_or_repeated(fresh, distinct):
     assert torch.equal(seen[1], first.inputs[0])
 
 
+def test_noise_is_fresh_in_every_epoch_even_if_trials_are_not():
+    condition = build(*SMALL, "parameterization=noisy", "training.fresh_trials=false")
+    parts = condition.task, condition.model, condition.training, torch.zeros(())
+    drawn = [trials for epoch in (0, 1) for trials in epoch_trials([3], [epoch], *parts)]
+    assert torch.equal(drawn[0].inputs, drawn[3].inputs)
+    assert len({tuple(trials.noise.flatten().tolist()) for trials in drawn}) == 6
+
+
 def test_trials_do_not_depend_on_steps_per_draw(monkeypatch):
-    condition = build(*SMALL, "task=path_integration")
+    condition = build(*SMALL, "task=path_integration", "parameterization=noisy")
     training: Training = dataclasses.replace(condition.training, steps_per_epoch=7)
 
     def drawn() -> list[torch.Tensor]:
-        epoch = epoch_trials([0, 1], [2, 5], condition.task, training, torch.zeros(()))
-        return [trials.inputs for trials in epoch]
+        epoch = epoch_trials([0, 1], [2, 5], condition.task, condition.model, training, torch.zeros(()))
+        return [array for trials in epoch for array in (trials.inputs, trials.noise)]
 
     at_once = drawn()
-    assert len(at_once) == 7
+    assert len(at_once) == 2 * 7
     for block in (1, 20, 40):
         monkeypatch.setattr("degen.training.step.TRIALS_PER_DRAW", block)
         assert all(torch.equal(one, other) for one, other in zip(drawn(), at_once, strict=True))

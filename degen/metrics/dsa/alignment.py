@@ -39,7 +39,7 @@ class Alignment:
     overlap_by_start: Tensor
 
 
-def align(first: Tensor, second: Tensor, *, seed: int) -> Alignment:
+def align(first: Tensor, second: Tensor, *, seed: int = 0) -> Alignment:
     r"""Maximize :math:`\langle A, C B C^\top \rangle + \langle D, C E \rangle` over C in O(n), for each pair.
 
     The problem is not convex and has many local maxima. Many initial matrices (`initial_alignments`) are

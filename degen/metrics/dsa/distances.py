@@ -22,7 +22,7 @@ def distance_matrix(
     operators: Array | Sequence[Array],
     *,
     score: str = "angular",
-    seed: int,
+    seed: int = 0,
     input_maps: Array | Sequence[Array] | None = None,
 ) -> NDArray[np.float64]:
     r"""Compute the DSA distance of every pair of operators (Ostrow et al. 2023, NeurIPS; App. D.1).

@@ -41,7 +41,7 @@ def half_distances(
     second: Array,
     *,
     score: str = "angular",
-    seed: int,
+    seed: int = 0,
     input_maps: tuple[Array, Array] | None = None,
 ) -> HalfDistances:
     """Compute the distances between operators of the first and of the second half of the trials.

@@ -35,7 +35,7 @@ def estimated_alignment(
     *,
     weights: Sequence[str],
     probes: int,
-    seed: int,
+    seed: int = 0,
 ) -> Estimate:
     r"""Estimate the kernel alignment over any number of outputs, without forming the kernel.
 

@@ -1,10 +1,9 @@
 """Permutation-invariant Frobenius (PIF) distance: weight differences after reordering the units."""
 
+from degen.metrics.pif.alignment import Matching, align
 from degen.metrics.pif.distances import (
     NORMALIZATIONS,
     SOLVERS,
-    Matching,
-    align,
     distance_matrix,
     lower_bound_matrix,
     unaligned_distance_matrix,

@@ -58,8 +58,11 @@ def test_every_task_level_and_measure_has_a_row(outcomes):
     # Further measures of the analysis, by their names.
     measures |= {
         ("weights", "pif_unaligned"),
-        ("behavior", "sigma_ood_noise"),
-        ("behavior", "sigma_ood_long"),
+        *(
+            ("behavior", f"{sigma}_{name}")
+            for sigma in ("sigma_ood", "sigma_log_ood")
+            for name in ("noise", "long", "outside", "settled")
+        ),
     }
     for name, tasks in (
         ("auxiliary_loss", {"delayed_discrimination"}),

@@ -54,6 +54,12 @@ SHAPES = [
     (*WIDE, "width=48", "training.batch_size=16", "task=path_integration", "task.start=hidden_state"),
     (*WIDE, "width=64", "training.batch_size=64", "task=delayed_discrimination", "task.n_steps=60"),
     (*WIDE, "width=16", "training.batch_size=16", "task=lorenz96", "dtype=float64"),
+    (*WIDE, "width=64", "training.batch_size=64", "parameterization=gru"),
+    (*WIDE, "width=32", "training.batch_size=32", "parameterization=lstm", "task=sine_wave"),
+    (*WIDE, "width=64", "training.batch_size=64", "parameterization=noisy", "leak_rate=0.3"),
+    (*WIDE, "width=32", "training.batch_size=32", "parameterization=dale"),
+    (*WIDE, "width=32", "training.batch_size=32", "parameterization=softplus"),
+    (*WIDE, "width=32", "training.batch_size=32", "parameterization=low_rank"),
     # No group: sigmoids of 231 and of 15 numbers a member. Of the last few, one in 25 has another last bit.
     (*WIDE, "width=33", "training.batch_size=7"),
     (*WIDE, "width=5", "training.batch_size=3", "parameterization=mup"),
@@ -78,7 +84,7 @@ def given(condition: Condition, members: int) -> tuple:
     return condition.model, condition.regularizer, parameters, trials
 
 
-@pytest.mark.parametrize("overrides", SHAPES[:6], ids=" ".join)
+@pytest.mark.parametrize("overrides", SHAPES[:12], ids=" ".join)
 def test_batched_products_of_common_shapes_are_bitwise_equal(overrides):
     # Seen with torch's own libraries on x86_64 with AVX2; elsewhere a failure here means slower, not wrong.
     together = BatchedGradients(loss_and_gradients)

@@ -35,6 +35,8 @@ def workers(condition: Condition, trials: int) -> list[Worker]:
         ("task=flip_flop", "regularizer=nuclear_norm"),
         ("task=delayed_discrimination", "task.n_steps=60", "parameterization=mup", "gamma=2"),
         ("task=path_integration", "task.start=hidden_state", "regularizer=l1"),
+        ("task=flip_flop", "parameterization=gru", "regularizer=nuclear_norm"),
+        ("task=flip_flop", "parameterization=noisy"),
     ],
     ids=" ".join,
 )
@@ -43,6 +45,7 @@ def test_block_gradients_add_up_to_the_full_gradient(overrides):
     condition = build(*TINY, "dtype=float64", *overrides)
     parameters = condition.model.initialize(condition.task, Stream.named([4], "w", dtype=torch.float64))
     trials = condition.task.generate(THREE_BLOCKS, Stream.named([4], "t", dtype=torch.float64))
+    trials = condition.model.add_noise(trials, Stream.named([4], "noise", dtype=torch.float64))
     given = (condition.model, condition.regularizer, parameters, trials)
     loss, penalty, gradients = loss_and_gradients(*given)
     in_blocks = Worker().loss_and_gradients(lambda: None, *given)
@@ -82,9 +85,9 @@ def test_few_trials_are_one_block_with_one_worker():
     assert all(torch.equal(mine[2][name], gradient) for name, gradient in gradients.items())
 
 
-@pytest.mark.parametrize("regularizer", ["none", "nuclear_norm"])
-def test_results_do_not_depend_on_the_number_of_cores(cores, regularizer):
-    condition = build(*TINY, f"regularizer={regularizer}", f"training.batch_size={THREE_BLOCKS}")
+@pytest.mark.parametrize("part", ["regularizer=none", "regularizer=nuclear_norm", "parameterization=noisy"])
+def test_results_do_not_depend_on_the_number_of_cores(cores, part):
+    condition = build(*TINY, part, f"training.batch_size={THREE_BLOCKS}")
     cores(1)
     alone = trained(condition, [3])[3]
     for count in (2, 3, 8):

@@ -44,7 +44,7 @@ def room_for(members: int, condition: Condition) -> int:
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+@pytest.mark.parametrize("parameterization", ["standard", "mup", "gru", "lstm", "noisy"])
 def test_a_batch_agrees_with_single_networks_to_rounding(overrides, parameterization):
     # Twelve steps of Adam, whose first ones divide a gradient by its own size: errors of a gradient grow.
     condition = build(*TINY, *overrides, f"parameterization={parameterization}", "dtype=float64")

@@ -14,6 +14,7 @@ from degen.training import Ensemble
 from degen.training.cuda.graph_step import CudaGraphStep
 from degen.training.step import TrainingStep, epoch_trials
 from degen.training.validation import mean_loss
+from tests.composed import files
 from tests.conftest import TINY, build
 from tests.training.cuda.device_without_values import capturable
 
@@ -25,10 +26,19 @@ TASKS = (
     ("task=lorenz96",),
 )
 PARAMETERIZATIONS = ("standard", "mup")
+CELLS = sorted({*files("parameterization")} - {*PARAMETERIZATIONS})
 REGULARIZERS = ("none", "l1", "nuclear_norm")
 CONDITIONS = [
     (*task, f"parameterization={parameterization}", f"regularizer={regularizer}")
     for task, parameterization, regularizer in itertools.product(TASKS, PARAMETERIZATIONS, REGULARIZERS)
+] + [
+    (
+        "task=path_integration",
+        "task.start=hidden_state",
+        f"parameterization={cell}",
+        f"regularizer={regularizer}",
+    )
+    for cell, regularizer in itertools.product(CELLS, ("none", "nuclear_norm"))
 ]
 
 every_condition = pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
@@ -44,6 +54,7 @@ def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[Training
     ensemble = ensemble_on(device, condition, seeds)
     step = TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
     trials = condition.task.generate(condition.training.batch_size, Stream.named(range(seeds), "trials"))
+    trials = condition.model.add_noise(trials, Stream.named(range(seeds), "noise"))
     return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(2, seeds)
 
 
@@ -72,13 +83,17 @@ def test_trials_are_drawn_without_leaving_the_device(overrides):
     assert trials.inputs.device.type == "meta"
 
 
-@every_task
-@pytest.mark.parametrize("parameterization", PARAMETERIZATIONS)
+@pytest.mark.parametrize(
+    ("overrides", "parameterization"),
+    [*itertools.product(TASKS, PARAMETERIZATIONS), *((TASKS[0], cell) for cell in CELLS)],
+)
 def test_validation_and_unrolling_stay_on_the_device(overrides, parameterization):
     condition = build(*TINY, *overrides, f"parameterization={parameterization}")
     parameters = ensemble_on("meta", condition).parameters
     stream = Stream.named([0], "validation trials", device="meta")
     trials = condition.task.generate(200, stream)
+    with capturable():
+        trials = condition.model.add_noise(trials, stream)
     wide = trials.map(lambda array: array.expand(2, *array.shape[1:]))
     with capturable():
         losses = mean_loss(condition.model, parameters, trials)
@@ -87,7 +102,7 @@ def test_validation_and_unrolling_stay_on_the_device(overrides, parameterization
         recurrent = condition.model.recurrent(parameters)
     assert losses.shape == (2,)
     assert (hidden.shape[:2], outputs.shape) == ((2, 200), wide.targets.shape)
-    assert recurrent.shape == (2, 8, 8)
+    assert recurrent.shape[2:] == (8,)
     assert {array.device.type for array in (losses, hidden, outputs, recurrent)} == {"meta"}
 
 
@@ -109,7 +124,7 @@ def test_coefficients_and_trials_are_on_the_device(overrides):
     like, optimizer = torch.zeros((), device="meta"), condition.training.optimizer
     coefficients = optimizer.coefficients([[0.1] * 4, [0.2] * 4], [0, 8], like)
     assert (coefficients.shape, coefficients.device.type) == ((4, 2, 2), "meta")
-    drawn = list(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like))
+    drawn = list(epoch_trials([0, 1], [0, 3], condition.task, condition.model, condition.training, like))
     assert [trials.inputs.device.type for trials in drawn] == ["meta"] * 4
 
 
@@ -137,7 +152,8 @@ def test_a_step_with_static_arguments_equals_the_plain_step(overrides):
     pointers = static.trials.inputs.data_ptr(), static.coefficients.data_ptr()
     weights = {name: array.data_ptr() for name, array in other.ensemble.parameters.items()}
     like = plain.ensemble.like
-    for i, batch in enumerate(epoch_trials([0, 1], [0, 3], condition.task, condition.training, like)):
+    parts = condition.task, condition.model, condition.training
+    for i, batch in enumerate(epoch_trials([0, 1], [0, 3], *parts, like)):
         coefficients = torch.stack((1e-3 * (1 + ones[0] / (i + 1)), ones[1] - 0.9 ** (i + 1)))
         plain(batch, coefficients)
         static(batch, coefficients)
