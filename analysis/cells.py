@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis import outcomes
 from analysis.labels import task_title
-from analysis.measure_trends import MIN_BASELINE_RATIO
+from analysis.measure_trends import MAX_RATIO_AT_BASELINE
 from analysis.trend_rows import POOLED, TrendRow
 from degen.reporting.formatting import format_effect, format_p
 from degen.statistics.bootstrap import MIN_NETWORKS
@@ -27,8 +27,9 @@ def explanations(row: TrendRow) -> dict[str, str]:
         outcomes.TOO_FEW: f"fewer than two conditions have {MIN_NETWORKS} converged networks, or these seeds "
         f"cannot give p below {row.significance:g}.",
         outcomes.NOT_DEFINED: "a degeneracy is zero or not finite, so it has no relative change.",
-        outcomes.AT_BASELINE: f"in all conditions, the mean distance is below {MIN_BASELINE_RATIO:g} "
-        "times its split-half baseline, the mean distance of a network from itself on other trials.",
+        outcomes.AT_BASELINE: "in all conditions, the mean distance between networks is below "
+        f"{MAX_RATIO_AT_BASELINE:g} times the mean distance of a network from itself, both between one half "
+        "of the trials and the other.",
         outcomes.DEPENDS: "two settings of DSA give effects of opposite signs, whose intervals exclude zero.",
         outcomes.FRAGILE: "the effect has a direction, but loses it if one of the named number of networks "
         "is removed. Only main measures are tested for it.",

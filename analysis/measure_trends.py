@@ -11,7 +11,7 @@ from analysis.outcomes import Evidence, Outcome, judge
 from analysis.trend_rows import POOLED
 from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
 
-MIN_BASELINE_RATIO = 1.25
+MAX_RATIO_AT_BASELINE = 1.4
 """A distance below this multiple of its split-half baseline is at the baseline [chosen]."""
 
 
@@ -34,7 +34,7 @@ class MeasureTrend:
     @property
     def conditions_at_baseline(self) -> int:
         """Number of conditions whose distance is at its baseline."""
-        return sum(ratio < MIN_BASELINE_RATIO for ratio in self.baseline_ratios)
+        return sum(ratio < MAX_RATIO_AT_BASELINE for ratio in self.baseline_ratios)
 
     @property
     def is_at_baseline(self) -> bool:

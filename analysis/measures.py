@@ -73,15 +73,20 @@ class ConditionData:
         return arrays["distances"].numpy()[np.ix_(included, included)]
 
     def baseline_ratio(self, metric: str) -> float | None:
-        """Return the ratio of distances to their split-half baseline, or None if the metric has no baseline.
+        """Return the distance between networks over the split-half baseline, both from half of the trials.
+
+        Returns:
+            None if the metric has no baseline.
 
         Raises:
             BadInputError: the file is missing or belongs to other networks.
         """
-        self.covered_by(metric)
-        path = self.results.matrix(metric, self.condition.signature)
-        ratio: float | None = read_metadata(path).get("baseline_ratio")
-        return ratio
+        included = self.covered_by(metric)._is_included
+        arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
+        if "half_distances" not in arrays:
+            return None
+        between, within = (arrays[name].numpy()[included].mean() for name in ("half_distances", "null"))
+        return float(between / within)
 
     def column(self, name: str) -> Array:
         """Return a column (networks,) of the table of networks.
@@ -237,7 +242,7 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     return available
 
 
-SECOND_HEADLINES = ("dsa_weighted", "pif_signed")
+SECOND_HEADLINES = ("dsa_weighted", "PIF signed", "sigma log OOD")
 """Main measures beside the paper's, where an analysis has them. They have no part in the family of q."""
 
 
@@ -255,20 +260,14 @@ def main_measures(experiment: str, available: Mapping[str, Mapping[str, Degenera
     return [name for name in names if name in measured]
 
 
-DSA_VARIANTS = ("dsa_lag_1", "dsa_rank_10", "dsa_variance_90", "input_dsa")
-"""Metrics that are DSA with other settings."""
-
-
 def variants(degeneracies: pd.DataFrame) -> dict[str, str]:
     """Return the measure that each measure is another setting of. Measures of their own are left out.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.
     """
-    if "variant_of" in degeneracies:
-        table = degeneracies[degeneracies["variant_of"].fillna("") != ""]
-        return dict(table[["measure", "variant_of"]].drop_duplicates().to_numpy())
-    return {name: "DSA" for name in DSA_VARIANTS if name in set(degeneracies["measure"])}
+    named = degeneracies.dropna(subset="variant_of")[["measure", "variant_of"]]
+    return {name: parent for name, parent in named.drop_duplicates().to_numpy() if name.upper() != parent}
 
 
 def paper_measure(experiment: str, level: str) -> str:

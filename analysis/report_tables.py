@@ -67,7 +67,7 @@ def required_networks(all_results: Mapping[str, ExperimentResults]) -> pd.DataFr
         return None
     table = pd.concat(tables).drop_duplicates(["condition", "measure"])
     by_measure = table.groupby(["level", "measure"])["networks_for_10_percent"]
-    required = by_measure.quantile(pd.Index([0.5, 0.9])).unstack()
+    required = by_measure.quantile(pd.Index([0.5, 0.9])).unstack().dropna(how="all")  # distances only
     required.columns = pd.Index(["median condition", "nine conditions in ten"])
     return required.round().reset_index()
 

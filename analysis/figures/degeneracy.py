@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.measure_labels import measure_label
 from analysis.labels import format_factor
+from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import wrapped_panels
 from degen.reporting.style import save_figure
 
@@ -37,7 +38,8 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
         axis.set(title=level, ylabel=measure_label(measure), xlabel=label)
         axis.set_xticks(range(len(values)), ticks, rotation=rotation)
     bands = f"bands: {table['nominal_level'].iloc[0]:.0%} bootstrap intervals over networks"
-    text = f"{caption}; {bands}; dotted: split-half baseline"
+    coverage = format_coverage(table["true_coverage"])
+    text = "; ".join(filter(None, [caption, bands, coverage, "dotted: split-half baseline"]))
     # Above the panels, because the legend is below.
     figure.suptitle(textwrap.fill(text, int(23 * figure.get_size_inches()[0])), fontsize=6)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

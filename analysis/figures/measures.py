@@ -13,6 +13,7 @@ from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
 from analysis.measures import paper_measure
+from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GRAY, add_caption
 
@@ -27,9 +28,6 @@ _BASELINES = {
     "sigma_ood": ("sigma_test", "loss on ordinary trials"),
 }
 """For each measure the measure to compare it with, and its label."""
-
-_MIN_NETWORKS_FOR_DEVIATION = 20
-"""With fewer networks, intervals of a standard deviation are too narrow (docs/paper.md, "Statistics")."""
 
 
 def plot_measures(
@@ -69,7 +67,7 @@ def main_names(results: ExperimentResults) -> list[str]:
     measured = set(results.degeneracy["measure"])
     return [
         name
-        for name in ("dsa", "dsa_weighted", weights, "pif_signed", "sigma_ood")
+        for name in ("dsa", "dsa_weighted", weights, "sigma_ood")
         if name.replace(PER_PARAMETER, "pif") in measured
     ]
 
@@ -80,9 +78,9 @@ def measure_captions(
     """Return what a figure of measures says below."""
     captions = [caption(*all_results, tasks=tasks, has_bands=True)]
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
-    most = max((table["networks"].max() for table in tables), default=_MIN_NETWORKS_FOR_DEVIATION)
-    if "sigma_ood" in measures and most < _MIN_NETWORKS_FOR_DEVIATION:
-        captions.append("bands of a standard deviation are too narrow with so few networks")
+    drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
+    coverages = [each for table in tables for each in table["true_coverage"][table["measure"].isin(drawn)]]
+    captions += filter(None, [format_coverage(coverages)])
     return [*captions, hyperparameters_caption(*all_results, tasks=tasks)] if "dsa" in measures else captions
 
 

@@ -16,8 +16,9 @@ from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from degen.condition import Condition
 from degen.files import read_metadata, read_tensors
-from degen.reporting.formatting import format_estimate
-from degen.statistics import Bootstrap, Estimate, networks_for_precision
+from degen.reporting.formatting import format_coverage, format_estimate
+from degen.statistics import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
+from degen.statistics.coverage import SIMULATED_LEVEL, Kind, true_coverage
 from launch.experiment import Experiment
 
 MEANS = {
@@ -42,10 +43,12 @@ def compute_degeneracy(
 
     The table contains the conditions with at least two converged networks. Columns: task, condition, label,
     factor_name, factor_value, level, measure, variant_of (quantity of which a metric is a variant), value,
-    low, high (empty for two networks), nominal_level (of the interval), baseline_ratio (of a metric: distance
-    between networks over the split-half baseline, both from half of the trials), networks (converged, that
-    the value is computed from), networks_for_10_percent (needed for an interval of +-10 %), converged,
-    unconverged, diverged, missing, and every swept field under its path. Measures:
+    low, high (empty for fewer than five networks), nominal_level (of the interval), true_coverage (of the
+    95 % interval, in the worst simulated case; empty without an interval and at other levels), baseline_ratio
+    (of a metric: distance between networks over the split-half baseline, both from half of the trials),
+    networks (converged, that the value is computed from), networks_for_10_percent (needed for an interval of
+    +-10 %; only for mean distances), converged, unconverged, diverged, missing, and every swept field under
+    its path. Measures:
 
     - every metric: mean over pairs of converged networks. <metric>_null, where the metric has one: mean
       distance of a network from itself on other trials (split-half baseline);
@@ -98,7 +101,7 @@ def _measure(
         *_behavior(converged, bootstrap),
         *_distances(condition, results, metrics, bootstrap),
         *(
-            (level, column, bootstrap.mean(converged[column].to_numpy(np.float64)))
+            (level, column, "mean", bootstrap.mean(converged[column].to_numpy(np.float64)))
             for level, columns in MEANS.items()
             for column in columns
         ),
@@ -109,50 +112,60 @@ def _measure(
             "level": level,
             "measure": measure,
             "variant_of": matrices.get(measure, {}).get("variant_of"),
-            "value": value,
-            "low": low,
-            "high": high,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
             "nominal_level": bootstrap.level,
+            "true_coverage": _coverage(kind, estimate, n, bootstrap.level),
             "baseline_ratio": matrices.get(measure, {}).get("baseline_ratio") or np.nan,
             "networks": n,
-            "networks_for_10_percent": networks_for_precision(Estimate(value, low, high), n),
+            "networks_for_10_percent": (
+                float(networks_for_precision(estimate, n)) if kind == "distance" else np.nan
+            ),
         }
-        for level, measure, (value, low, high) in estimates
+        for level, measure, kind, estimate in estimates
         for n in [len(matrices.get(measure.removesuffix("_null"), {}).get("seeds", converged))]
     ]
 
 
-LevelEstimate = tuple[str, str, tuple[float, float, float]]
-"""Level, measure, and a value with the bounds of its interval."""
+def _coverage(kind: Kind, estimate: Estimate, n_networks: int, level: float) -> float:
+    """Return the true coverage of an interval, NaN if there is none or its level was not simulated."""
+    has_coverage = level == SIMULATED_LEVEL and np.isfinite(estimate.low)
+    return true_coverage(kind, n_networks) if has_coverage else np.nan
 
 
-def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[LevelEstimate]:
-    estimates: list[LevelEstimate] = []
+MeasureEstimate = tuple[str, str, Kind, Estimate]
+"""Level, measure, kind of statistic, and the value with its interval."""
+
+
+def _behavior(converged: pd.DataFrame, bootstrap: Bootstrap) -> list[MeasureEstimate]:
+    estimates: list[MeasureEstimate] = []
     # OOD columns of other tasks are empty here.
     filled = converged.dropna(axis="columns", how="all").columns
     for column in [name for name in filled if name.startswith(("test_loss", "ood_loss"))]:
         if column == "test_loss_ratio":
             continue
         losses, name = converged[column].to_numpy(np.float64), column.replace("_loss", "", 1)
-        estimates.append(("behavior", f"sigma_{name}", bootstrap.deviation(losses)))
-        estimates.append(("behavior", f"sigma_log_{name}", bootstrap.deviation(np.log(losses))))
+        logarithms = bootstrap.deviation(np.log(losses))
+        estimates.append(("behavior", f"sigma_{name}", "deviation", bootstrap.deviation(losses)))
+        estimates.append(("behavior", f"sigma_log_{name}", "deviation", logarithms))
         if column.startswith("ood_loss"):
-            estimates.append(("behavior", f"mean_{name}", bootstrap.mean(losses)))
+            estimates.append(("behavior", f"mean_{name}", "mean", bootstrap.mean(losses)))
     return estimates
 
 
 def _distances(
     condition: Condition, results: ResultsFolder, metrics: Sequence[str], bootstrap: Bootstrap
-) -> list[LevelEstimate]:
-    estimates: list[LevelEstimate] = []
+) -> list[MeasureEstimate]:
+    estimates: list[MeasureEstimate] = []
     for name in metrics:
         if not results.matrix(name, condition.signature).exists():
             continue  # the metric could not measure this condition
         arrays, metadata = read_tensors(results.matrix(name, condition.signature))
         level = metadata["level"]
-        estimates.append((level, name, bootstrap.mean_distance(arrays["distances"].numpy())))
+        estimates.append((level, name, "distance", bootstrap.mean_distance(arrays["distances"].numpy())))
         if "null" in arrays:
-            estimates.append((level, f"{name}_null", bootstrap.mean(arrays["null"].numpy())))
+            estimates.append((level, f"{name}_null", "mean", bootstrap.mean(arrays["null"].numpy())))
     return estimates
 
 
@@ -174,4 +187,11 @@ def format_degeneracy(table: pd.DataFrame, level: float) -> str:
     wide.columns = pd.Index([f"{levels[measure]}: {measure}" for measure in wide.columns])
     wide.insert(0, "converged/unconverged/diverged/missing", counts.astype(str).agg("/".join, axis=1))
     transposed = wide.T.rename_axis(columns=None).to_string()
-    return f"{transposed}\n(value [{level:.0%} interval, bootstrap over networks])"
+    return f"{transposed}\n{_footer(table, level)}"
+
+
+def _footer(table: pd.DataFrame, level: float) -> str:
+    """Explain the intervals of a printed table, and state their coverage."""
+    intervals = f"{level:.0%} interval, bootstrap-t over networks; none below {MIN_NETWORKS} networks"
+    coverage = format_coverage(table["true_coverage"])
+    return "\n".join([f"(value [{intervals}])", *([f"({coverage}; docs/statistics.md)"] if coverage else [])])

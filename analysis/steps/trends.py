@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ import pandas as pd
 from analysis.cache import cached, fingerprint, read_fingerprint, require_table, write_csv
 from analysis.curves import Tasks, below_threshold, conditions_by_task
 from analysis.measure_trends import MeasureTrend, measure_trends
-from analysis.measures import DegeneracyMeasure, available_measures, main_measures, variants
+from analysis.measures import (
+    ConditionData,
+    DegeneracyMeasure,
+    available_measures,
+    main_measures,
+    variants,
+)
 from analysis.outcomes import DECIDED, NO_EFFECT
 from analysis.results import ResultsFolder
 from analysis.specification import opposed_embeddings
@@ -88,7 +95,7 @@ class ExperimentTrends:
         parents = variants(self.degeneracy)
         trends = {
             (level, name): measure_trends(
-                self._measured(tasks, measure), measure, self.bootstrap, self.test, name in main
+                self._measured(tasks, name, measure), measure, self.bootstrap, self.test, name in main
             )
             for level, named in available.items()
             for name, measure in named.items()
@@ -97,21 +104,25 @@ class ExperimentTrends:
         for (level, name), by_task in trends.items():
             family = [key for key in trends if parents.get(key[1], key[1]) == parents.get(name, name)]
             for task, trend in by_task.items():
-                opposed = opposed_embeddings({key[1]: trends[key][task] for key in family})
+                opposed = opposed_embeddings(
+                    {key[1]: trends[key][task] for key in family if task in trends[key]}
+                )
                 rows[level, name, task] = self._row(level, name, task, trend, opposed, name in main)
         return rows
 
-    def _measured(self, tasks: Tasks, measure: DegeneracyMeasure) -> Tasks:
-        """Leave out the conditions that the measure's metrics could not measure."""
+    def _measured(self, tasks: Tasks, name: str, measure: DegeneracyMeasure) -> Tasks:
+        """Leave out tasks, conditions and networks that a measure is not available for."""
         measured = set(zip(self.degeneracy["condition"], self.degeneracy["measure"], strict=True))
-        return {
+        required = {name, *measure.metrics} & set(self.degeneracy["measure"])
+        available = {
             task: [
-                data
+                reduce(ConditionData.covered_by, measure.metrics, data)
                 for data in conditions
-                if all((data.condition.signature, metric) in measured for metric in measure.metrics)
+                if all((data.condition.signature, each) in measured for each in required)
             ]
             for task, conditions in tasks.items()
         }
+        return {task: conditions for task, conditions in available.items() if conditions}
 
     def _row(
         self, level: str, name: str, task: str, measured: MeasureTrend, opposed: str, is_main: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from degen.statistics.bootstrap import MIN_NETWORKS
 from degen.statistics.trend import NO_DIRECTION
@@ -24,6 +25,25 @@ def format_estimate(value: float, low: float, high: float, n_networks: int) -> s
         return f"{value:.3g} [{low:.3g}, {high:.3g}]"
     reason = f"{n_networks} networks" if n_networks < MIN_NETWORKS else "not finite"
     return f"{value:.3g} [no interval: {reason}]"
+
+
+def format_coverage(coverages: Iterable[float]) -> str:
+    """State the true coverage of intervals, empty if none is known.
+
+    Args:
+        coverages: coverage of each interval under the worst simulated population
+            (`degen.statistics.true_coverage`), NaN where it is not known.
+
+    Examples:
+        >>> format_coverage([0.85, math.nan, 0.72])
+        'true coverage of the intervals in the worst simulated case: 72% to 85%'
+    """
+    known = [coverage for coverage in coverages if not math.isnan(coverage)]
+    if not known:
+        return ""
+    least, most = f"{min(known):.0%}", f"{max(known):.0%}"
+    share = least if least == most else f"{least} to {most}"
+    return f"true coverage of the intervals in the worst simulated case: {share}"
 
 
 def format_effect(effect: float, low: float, high: float) -> str:

@@ -10,6 +10,9 @@ from degen.statistics.bootstrap import MIN_NETWORKS
 Kind = Literal["distance", "deviation", "mean"]
 """Statistic of an interval: mean distance, standard deviation or mean."""
 
+SIMULATED_LEVEL = 0.95
+"""Nominal level of the simulated intervals."""
+
 NETWORKS = (5, 8, 16, 32, 50)
 
 WORST_COVERAGE: dict[Kind, tuple[float, ...]] = {

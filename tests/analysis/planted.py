@@ -21,7 +21,7 @@ BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
 TEST = PermutationTest(n_permutations=999, significance=0.05)
 
 Distances = tuple[np.ndarray, np.ndarray | None]
-"""A matrix (networks, networks) and a split-half baseline (networks,), or None."""
+"""A matrix (networks, networks), also of halves of the trials, and a baseline (networks,) or None."""
 
 
 @functools.cache
@@ -69,12 +69,12 @@ def plant(
         columns = {"seed": range(n), "ood_loss": losses[i], "weight_norm": 1.0, "status": "converged"}
         ratio = ratios[i] if ratios is not None else 0.5
         tables.append(pd.DataFrame({"condition": signature, **columns, "test_loss_ratio": ratio}))
-        rows.append((signature, "sigma_ood", "behavior", ""))
+        rows.append((signature, "sigma_ood", "behavior", None))
         for metric, conditions in (matrices or {}).items():
             if conditions[i] is not None:
                 write_matrix(results, metric, signature, conditions[i])
                 level = "weights" if metric.startswith("pif") else "dynamics"
-                rows.append((signature, metric, level, "DSA" if metric in variants else ""))
+                rows.append((signature, metric, level, "DSA" if metric in ("dsa", *variants) else None))
     results.create()
     pd.concat(tables).to_parquet(results.networks)
     names = ["condition", "measure", "level", "variant_of"]
@@ -84,7 +84,9 @@ def plant(
 
 def write_matrix(results: ResultsFolder, metric: str, signature: str, content: Distances) -> None:
     matrix, null = content
-    arrays = {"distances": matrix} | ({} if null is None else {"null": null})
+    arrays = {"distances": matrix}
+    if null is not None:
+        arrays |= {"null": null, "half_distances": np.roll(matrix, 1, axis=0).diagonal().copy()}
     path = results.matrix(metric, signature)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}

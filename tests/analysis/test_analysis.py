@@ -19,7 +19,7 @@ from tests.analysis.conftest import METRICS, run_folders, signatures, table
 SIGMAS = ("sigma", "sigma_log")
 OOD = ("_noise", "_long", "_outside", "_settled")
 LEVELS = METRICS | {
-    "dsa_null": "dynamics",
+    **{f"{metric}_null": level for metric, level in METRICS.items() if level == "dynamics"},
     **{f"{kind}_test{which}": "behavior" for kind in SIGMAS for which in ("", "_settled")},
     **{f"{kind}_ood{which}": "behavior" for kind in (*SIGMAS, "mean") for which in ("", *OOD)},
     **dict.fromkeys(("weight_change", "kernel_alignment", "representation_alignment"), "feature learning"),
@@ -31,7 +31,7 @@ def test_degeneracy_has_a_row_per_condition_and_measure(analyzed):
     found = table(analyzed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analyzed) for measure in LEVELS}
     assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs) == 64
+    assert len(found) == len(pairs)
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [6, 6, 1, 1, 1]).all(axis=None)
@@ -69,17 +69,32 @@ def test_matrices_are_distances_of_converged_networks(analyzed, metric):
         off_diagonal = distances[np.triu_indices(6, 1)]
         assert (off_diagonal > 0).all()
         assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
-        assert ("null" in arrays) == (metric == "dsa")
+        assert ("null" in arrays) == ("half_distances" in arrays) == (METRICS[metric] == "dynamics")
 
 
-def test_a_null_stands_beside_every_dsa_number(analyzed):
-    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
+DYNAMICS = [metric for metric, level in METRICS.items() if level == "dynamics"]
+
+
+@pytest.mark.parametrize("metric", DYNAMICS)
+def test_distances_of_dynamics_have_a_split_half_baseline(analyzed, metric):
+    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])
     for signature in signatures(analyzed):
-        path = analyzed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
-        null = read_tensors(path)[0]["null"].numpy()
-        assert null.shape == (6,)
+        path = analyzed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
+        arrays = read_tensors(path)[0]
+        null, between = arrays["null"].numpy(), arrays["half_distances"].numpy()
+        assert null.shape == between.shape == (6,)
         assert (null > 0).all()
-        assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
+        assert found["value"][signature, f"{metric}_null"] == pytest.approx(null.mean(), rel=1e-12)
+        ratio = between.mean() / null.mean()
+        assert found["baseline_ratio"][signature, metric] == pytest.approx(ratio, rel=1e-12)
+    with_ratio = set(found.index[found["baseline_ratio"].notna()].get_level_values("measure"))
+    assert with_ratio == set(DYNAMICS)
+
+
+def test_metrics_of_dynamics_are_variants_of_dsa_except_the_control(analyzed):
+    variants = table(analyzed, "degeneracy").set_index("measure")["variant_of"].dropna()
+    assert set(variants) == {"DSA"}
+    assert set(variants.index) == set(DYNAMICS) - {"dsa_geometry"}
 
 
 def test_networks_table_agrees_with_the_run_folders(analyzed):

@@ -6,14 +6,16 @@ Prints the table of docs/metrics.md: python -m tests.metrics.planted_pairs
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
 from degen.metrics import dsa
+from degen.metrics.dsa.distances import paired_distances
 from tests.metrics.dsa_systems import rotations
 
 UNITS, TRIALS, STEPS, BURN_IN, NOISE = 12, 128, 60, 60, 0.1
@@ -148,19 +150,33 @@ PAIRS: dict[Pair, str] = {
 }
 """Pairs and what their dynamics are. The weighted forms give up the last invariance, so it is not counted."""
 
-Form = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
-"""Operators and input maps, from states (systems, trials, time, units) and inputs of all systems."""
+Form = Callable[[tuple[Tensor, Tensor]], Tensor]
+"""Operator and input map (k, k + inputs), from states (trials, time, units) and inputs."""
+
+_FULL_RANK = dsa.Hyperparameters(n_components=4, lag=1, rank=4)
 
 
 def _weighted(form: str) -> Form:
-    return lambda states, _: dsa.weighted_operators(states, form=form)
+    return lambda sample: dsa.weighted_operators([sample[0]] * 2, form=form)[0][0]
 
 
 def _with_inputs(form: str) -> Form:
-    return lambda states, inputs: dsa.weighted_operators(states, form=form, inputs=inputs)
+    def fit(sample: tuple[Tensor, Tensor]) -> Tensor:
+        operators, maps = dsa.weighted_operators([sample[0]] * 2, form=form, inputs=sample[1])
+        assert maps is not None
+        return torch.cat([operators[0], maps[0]], dim=1)
+
+    return fit
 
 
-FULL_RANK = dsa.Hyperparameters(n_components=4, lag=1, rank=4)
+def _dsa(sample: tuple[Tensor, Tensor]) -> Tensor:
+    return dsa.operators([sample[0]] * 2, _FULL_RANK)[0]
+
+
+def _input_dsa(sample: tuple[Tensor, Tensor]) -> Tensor:
+    operators, maps = dsa.controlled_operators([sample[0]] * 2, sample[1], _FULL_RANK)
+    return torch.cat([operators[0], maps[0]], dim=1)
+
 
 FORMS: dict[str, Form] = {
     "weighted": _weighted("map"),
@@ -168,35 +184,44 @@ FORMS: dict[str, Form] = {
     "weighted, inputs apart": _with_inputs("map"),
     "flow, inputs apart": _with_inputs("flow"),
     "geometry": _weighted("geometry"),
-    "dsa, lag 1": lambda states, _: (dsa.operators(states, FULL_RANK), None),
-    "input_dsa, lag 1": lambda states, inputs: dsa.controlled_operators(states, inputs, FULL_RANK),
+    "dsa, lag 1": _dsa,
+    "input_dsa, lag 1": _input_dsa,
 }
 """Operators of the forms. The first four are eligible, the simplest first."""
 
 
-def ratio(pair: Pair, form: Form, seed: int) -> float:
-    """Return the distance of two systems divided by the distance of two samples of one system.
+def ratios(pair: Pair, form: Form, seeds: Sequence[int]) -> NDArray[np.float64]:
+    """Return the distance of two systems divided by the distance of two samples of one system, for each seed.
 
     All operators are estimated from `TRIALS` trials, so that all distances have equal estimation errors.
     """
-    halves = []
-    for half in range(2):
-        samples = [system.sample(1000 * seed + 10 * i + half) for i, system in enumerate(pair(seed))]
-        fits = [form(torch.stack([states] * 2), inputs) for states, inputs in samples]
-        halves.append(
-            _pad_and_stack([(operators[0], None if maps is None else maps[0]) for operators, maps in fits])
+    first, second = (
+        _pad_and_stack(
+            [
+                form(system.sample(1000 * seed + 10 * i + half))
+                for seed in seeds
+                for i, system in enumerate(pair(seed))
+            ]
         )
-    (first, first_maps), (second, second_maps) = halves
-    maps = None if first_maps is None or second_maps is None else (first_maps, second_maps)
-    return dsa.half_distances(first, second, seed=0, input_maps=maps).baseline_ratio
+        for half in range(2)
+    )
+    other = torch.arange(len(first)) ^ 1  # the other system of each pair
+    distances = paired_distances(torch.cat([first, first]), torch.cat([second, second[other]]), "angular", 0)
+    within, between = distances.reshape(2, -1, 2).mean(axis=2)
+    return between / within
 
 
-def _pad_and_stack(fits: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
-    """Stack operators and input maps of systems that have other inputs, and perhaps other sizes."""
-    size = max(len(operator) for operator, _ in fits)
-    operators = torch.stack([pad(op, (0, size - len(op), 0, size - len(op))) for op, _ in fits])
-    maps = [pad(m, (0, 0, 0, size - len(m))) for _, m in fits if m is not None]
-    return operators, torch.stack(maps) if maps else None
+def _pad_and_stack(operators: list[Tensor]) -> Tensor:
+    """Stack operators and input maps (k, k + inputs) of systems with other numbers of components."""
+    size = max(map(len, operators))
+    padded = []
+    for operator in operators:
+        k = len(operator)
+        extra = size - k
+        padded.append(
+            torch.cat([pad(operator[:, :k], (0, extra, 0, extra)), pad(operator[:, k:], (0, 0, 0, extra))], 1)
+        )
+    return torch.stack(padded)
 
 
 def main(n_seeds: int = 10) -> None:
@@ -205,12 +230,13 @@ def main(n_seeds: int = 10) -> None:
     correct = dict.fromkeys(FORMS, 0)
     print("| pair | dynamics |", " | ".join(FORMS), "|")
     for pair, dynamics in PAIRS.items():
-        ratios = {name: [ratio(pair, form, seed) for seed in range(n_seeds)] for name, form in FORMS.items()}
-        print(f"| {pair.__name__} | {dynamics} |", *(f"{np.median(r):.1f} |" for r in ratios.values()))
-        for name, values in ratios.items():
+        values = {name: ratios(pair, form, range(n_seeds)) for name, form in FORMS.items()}
+        cells = " | ".join(f"{np.median(ratio):.1f}" for ratio in values.values())
+        print(f"| {pair.__name__} | {dynamics} | {cells} |", flush=True)
+        for name, ratio in values.items():
             if dynamics != "given up":
-                correct[name] += sum((value > 2) == (dynamics == "different") for value in values)
-    print(f"| correct, of {7 * n_seeds} | |", *(f"{count} |" for count in correct.values()))
+                correct[name] += int(((ratio > 2) == (dynamics == "different")).sum())
+    print(f"| correct, of {7 * n_seeds} | |", " | ".join(map(str, correct.values())), "|")
 
 
 if __name__ == "__main__":

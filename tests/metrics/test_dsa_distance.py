@@ -56,6 +56,9 @@ def test_symmetric_operators_are_aligned_by_sorted_eigenvalues():
     a, b = (m + m.mT for m in (random_operators(6, 15), random_operators(6, 15, seed=1)))
     optimum = (torch.linalg.eigvalsh(a) * torch.linalg.eigvalsh(b)).sum(dim=1)
     torch.testing.assert_close(dsa.align(a, b, seed=0).overlap, optimum, rtol=1e-6, atol=0)
+    distance = dsa.distance_matrix([a[0], b[0]], score="frobenius", seed=0)[0, 1]
+    expected = (a[0].square().sum() + b[0].square().sum() - 2 * optimum[0]).sqrt()
+    assert distance == pytest.approx(float(expected), rel=1e-12)
 
 
 def test_scores_are_functions_of_one_overlap():

@@ -105,3 +105,64 @@ def test_components_are_limited_by_the_smallest_network():
     wide, narrow = noise[0], noise[1, ..., :4]
     assert dsa.select_hyperparameters([wide, wide], lags=(1,), ranks=(2,)).hyperparameters.n_components == 12
     assert dsa.select_hyperparameters([wide, narrow], lags=(1,), ranks=(2,)).hyperparameters.n_components == 4
+
+
+def test_simplest_candidate_within_one_standard_error_is_selected():
+    """Lag 1 is enough for random walks, but noise gives longer lags and higher ranks smaller errors."""
+    hidden = random_walks(40, 20, 16).unflatten(-1, (4, 4)).movedim(2, 0)
+    selection = dsa.select_hyperparameters(hidden, lags=(1, 2, 3), ranks=(1, 2, 3, 4, 8), variance=1.0)
+    curve, best = selection.curve, selection.curve.loc[selection.curve["held_out_error"].idxmin()]
+    limit = best["held_out_error"] + best["standard_error"]
+    within = curve[curve["held_out_error"] <= limit].sort_values(["rank", "lag"])
+    assert len(within) > 1
+    selected = selection.hyperparameters
+    assert (selected.rank, selected.lag) == tuple(within[["rank", "lag"]].iloc[0])
+
+
+def test_standard_error_is_over_networks():
+    hidden = random_walks(40, 20, 16).unflatten(-1, (4, 4)).movedim(2, 0)
+    together = dsa.select_hyperparameters(hidden, lags=(1,), ranks=(2,), variance=1.0).curve.iloc[0]
+    errors = [
+        dsa.select_hyperparameters([states] * 2, lags=(1,), ranks=(2,), variance=1.0).curve["held_out_error"][
+            0
+        ]
+        for states in hidden
+    ]
+    assert together["held_out_error"] == pytest.approx(np.mean(errors))
+    assert together["standard_error"] == pytest.approx(np.std(errors, ddof=1) / 2)
+
+
+def test_components_are_the_most_or_the_least_that_a_network_needs():
+    one, three = random_walks(40, 20, 1) * torch.ones(4), random_walks(40, 20, 4)
+    few, many = (
+        dsa.select_hyperparameters([one, three], lags=(1, 2), ranks=(1,), variance=1.0, components=components)
+        for components in ("least", "most")
+    )
+    assert few.components_needed == many.components_needed == [1, 4]
+    assert few.hyperparameters.n_components == 1
+    assert many.hyperparameters.n_components == 4
+
+
+def test_selections_at_the_edge_of_the_candidates_have_warnings():
+    """The state is the sum of the last three inputs, so that only long windows predict it."""
+    noise = torch.randn(2, 60, 43, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    hidden = noise.unfold(2, 4, 1)[..., :3].sum(-1)
+    lag = dsa.select_hyperparameters(hidden, lags=(1, 2, 3), ranks=(5,)).warnings
+    assert len(lag) == 1
+    assert lag[0].startswith("the lag 3 is the longest candidate")
+    walks = random_walks(40, 20, 12).unflatten(-1, (2, 6)).movedim(2, 0)
+    (rank,) = dsa.select_hyperparameters(walks, lags=(1,), ranks=(2,), variance=1.0).warnings
+    assert rank.startswith("the rank 2 is the largest candidate, below the full rank 6")
+    assert dsa.select_hyperparameters(walks, lags=(1,), ranks=(6,), variance=1.0).warnings == []
+
+
+def test_full_rank_selects_the_smallest_error_of_full_ranks():
+    hidden = random_walks(40, 20, 16).unflatten(-1, (4, 4)).movedim(2, 0)
+    selection = dsa.select_hyperparameters(
+        hidden, lags=(1, 2, 3, 4), ranks=(13,), variance=1.0, full_rank=True
+    )
+    assert selection.curve[["lag", "rank"]].to_numpy().tolist() == [[1, 4], [2, 8], [3, 12]]
+    best = selection.curve.loc[selection.curve["held_out_error"].idxmin()]
+    assert selection.hyperparameters.lag == best["lag"]
+    with pytest.raises(BadInputError, match=r"full rank of the shortest lag must be at most 3, .* got 4\."):
+        dsa.select_hyperparameters(hidden, ranks=(3,), variance=1.0, full_rank=True)

@@ -126,8 +126,16 @@ def _distance_of_size(a: Tensor, b: Tensor, score: str, seed: int) -> Tensor:
     if score == "wasserstein":
         return _wasserstein(a, b)
     return _SCORE_FUNCTIONS[score](
-        align(a, b, seed=seed).overlap, torch.linalg.matrix_norm(a), torch.linalg.matrix_norm(b)
+        _overlap(a, b, seed), torch.linalg.matrix_norm(a), torch.linalg.matrix_norm(b)
     )
+
+
+def _overlap(a: Tensor, b: Tensor, seed: int) -> Tensor:
+    """Compute the largest overlap (pairs,) of stacked pairs (pairs, r, r + inputs)."""
+    if a.shape[1] == a.shape[2] and torch.equal(a, a.mT) and torch.equal(b, b.mT):
+        # Eigenvectors in the order of the eigenvalues align symmetric operators exactly.
+        return (torch.linalg.eigvalsh(a) * torch.linalg.eigvalsh(b)).sum(dim=1)
+    return align(a, b, seed=seed).overlap
 
 
 def _angular(overlap: Tensor, norm_a: Tensor, norm_b: Tensor) -> Tensor:

@@ -107,4 +107,5 @@ def _roots(samples: Tensor) -> tuple[Tensor, Tensor]:
     scales = values.clamp(min=0).sqrt()
     positive = values > _RANK_TOLERANCE * values[-1].clamp(min=torch.finfo(values.dtype).tiny)
     inverse = torch.where(positive, 1 / torch.where(positive, scales, 1.0), 0.0)
-    return (axes * scales) @ axes.mT, (axes * inverse) @ axes.mT
+    root, inverse_root = ((axes * factors) @ axes.mT for factors in (scales, inverse))
+    return (root + root.mT) / 2, inverse_root
