@@ -38,10 +38,11 @@ def test_a_second_analysis_skips_finished_work(place, analyze):
         "activations: 2 conditions, 0 of them new",
         "feature learning: 8 networks, 0 of them new",
     ]
-    assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
-    assert lines[3].endswith(", on 8 networks")
-    assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
-    assert "degeneracy: 36 values, unchanged" in lines
+    for line, name in zip(lines[3:5], ("dsa", "dsa_lag_1"), strict=True):
+        assert line.startswith(f"hyperparameters: {name} of flip_flop, n_components ")
+        assert line.endswith(", on 8 networks")
+    assert lines[5:13] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
+    assert "degeneracy: 48 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
 
 
