@@ -26,8 +26,6 @@ class OperatorMetric(Metric):
         seed: seed of the random initializations.
     """
 
-    version = 2
-
     score: str
     seed: int
 
@@ -59,6 +57,8 @@ class OperatorMetric(Metric):
 
 class SelectingMetric(OperatorMetric):
     """A metric of operators whose components, lag and rank are selected for all networks of a task."""
+
+    version = 2
 
     def selected(self, curve: pd.DataFrame) -> Hyperparameters:
         (row,) = curve[curve["selected"]].to_dict("records")

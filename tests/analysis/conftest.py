@@ -48,6 +48,9 @@ training:
 
 METRICS = {
     "dsa": "dynamics",
+    "dsa_weighted": "dynamics",
+    "dsa_geometry": "dynamics",
+    "dsa_lag_1": "dynamics",
     "pif": "weights",
     "pif_unaligned": "weights",
     "pif_initial": "weights",

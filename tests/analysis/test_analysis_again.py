@@ -39,12 +39,13 @@ def test_a_second_analysis_skips_finished_work(place, analyze):
         "activations: 2 conditions, 0 of them new",
         "feature learning: 12 networks, 0 of them new",
     ]
-    assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
-    assert lines[3].endswith(", on 12 networks")
-    assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
-    assert "degeneracy: 36 values, unchanged" in lines
+    for line, name in zip(lines[3:5], ("dsa", "dsa_lag_1"), strict=True):
+        assert line.startswith(f"hyperparameters: {name} of flip_flop, n_components ")
+        assert line.endswith(", on 12 networks")
+    assert lines[5:15] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
+    assert any(re.fullmatch(r"degeneracy: \d+ values, unchanged", line) for line in lines)
     assert any(re.fullmatch(r"trends: \d+ rows, unchanged", line) for line in lines)
-    assert "figures: 10 files, unchanged" in lines
+    assert any(re.fullmatch(r"figures: \d+ files, unchanged", line) for line in lines)
 
 
 def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):

@@ -8,17 +8,39 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.metrics import DSA, PIF, SVCCA, Metric
+from analysis.metrics import DSA, PIF, SVCCA, LiteralDSA, Metric, WeightedDSA
 from degen.streams import Stream
 from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, build
 
-CHOSEN = {"lowest_lag": 1, "highest_lag": 2, "ranks": [3, 5], "variance": 0.99, "held_out": 0.25, "seed": 0}
+LAGS = {"score": "angular", "lowest_lag": 1, "highest_lag": 2, "variance": 0.99, "seed": 0}
+CHOSEN = LAGS | {"ranks": [3, 5], "components": "most", "held_out": 0.25}
+WEIGHTED = {"score": "angular", "variance": 0.99, "seed": 0}
 INITIAL = {"weights": "initial_recurrent", "solver": "faq", "seed": 0}
 
 PINNED: list[tuple[str, Metric, int, list[float]]] = [
-    ("dsa", DSA(score="angular", controlled=False, **CHOSEN), 1, [0.3242802, 0.7854915, 0.7018292]),
-    ("input_dsa", DSA(score="angular", controlled=True, **CHOSEN), 1, [0.6354713, 0.946036, 0.8675496]),
+    ("dsa", DSA(controlled=False, **CHOSEN), 2, [0.3242802, 0.7854915, 0.7018292]),
+    ("input_dsa", DSA(controlled=True, **CHOSEN), 2, [0.6354713, 0.946036, 0.8675496]),
+    ("dsa_literal", LiteralDSA(max_rank=20, first_networks=3, **LAGS), 2, [0.4088635, 0.5288985, 0.56869968]),
+    (
+        "dsa_weighted",
+        WeightedDSA(form="map", controlled=False, **WEIGHTED),
+        1,
+        [0.4219777, 1.0253043, 0.913358],
+    ),
+    ("dsa_flow", WeightedDSA(form="flow", controlled=False, **WEIGHTED), 1, [0.2621424, 0.456892, 0.4845571]),
+    (
+        "input_dsa_weighted",
+        WeightedDSA(form="map", controlled=True, **WEIGHTED),
+        1,
+        [0.555914, 1.0431241, 0.9507038],
+    ),
+    (
+        "dsa_geometry",
+        WeightedDSA(form="geometry", controlled=False, **WEIGHTED),
+        1,
+        [0.0952008, 0.2128431, 0.2907184],
+    ),
     ("pif", PIF(aligned=True, signs=False, **INITIAL), 2, [4.2092106, 4.3392218, 4.4420194]),
     ("pif_unaligned", PIF(aligned=False, signs=False, **INITIAL), 2, [5.6993314, 5.8241989, 5.4500386]),
     ("pif_signed", PIF(aligned=True, signs=True, **INITIAL), 2, [4.200341, 4.0510871, 4.0564163]),

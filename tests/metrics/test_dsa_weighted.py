@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from degen.errors import BadInputError
+from degen.files import read_tensors
 from degen.metrics import dsa
+from degen.streams import Stream
+from tests.conftest import build
 from tests.metrics.dsa_systems import decaying_operators, random_operators, rotations
 from tests.metrics.planted_pairs import (
     FORMS,
@@ -100,6 +105,22 @@ def test_components_of_little_variance_hardly_count():
         for k in (4, 12)
     ]
     assert plain[1] > 1.5 * plain[0]
+
+
+def test_trained_networks_have_stable_distances_and_trends():
+    """A trained network and weaker copies, at 99 and 99.99 % of the variance."""
+    condition = build("task=flip_flop", "task.channels=3", "width=64")
+    weights, _ = read_tensors(Path(__file__).with_name("flip_flop.safetensors"))
+    trials = condition.task.generate(64, Stream.named([0], "probe"))
+    states = [
+        condition.model.unroll(weights | {"recurrent": scale * weights["recurrent"]}, trials)[0]
+        for scale in (1.0, 0.9, 0.7)
+    ]
+    few, many = (
+        [distance(states[0], other, variance=variance) for other in states[1:]] for variance in (0.99, 0.9999)
+    )
+    assert many == pytest.approx(few, rel=0.1)
+    assert many[1] > 1.5 * many[0]
 
 
 def test_input_maps_are_whitened_and_separate_the_inputs():

@@ -108,13 +108,13 @@ def select_hyperparameters(
 
 def _smallest_error(curve: pd.DataFrame) -> tuple[int, int]:
     """Return lag and rank of the candidate with the smallest held-out error."""
-    best = curve.loc[curve["held_out_error"].idxmin()]
+    best = curve.iloc[int(curve["held_out_error"].to_numpy().argmin())]
     return int(best["lag"]), int(best["rank"])
 
 
 def _simplest(curve: pd.DataFrame) -> tuple[int, int]:
     """Return lag and rank of the simplest candidate within one standard error of the smallest error."""
-    best = curve.loc[curve["held_out_error"].idxmin()]
+    best = curve.iloc[int(curve["held_out_error"].to_numpy().argmin())]
     limit = best["held_out_error"] + best["standard_error"]
     rank, lag = min(curve.loc[curve["held_out_error"] <= limit, ["rank", "lag"]].itertuples(index=False))
     return int(lag), int(rank)

@@ -57,6 +57,7 @@ def test_every_task_level_and_measure_has_a_row(outcomes):
     measures = {(level, measure) for level, named in MEASURES.items() for measure in named}
     # Further measures of the analysis, by their names.
     measures |= {
+        *(("dynamics", name) for name in ("dsa_weighted", "dsa_geometry", "dsa_lag_1")),
         ("weights", "pif_unaligned"),
         *(
             ("behavior", f"{sigma}_{name}")
@@ -79,7 +80,7 @@ def test_every_task_level_and_measure_has_a_row(outcomes):
 def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
     table = pd.read_csv(paper / "results" / "network_size" / "degeneracy.csv")
     ratios = table[table["measure"] == "dsa"].groupby("task")["baseline_ratio"].min()
-    rows = outcomes[(outcomes["experiment"] == "network_size") & (outcomes["level"] == "dynamics")]
+    rows = outcomes[(outcomes["experiment"] == "network_size") & (outcomes["measure"] == "DSA")]
     found = rows.set_index("task")["baseline_ratio"]
     assert found.drop("pooled").to_dict() == pytest.approx(ratios.to_dict())
     assert found["pooled"] == pytest.approx(ratios.min())

@@ -199,16 +199,27 @@ def test_the_papers_lists_of_experiments_share_hyperparameters():
 
 
 def test_selection_stores_warnings_and_the_components_of_each_network(place):
-    printed = analyze_dsa(place, "tiny")
+    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
+    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
     curve = pd.read_parquet(place / selections(place)[-1])
     selected = curve[curve["selected"]].iloc[0]
     assert len(curve.attrs["warnings"]) == (selected["lag"] == 2) + (selected["rank"] == 3)
     for warning in curve.attrs["warnings"]:
-        assert f"hyperparameters: dsa of flip_flop: {warning}" in printed
+        assert f"warning: hyperparameters: dsa of flip_flop: {warning}\n" in launched.stderr
     for networks in curve.attrs["networks"].values():
         assert len(networks["components_needed"]) == len(networks["seeds"]) == 4
     most = max(max(networks["components_needed"]) for networks in curve.attrs["networks"].values())
     assert selected["n_components"] == most
+
+
+def test_distances_near_their_baseline_have_a_warning(place):
+    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
+    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    paths = list(place.glob("results/tiny/matrices/dsa/*.safetensors"))
+    near = [path for path in paths if read_metadata(path)["baseline_ratio"] < 2]
+    assert launched.stderr.count("times the split-half baseline, below 2\n") == len(near)
 
 
 def test_one_network_of_stored_activations_is_read_alone(analyzed):
