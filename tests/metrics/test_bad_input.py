@@ -33,6 +33,7 @@ MATRIX_METRICS = {
         lambda matrices: dsa.distance_matrix(matrices, seed=0, score="wasserstein"),
     ),
     "pif": ("weights", lambda matrices: pif.distance_matrix(matrices, seed=0)),
+    "signed pif": ("weights", lambda matrices: pif.distance_matrix(matrices, seed=0, signs=True)),
     "unaligned": ("weights", lambda matrices: pif.unaligned_distance_matrix(matrices)),
     "lower bound": ("weights", lambda matrices: pif.lower_bound_matrix(matrices)),
 }
