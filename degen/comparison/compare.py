@@ -61,7 +61,6 @@ def compare(
         >>> result.differences()["p"].item() < 0.02
         True
     """
-    require_integer("seed", seed, 0)
     networks = to_networks(hidden, weights, losses, inputs)
     return compare_networks(
         networks,
@@ -93,6 +92,7 @@ def compare_networks(
     Raises:
         BadInputError: there are fewer than two networks, or a requested metric is impossible.
     """
+    require_integer("seed", seed, 0)
     require(len(networks) >= 2, "number of networks", len(networks), "at least 2 to compute a distance")
     possible, skipped = _select_metrics(networks, metrics, required)
     data = Data(networks, hyperparameters, seed)
@@ -137,8 +137,8 @@ def _notes(networks: Sequence[Network], measures: Mapping[str, Measure]) -> list
     """Return reasons for caution about distances that are estimated from trials."""
     estimated = [measure for measure in measures.values() if measure.baselines is not None]
     notes = [
-        f"{measure.label} of {group} does not exceed its split-half baseline: it may be estimation error, which "
-        "falls with more trials."
+        f"{measure.label} of {group} does not exceed its split-half baseline: it may be estimation error, "
+        "which falls with more trials."
         for measure in estimated
         for group, estimate in measure.degeneracy.items()
         if estimate.value <= measure.mean_baseline(group)
@@ -146,7 +146,7 @@ def _notes(networks: Sequence[Network], measures: Mapping[str, Measure]) -> list
     samples = [network.hidden.shape[0] * network.hidden.shape[1] for network in networks]
     if estimated and max(samples) > 1.5 * min(samples):
         notes.append(
-            f"networks have {min(samples)} to {max(samples)} samples (trials times time steps): fewer samples "
-            "have larger errors and distances, so compare groups with equal numbers."
+            f"networks have {min(samples)} to {max(samples)} samples (trials times steps): fewer samples "
+            "have larger errors and distances. Compare groups with equal numbers."
         )
     return notes

@@ -139,12 +139,14 @@ def _read_hdf5(path: Path) -> Entries:
 
 
 def _read_state_dict(path: Path) -> Entries:
-    # weights_only: a file of tensors, in which nothing can be executed.
-    entries = torch.load(path, map_location="cpu", weights_only=True)
+    allowed = "a state_dict, as of torch.save(network.state_dict(), path)"
+    try:
+        entries = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInputError(f"{path} must contain {allowed}, got other objects.") from error
     is_dict = isinstance(entries, Mapping)
     if not is_dict or not all(isinstance(value, Tensor) for value in entries.values()):
         got = ", ".join(map(str, entries)) if is_dict else type(entries).__name__
-        allowed = "a state_dict, as of torch.save(network.state_dict(), path)"
         raise BadInputError(f"{path} must contain {allowed}, got {got}.")
     return entries
 
