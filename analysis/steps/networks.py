@@ -17,7 +17,7 @@ from analysis.cache import cached, cached_rows, fingerprint
 from analysis.factors import factor_columns
 from analysis.results import ResultsFolder
 from analysis.trials import FurtherOOD, TrialSet
-from analysis.unmeasured import describe_unmeasured
+from analysis.unmeasured import describe_unmeasured, training_command
 from degen.condition import Condition, snake_case
 from degen.errors import require
 from degen.metrics.pairs import thread_map
@@ -27,7 +27,6 @@ from degen.storage import RunFolder
 from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
-from launch.cli import command_line
 from launch.experiment import Experiment
 from launch.provenance import changes_since, code_digests
 
@@ -51,10 +50,9 @@ def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] 
         )
         for condition in experiment.conditions
     }
-    notes = describe_unmeasured(experiment, runs)
+    notes = describe_unmeasured(experiment, runs, overrides)
     if not any(seeds.values()):
-        folder = [] if runs == Path("runs") else [f"runs={runs}"]
-        command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *folder])
+        command = training_command(experiment, runs, overrides)
         allowed = f"one with finished networks below {runs} ({'; '.join([command, *notes])})"
         require(False, "experiment", experiment.name, allowed)
     for note in notes:
