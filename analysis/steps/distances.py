@@ -18,6 +18,7 @@ from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.experiment import Experiment
+from launch.provenance import source_digests
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def _store_matrix(
     activations = results.activations(condition.signature)
     hyperparameters = _read_hyperparameters(results, name, metric, condition)
     checksum = read_metadata(activations)["sha256"]
-    key = fingerprint(config, metric.version, hyperparameters, checksum)
+    code = source_digests(config).values()  # of a metric of the user
+    key = fingerprint(config, metric.version, hyperparameters, checksum, *code)
     if read_fingerprint(target) != key:
         copy = _find_copy(results, target, key)
         if copy is not None:
