@@ -19,6 +19,7 @@ from analysis.measures import (
     available_measures,
     paper_measure,
 )
+from analysis.progress import track
 from analysis.replication.outcomes import FACTORS, POOLED, OutcomeRow, compare_directions
 from analysis.results import ResultsFolder
 from degen.statistics import (
@@ -53,7 +54,7 @@ def compare_with_paper(
     """
     by_name = {experiment.name: experiment for experiment in experiments}
     rows: list[OutcomeRow] = []
-    for factor, (names, directions) in FACTORS.items():
+    for factor, (names, directions) in track("Table 1", list(FACTORS.items()), unit="factors"):
         paper_directions = dict(zip(LEVELS, directions, strict=True))
         for name in names:
             if name in by_name and folder(name).networks.exists() and folder(name).degeneracy.exists():

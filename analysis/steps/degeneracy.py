@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.cache import cached, fingerprint, write_csv
 from analysis.factors import factor_columns, swept_columns
 from analysis.labels import format_factor
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from degen.condition import Condition
@@ -61,7 +62,7 @@ def compute_degeneracy(
     """
     swept = swept_columns(experiment)
     rows: list[dict[str, Any]] = []
-    for condition in experiment.conditions:
+    for condition in track("degeneracy", experiment.conditions):
         networks = table[table["condition"] == condition.signature]
         counts = {status: int((networks["status"] == status).sum()) for status in STATUSES}
         counts["missing"] = len(experiment.seeds) - len(networks)

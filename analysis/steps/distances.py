@@ -12,6 +12,7 @@ import torch
 
 from analysis.cache import Arrays, cached, fingerprint, read_fingerprint, require_table
 from analysis.metrics import Hyperparameters, Metric
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.hyperparameters import format_hyperparameters
 from degen.condition import Condition
@@ -44,7 +45,7 @@ def compute_distances(
     errors: list[BadInputError] = []
     for name, (config, metric) in metrics.items():
         n_measured = n_computed = 0
-        for condition in conditions:
+        for condition in track(f"distances: {name}", conditions):
             try:
                 n_computed += _store_matrix(results, name, config, metric, condition)
                 n_measured += 1

@@ -15,6 +15,7 @@ import torch
 import degen
 from analysis.cache import cached, cached_rows, fingerprint
 from analysis.factors import factor_columns
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.trials import FurtherOOD, TrialSet
 from analysis.unmeasured import describe_unmeasured, training_command
@@ -88,7 +89,7 @@ def collect_networks(
     """
     settings = [dataclasses.asdict(ood), {name: dataclasses.asdict(c) for name, c in further_ood.items()}]
     tables, histories, n_computed = [], [], 0
-    for condition in experiment.conditions:
+    for condition in track("networks", experiment.conditions):
         if not seeds[condition.signature]:
             continue
         networks = _load_networks(runs, condition, seeds[condition.signature], weights_at)
