@@ -6,13 +6,17 @@ Examples:
     python -m analysis experiment=demo metrics.dsa.score=frobenius bootstrap.level=0.9
     python -m analysis experiment=demo 'overrides=["width=128"]'
     python -m analysis --config-dir my_conf experiment=my_experiment
+    python -m analysis -m gamma=1,2 task.channels=1,2 parameterization=mup seeds=8 bootstrap.level=0.9
 
-`overrides` repeats the overrides that the experiment was trained with. conf/analyze.yaml contains all fields.
+The last example measures a sweep, given by the overrides of `launch.train -m`. For an experiment, `overrides`
+repeats the overrides that it was trained with. conf/analyze.yaml contains all fields.
 Steps run in order and skip finished work: networks, activations, feature learning, hyperparameters (for all
 experiments together if they share them), distances, degeneracy, figures.
 """
 
 from __future__ import annotations
+
+import sys
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -20,10 +24,9 @@ from omegaconf import DictConfig
 
 from analysis.experiment_analysis import ExperimentAnalysis
 from analysis.pipeline import drop_untrained, run_analyses
-from analysis.settings import experiment_name, require_valid
+from analysis.settings import experiment_name, load_experiments, require_valid, sweep_arguments
 from launch.cli import entrypoint
 from launch.config import resolved
-from launch.experiment import experiments
 
 
 def run_analysis(config: DictConfig) -> None:
@@ -31,15 +34,15 @@ def run_analysis(config: DictConfig) -> None:
     settings = resolved(config)
     require_valid(settings, HydraConfig.get().overrides.task)
     name = experiment_name()
-    analyses = [
-        ExperimentAnalysis(experiment, settings) for experiment in experiments(name, settings["overrides"])
-    ]
-    run_analyses(drop_untrained(analyses, name))
+    loaded = load_experiments(name, settings["overrides"])
+    analyses = [ExperimentAnalysis(experiment, settings) for experiment in loaded]
+    run_analyses(drop_untrained(analyses, name or loaded[0].name))
 
 
 def main() -> None:
     """Run the command line."""
     torch.set_flush_denormal(True)
+    sys.argv[1:] = sweep_arguments(sys.argv[1:])
     entrypoint("analyze", run_analysis, needs_arguments=True)()
 
 

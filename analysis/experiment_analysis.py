@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cache import read_fingerprint, read_table
+from analysis.contract import require_valid
 from analysis.experiment_results import ExperimentResults
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
 from analysis.metrics import Metric
@@ -86,6 +87,9 @@ class ExperimentAnalysis:
         self.previous_manifest: Manifest | None = None
         for condition in experiment.conditions:
             self.kernel_probe.require_fits(condition)
+        for _, metric in self.metrics.values():
+            if type(metric).__module__ != Metric.__module__:  # a class of the user
+                require_valid(metric, experiment.conditions[-1])
 
     def has_pairs(self) -> bool:
         """Return whether two networks of one of the experiment's own conditions are finished."""

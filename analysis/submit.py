@@ -5,8 +5,9 @@ prepare (table of networks, activations), select (hyperparameters, after the fir
 an array that computes the distances of one condition per task, and finish (degeneracy table and figures).
 An experiment whose analysis is running is not submitted again.
 
-Example:
+Examples:
     python -m analysis.submit experiment=demo hydra/launcher=slurm_cpu --dry-run
+    python -m analysis.submit gamma=1,2 parameterization=mup seeds=8 hydra/launcher=slurm_cpu
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from typing import Any
 
 from analysis.experiment_analysis import ExperimentAnalysis
 from analysis.pipeline import drop_untrained
-from analysis.settings import require_valid
+from analysis.settings import collect_sweep, load_experiments, require_valid
 from analysis.slurm_jobs import JobChain, roll_back
 from degen.locks import exclusive_lock
 from launch.cli import Arguments, exit_on_user_error
 from launch.config import compose, compose_launcher
-from launch.experiment import experiments
 from launch.slurm import client as slurm
 from launch.slurm.submissions import ArrayTask, read_submissions, read_tasks
 
@@ -42,7 +42,7 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[ExperimentAnalysis]:
         BadInputError: a setting is not allowed, or SLURM rejects a job. Nothing is submitted then.
     """
     analyses, settings = _build_analyses(overrides)
-    launcher_name, launcher = compose_launcher("analyze", list(overrides))
+    launcher_name, launcher = compose_launcher("analyze", collect_sweep(overrides))
     slurm.require_accepted(launcher_name, launcher)
     for analysis in analyses:
         _print_plan(analysis, launcher)
@@ -70,17 +70,16 @@ def submit(overrides: Sequence[str], dry_run: bool) -> list[ExperimentAnalysis]:
 
 def _build_analyses(overrides: Sequence[str]) -> tuple[list[ExperimentAnalysis], dict[str, Any]]:
     """Return the analyses that the command line names, and their settings with absolute paths."""
-    settings = compose("analyze", list(overrides))
+    overrides = collect_sweep(overrides)
+    settings = compose("analyze", overrides)
     launcher_fields = ("hydra", "submit.")
     require_valid(settings, [text for text in overrides if not text.lstrip("+").startswith(launcher_fields)])
-    name = next(text for text in overrides if text.startswith("experiment=")).partition("=")[2]
+    names = [text.removeprefix("experiment=") for text in overrides if text.startswith("experiment=")]
     settings |= {field: str(Path(settings[field]).resolve()) for field in ("runs", "results")}
     search_path = [text for text in overrides if text.startswith("hydra.searchpath=")]
-    analyses = [
-        ExperimentAnalysis(experiment, settings)
-        for experiment in experiments(name, [*settings["overrides"], *search_path])
-    ]
-    return drop_untrained(analyses, name), settings
+    loaded = load_experiments(names[-1] if names else None, [*settings["overrides"], *search_path])
+    analyses = [ExperimentAnalysis(experiment, settings) for experiment in loaded]
+    return drop_untrained(analyses, (names or [loaded[0].name])[-1]), settings
 
 
 def _print_plan(analysis: ExperimentAnalysis, launcher: dict[str, Any]) -> None:

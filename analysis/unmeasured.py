@@ -8,42 +8,62 @@ from pathlib import Path
 from typing import Any
 
 from analysis.factors import flatten
+from analysis.settings import analysis_command
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.storage import RunFolder
+from launch.cli import command_line
 from launch.experiment import Experiment
 
 MAX_DIFFERENCES = 3
 """Differing settings that may have been forgotten. More of them are another experiment."""
 
 
-def describe_unmeasured(experiment: Experiment, runs: Path) -> list[str]:
+def describe_unmeasured(experiment: Experiment, runs: Path, overrides: Sequence[str] = ()) -> list[str]:
     """Describe finished networks below `runs` that the user may want to measure, one line per run folder.
 
     They have other seeds, or a condition with the readable name of a measured condition. If a condition has
     no finished networks, the networks of the most similar condition are described, unless it differs in more
-    than `MAX_DIFFERENCES` settings.
+    than `MAX_DIFFERENCES` settings. If other conditions of the experiment have finished networks, the last
+    line is the command that trains what is missing.
+
+    Args:
+        overrides: the overrides that the experiment was composed with.
     """
     lines = []
     own = {condition.signature for condition in experiment.conditions}
     tasks = dict.fromkeys(condition.task_name for condition in experiment.conditions)
     folders = {task: list(_other_finished_folders(runs / task, own)) for task in tasks}
+    n_missing = 0
     for condition in experiment.conditions:
         folder = RunFolder.of(runs, condition)
         finished = set(folder.finished_seeds())
         other_seeds = finished - set(experiment.seeds)
         if other_seeds:
-            seeds = f"'overrides=[\"seeds={max(finished) + 1}\"]'"
+            command = analysis_command(experiment, _with_seeds(overrides, max(finished) + 1))
             lines.append(
-                f"not measured: {len(other_seeds)} networks of other seeds in {folder.path} ({seeds})"
+                f"not measured: {len(other_seeds)} networks of other seeds in {folder.path} ({command})"
             )
         if finished & set(experiment.seeds):
             similar = [f for f in folders[condition.task_name] if f.condition.label == condition.label]
         else:
             similar = _nearest(folders[condition.task_name], condition)
             lines += [f"missing: no finished network of {folder.path}"] * len(similar)
+            n_missing += 1
         lines += [_line(other, condition) for other in similar]
+    if 0 < n_missing < len(own):
+        lines.append(f"to train what is missing: {training_command(experiment, runs, overrides)}")
     return lines
+
+
+def training_command(experiment: Experiment, runs: Path, overrides: Sequence[str]) -> str:
+    """Return the command that trains the networks of an experiment, to copy."""
+    folder = [] if runs == Path("runs") else [f"runs={runs}"]
+    return command_line("launch.train", [*experiment.arguments, *overrides, *folder])
+
+
+def _with_seeds(overrides: Sequence[str], seeds: int) -> list[str]:
+    return [*(text for text in overrides if not text.startswith("seeds=")), f"seeds={seeds}"]
 
 
 def _nearest(folders: Sequence[RunFolder], condition: Condition) -> list[RunFolder]:

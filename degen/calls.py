@@ -12,6 +12,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class FailedCallError(BadInputError):
+    """A function of the user raised an unexpected error."""
+
+
 def call(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return `function(*args, **kwargs)`.
 
@@ -19,13 +23,14 @@ def call(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
         name: name of the function, for the message.
 
     Raises:
-        BadInputError: the function raised an error. The message names the error, the file and the line.
+        FailedCallError: the function raised an error other than `BadInputError`. The message names the error,
+            the file and the line.
 
     Examples:
-        >>> call("MyTask.generate", lambda n: [][n], 3)
+        >>> call("Echo.generate", lambda n: [][n], 3)
         Traceback (most recent call last):
             ...
-        degen.errors.BadInputError: MyTask.generate must not fail, got IndexError: list index out of range ...
+        degen.calls.FailedCallError: Echo.generate must not fail, got IndexError: list index out of range ...
     """
     try:
         return function(*args, **kwargs)
@@ -38,4 +43,4 @@ def call(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
         ]
         where = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in frames[-1:])
         text = " ".join(str(error).split())
-        raise BadInputError(f"{name} must not fail, got {type(error).__name__}: {text}{where}.") from error
+        raise FailedCallError(f"{name} must not fail, got {type(error).__name__}: {text}{where}.") from error

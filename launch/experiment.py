@@ -28,6 +28,7 @@ class Experiment:
         seeds: seeds of each condition.
         scale: name of the scale (`conf/scale/`) and the overrides that change it.
         trajectories: whether to draw trajectories of single networks.
+        is_sweep: whether the conditions come from a command line (`launch.sweep`), not from a file.
     """
 
     name: str
@@ -38,6 +39,12 @@ class Experiment:
     seeds: list[int]
     scale: str
     trajectories: bool
+    is_sweep: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments that select the conditions on a command line, before the overrides of every condition."""
+        return ["-m"] if self.is_sweep else [f"experiment={self.name}"]
 
     @property
     def conditions(self) -> list[Condition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +60,22 @@ def cpu_model() -> str:
 
 def code_digests(condition: Condition) -> dict[str, str]:
     """Return digests of the source of the user's modules that a condition names, and of those they import."""
-    named: set[str] = set()
+    return source_digests(condition.config)
 
-    def collect(node: Any) -> None:
-        if isinstance(node, dict):
-            named.update({node["_target_"].rpartition(".")[0]} if "_target_" in node else ())
-            for value in node.values():
-                collect(value)
 
-    collect(condition.config)
+def source_digests(config: Any) -> dict[str, str]:
+    """Return digests of the source of the user's modules that `_target_` fields name or these import."""
+    named = {target.rpartition(".")[0] for target in _targets(config)}
     return {name: _digest(file) for name, file in source_files(sorted(named)).items()}
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Yield the dotted names of all classes in a configuration."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from _targets(value)
 
 
 def _digest(file: Path) -> str:

@@ -100,7 +100,7 @@ def run_convergence(config: DictConfig) -> None:
     require_valid(settings, HydraConfig.get().overrides.task)
     ood: TrialSet = build(settings["ood"], TrialSet, "ood")[1]
     overrides = settings["overrides"]
-    swept = experiment(experiment_name(), overrides)
+    swept = experiment(experiment_name() or "", overrides)
     results, runs = ResultsFolder(Path(settings["results"]) / swept.name), Path(settings["runs"])
     further_ood, weights_at = build_further_ood(settings["further_ood"]), settings["weights_at"]
     require_choice("weights_at", weights_at, WEIGHTS_AT)

@@ -17,6 +17,7 @@ import torch
 from omegaconf import DictConfig
 
 from analysis.figures import memory_demand as figure
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.trials import TrialSet
 from degen.condition import Condition, build
@@ -44,7 +45,10 @@ def compute_curves(
         n_steps = trials.draw(condition.task, "memory demand", condition.dtype).inputs.shape[-2]
         allowed = f"below the {n_steps} time steps of {condition.task_name}"
         require(longest_history < n_steps, "longest_history", longest_history, allowed)
-    tables = [_curve(condition, longest_history, trials, predictor) for condition in conditions]
+    tables = [
+        _curve(condition, longest_history, trials, predictor)
+        for condition in track("memory demand", conditions, unit="tasks")
+    ]
     columns = ["task", "variant", "condition", "history", "seed", "error", "demand", "is_lower_bound"]
     return pd.concat(tables, ignore_index=True)[columns]
 

@@ -11,6 +11,7 @@ from analysis.figures import degeneracy, embedding, hyperparameters, loss, speci
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
 from analysis.labels import format_factor, task_title
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.specification import specification_rows
 from degen.condition import Condition
@@ -42,23 +43,27 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
 def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     """Draw the figures of an experiment, and remove those of an earlier analysis that are not drawn."""
     inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
-    paths = save_figure(plot_measures(main_names(data), data), results.figures, MAIN)
-    settings = specification_rows(data.trends)
-    if settings:
-        paths += specification.draw(settings, experiment.label, caption(data), results.figures)
-    paths += degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), results.figures)
     counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
+    folder = results.figures
     loss_caption = f"all trained networks ({counts})"
-    paths += loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, results.figures)
+    settings = specification_rows(data.trends)
+    draw = [
+        lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
+        lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
+        lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),
+    ]
+    if settings:
+        draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
     if inputs.matrices:
         distances = {
             signature: read_tensors(path)[0]["distances"].numpy()
             for signature, path in inputs.matrices.items()
         }
-        paths += embedding.draw(distances, inputs.titles, "dsa", caption(data), results.figures)
+        draw.append(lambda: embedding.draw(distances, inputs.titles, "dsa", caption(data), folder))
     if inputs.selections:
         curves = {task: require_table(path) for task, path in inputs.selections.items()}
-        paths += hyperparameters.draw(curves, results.figures)
+        draw.append(lambda: hyperparameters.draw(curves, folder))
+    paths = [path for draw_one in track("figures", draw, unit="figures") for path in draw_one()]
     for name in NAMES:
         for path in results.figures.glob(f"{name}.*"):
             if path not in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from degen.reporting.style import save_figure
 
 
 def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Path]:
-    """Draw values with their bootstrap intervals, one line per task.
+    """Draw values with their bootstrap intervals, one line per task and value of further swept fields.
 
     Args:
         table: table of `analysis.steps.degeneracy`.
@@ -48,14 +49,35 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
 
 def _draw_measure(axis: Axes, table: pd.DataFrame, measure: str) -> None:
     table = table.sort_values("position")
-    for task, group in table[table["measure"] == measure].groupby("task"):
+    baselines = table[table["measure"] == f"{measure}_null"].set_index("condition")
+    for label, group in _lines(table[table["measure"] == measure]):
         # Conditions that differ in more than the factor are not connected.
         is_line = not group["position"].duplicated().any()
         style = "-" if is_line else ""
-        (line,) = axis.plot(group["position"], group["value"], style, marker="o", markersize=3, label=task)
+        (line,) = axis.plot(group["position"], group["value"], style, marker="o", markersize=3, label=label)
         if is_line:
             axis.fill_between(group["position"], group["low"], group["high"], alpha=0.2, linewidth=0)
-        baseline = table[(table["measure"] == f"{measure}_null") & (table["task"] == task)]
+        baseline = baselines.reindex(group["condition"]).dropna(subset="value")
         style = ":" if is_line else ""
         color = line.get_color()
         axis.plot(baseline["position"], baseline["value"], style, marker=",", linewidth=1, color=color)
+
+
+def _lines(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield a label and the rows of each task, or of each combination of further swept fields of a task.
+
+    Further fields are those that differ between conditions with equal value of the factor.
+    """
+    swept = [column for column in table.columns if "." in column]
+    for task, group in table.groupby("task"):
+        at_one_value = group.groupby("position")
+        further = [path for path in swept if (at_one_value[path].nunique(dropna=False) > 1).any()]
+        if not further:
+            yield str(task), group
+            continue
+        for values, rows in group.groupby(further, dropna=False):
+            words = [
+                f"{path.rpartition('.')[2]} {format_factor(value)}"
+                for path, value in zip(further, values, strict=True)
+            ]
+            yield ", ".join([str(task), *words]), rows

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from analysis.cache import Arrays, cached, fingerprint
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.networks import load_run
 from analysis.trials import TrialSet
@@ -77,7 +78,7 @@ def compute_activations(
 ) -> None:
     """Store `ARRAYS` of the converged networks of every condition."""
     n_computed = 0
-    for condition in experiment.conditions:
+    for condition in track("activations", experiment.conditions):
         seeds = converged_seeds(table, condition)
         compute = functools.partial(_arrays, runs, condition, seeds, probe, weights_at)
         key = activations_fingerprint(table, condition, probe)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from analysis.cache import cached, fingerprint, write_csv
 from analysis.factors import factor_columns, swept_columns
+from analysis.labels import format_factor
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from degen.condition import Condition
@@ -66,7 +68,7 @@ def compute_degeneracy(
     """
     swept = swept_columns(experiment)
     rows: list[dict[str, Any]] = []
-    for condition in experiment.conditions:
+    for condition in track("degeneracy", experiment.conditions):
         networks = table[table["condition"] == condition.signature]
         counts = {status: int((networks["status"] == status).sum()) for status in STATUSES}
         counts["missing"] = len(experiment.seeds) - len(networks)
@@ -178,8 +180,9 @@ def format_degeneracy(table: pd.DataFrame, level: float) -> str:
     columns = ["value", "low", "high", "networks"]
     cells = table.assign(cell=[format_estimate(*row) for row in table[columns].itertuples(index=False)])
     if cells.duplicated(["label", "measure"]).any():
-        # Conditions may differ in a field that is not part of their labels.
-        cells["label"] += "-" + cells["condition"]
+        # Conditions may differ in fields that are not part of their labels.
+        for path in [column for column in table.columns if "." in column]:
+            cells["label"] += [f" {path.rpartition('.')[2]}={format_factor(value)}" for value in table[path]]
     wide = cells.pivot(index="label", columns="measure", values="cell")
     wide = wide.loc[cells["label"].unique(), cells["measure"].unique()].fillna("not measured")
     counts = cells.drop_duplicates("label").set_index("label")[[*STATUSES, "missing"]]

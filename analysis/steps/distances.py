@@ -12,12 +12,14 @@ import torch
 
 from analysis.cache import Arrays, cached, fingerprint, read_fingerprint, require_table
 from analysis.metrics import Hyperparameters, Metric
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.hyperparameters import format_hyperparameters
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.files import read_metadata, read_tensors
 from launch.experiment import Experiment
+from launch.provenance import source_digests
 
 MIN_BASELINE_RATIO = 2.0
 """Ratio of distances to their split-half baseline below which the analysis warns."""
@@ -46,7 +48,7 @@ def compute_distances(
     errors: list[BadInputError] = []
     for name, (config, metric) in metrics.items():
         n_measured = n_computed = 0
-        for condition in conditions:
+        for condition in track(f"distances: {name}", conditions):
             try:
                 n_computed += _store_matrix(results, name, config, metric, condition)
                 n_measured += 1
@@ -68,7 +70,8 @@ def _store_matrix(
     activations = results.activations(condition.signature)
     hyperparameters = _read_hyperparameters(results, name, metric, condition)
     checksum = read_metadata(activations)["sha256"]
-    key = fingerprint(config, metric.version, hyperparameters, checksum)
+    code = source_digests(config).values()  # of a metric of the user
+    key = fingerprint(config, metric.version, hyperparameters, checksum, *code)
     if read_fingerprint(target) != key:
         copy = _find_copy(results, target, key)
         if copy is not None:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from analysis.cache import cached, cached_rows, fingerprint
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.activations import converged_seeds
 from analysis.steps.networks import load_run
@@ -91,7 +92,7 @@ def compute_feature_learning(
         did not converge.
     """
     tables, n_computed = [], 0
-    for condition in experiment.conditions:
+    for condition in track("feature learning", experiment.conditions):
         networks = table[table["condition"] == condition.signature].set_index("seed")["network_fingerprint"]
         seeds = converged_seeds(table, condition)
         keys = {seed: fingerprint(networks.loc[seed], dataclasses.asdict(probe)) for seed in seeds}

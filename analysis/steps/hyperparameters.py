@@ -20,6 +20,7 @@ from torch import Tensor
 
 from analysis.cache import cached, fingerprint, read_table, require_table
 from analysis.metrics import Hyperparameters, Metric
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.trials import TrialSet
 from degen.errors import BadInputError
@@ -82,7 +83,8 @@ def _select(
     errors = []
     for name, (config, metric) in metrics.items():
         if metric.selection_options is not None:
-            for task, activations in _activations_by_task(experiments).items():
+            by_task = list(_activations_by_task(experiments).items())
+            for task, activations in track(f"hyperparameters: {name}", by_task, unit="tasks"):
                 folders = [
                     analyzed.results for analyzed in experiments if task in _tasks(analyzed.experiment)
                 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from analysis.cache import cached, fingerprint, require_table, write_csv
 from analysis.factors import factor_columns
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.activations import converged_seeds
 from analysis.steps.networks import load_run
@@ -78,7 +79,8 @@ def measure_line_attractors(
 
     def compute() -> pd.DataFrame:
         rows: list[dict[str, Any]] = []
-        for condition, factor in zip(conditions, factors, strict=True):
+        pairs = list(zip(conditions, factors, strict=True))
+        for condition, factor in track("line attractors", pairs):
             identity = {"condition": condition.signature, "label": condition.label} | factor
             measured = _rows(runs, condition, seeds[condition.signature], weights_at)
             rows += [identity | row for row in measured]

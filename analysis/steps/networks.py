@@ -15,9 +15,10 @@ import torch
 import degen
 from analysis.cache import cached, cached_rows, fingerprint
 from analysis.factors import factor_columns
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.trials import FurtherOOD, TrialSet
-from analysis.unmeasured import describe_unmeasured
+from analysis.unmeasured import describe_unmeasured, training_command
 from degen.condition import Condition, snake_case
 from degen.errors import require
 from degen.metrics.pairs import thread_map
@@ -28,7 +29,6 @@ from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training.recipe import epochs_to_convergence, epochs_to_threshold
 from degen.training.validation import mean_loss
-from launch.cli import command_line
 from launch.experiment import Experiment
 from launch.provenance import changes_since, code_digests
 
@@ -55,10 +55,9 @@ def finished_seeds(experiment: Experiment, runs: Path, overrides: Sequence[str] 
         )
         for condition in experiment.conditions
     }
-    notes = describe_unmeasured(experiment, runs)
+    notes = describe_unmeasured(experiment, runs, overrides)
     if not any(seeds.values()):
-        folder = [] if runs == Path("runs") else [f"runs={runs}"]
-        command = command_line("launch.train", [f"experiment={experiment.name}", *overrides, *folder])
+        command = training_command(experiment, runs, overrides)
         allowed = f"one with finished networks below {runs} ({'; '.join([command, *notes])})"
         require(False, "experiment", experiment.name, allowed)
     for note in notes:
@@ -96,7 +95,7 @@ def collect_networks(
     extra = {name: dataclasses.asdict(variant) for name, variant in further_ood.items()}
     settings = [dataclasses.asdict(ood), extra, SETTLED_LOSSES]
     tables, histories, n_computed = [], [], 0
-    for condition in experiment.conditions:
+    for condition in track("networks", experiment.conditions):
         if not seeds[condition.signature]:
             continue
         networks = _load_networks(runs, condition, seeds[condition.signature], weights_at)

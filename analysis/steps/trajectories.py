@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from analysis.cache import cached, fingerprint
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.activations import converged_seeds
 from analysis.steps.line_attractors import (
@@ -69,7 +70,7 @@ def compute_trajectories(
 
     def compute() -> pd.DataFrame:
         tables = []
-        for condition, seed in selected:
+        for condition, seed in track("trajectories", selected):
             run = load_run(runs, condition, weights_at)
             network = next(network for network in run.networks if network.seed == seed)
             rows = _compute_table(condition, network, probe)

@@ -21,6 +21,7 @@ from analysis.measures import (
     variants,
 )
 from analysis.outcomes import DECIDED, NO_EFFECT
+from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.specification import opposed_embeddings
 from analysis.trend_rows import POOLED, TrendRow, trend_rows, trend_table, with_false_discovery_rate
@@ -93,12 +94,12 @@ class ExperimentTrends:
         available = available_measures(self.degeneracy)
         main = main_measures(self.experiment.name, available)
         parents = variants(self.degeneracy)
+        measures = [(level, name, each) for level, named in available.items() for name, each in named.items()]
         trends = {
             (level, name): measure_trends(
                 self._measured(tasks, name, measure), measure, self.bootstrap, self.test, name in main
             )
-            for level, named in available.items()
-            for name, measure in named.items()
+            for level, name, measure in track("trends", measures, unit="measures")
         }
         rows = {}
         for (level, name), by_task in trends.items():

@@ -5,8 +5,10 @@ Every distance matrix of the library is computed by `pairwise`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import numpy as np
@@ -59,6 +61,31 @@ def sort_pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(mask, second, first), torch.where(mask, first, second), swapped
 
 
+BatchObserver = Callable[[int, int], None]
+"""Takes the number of finished batches and the number of all batches of a computation."""
+
+_observer: ContextVar[BatchObserver | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observe_batches(observer: BatchObserver) -> Iterator[None]:
+    """Call `observer` at the start and after each batch of every `thread_map` of this thread.
+
+    Examples:
+        >>> with observe_batches(lambda n_done, n_batches: print(n_done, "of", n_batches)):
+        ...     thread_map(abs, [-1, -2], torch.device("cpu"))
+        0 of 2
+        1 of 2
+        2 of 2
+        [1, 2]
+    """
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
 def thread_map(function: Callable[[T], R], batches: Sequence[T], device: torch.device) -> list[R]:
     """Apply `function` to every batch, with one single-threaded worker per CPU core.
 
@@ -67,13 +94,24 @@ def thread_map(function: Callable[[T], R], batches: Sequence[T], device: torch.d
     """
     n_threads = torch.get_num_threads()
     if device.type != "cpu" or n_threads == 1 or len(batches) == 1:
-        return [function(batch) for batch in batches]
+        return _collect(map(function, batches), len(batches))
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(function, batches))
+            return _collect(pool.map(function, batches), len(batches))
     finally:
         torch.set_num_threads(n_threads)
+
+
+def _collect(results: Iterable[R], n_batches: int) -> list[R]:
+    """Return the results as a list, and report their number as they arrive."""
+    report = _observer.get() or (lambda n_done, n_batches: None)
+    report(0, n_batches)
+    collected = []
+    for result in results:
+        collected.append(result)
+        report(len(collected), n_batches)
+    return collected
 
 
 def map_pairs(

@@ -82,7 +82,9 @@ def find_clusters(
     null = _null_silhouettes(distances, max_clusters, n_samples, generator)
     p = float((1 + np.count_nonzero(null >= silhouette - 1e-12)) / (1 + n_samples))
     if np.isnan(silhouette) or p >= significance:
-        return Clusters(np.zeros(n, dtype=np.intp), 1, silhouette, p if silhouette == silhouette else 1.0, np.nan)
+        return Clusters(
+            np.zeros(n, dtype=np.intp), 1, silhouette, p if silhouette == silhouette else 1.0, np.nan
+        )
     stability = _stability(distances, labels, generator)
     return Clusters(labels, int(labels.max()) + 1, silhouette, p, stability)
 
@@ -143,7 +145,9 @@ def _null_silhouettes(
     return np.nan_to_num(np.array(null), nan=-1.0)
 
 
-def _stability(distances: Array, labels: Labels, generator: np.random.Generator, n_subsets: int = 100) -> float:
+def _stability(
+    distances: Array, labels: Labels, generator: np.random.Generator, n_subsets: int = 100
+) -> float:
     """Return the mean adjusted Rand index of clusters of random subsets, of four fifths of the networks."""
     n, k = len(labels), int(labels.max()) + 1
     scores = []

@@ -18,7 +18,7 @@ MODULE = "analysis.__main__"
 def composed_once():
     """Compose the experiment once: every test has the same configuration folder."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        compose_once(monkeypatch, MODULE)
+        compose_once(monkeypatch, "analysis.settings")
         yield
 
 

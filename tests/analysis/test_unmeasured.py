@@ -32,7 +32,7 @@ def train(folder: Path, experiment: Experiment, seeds: list[int]) -> RunFolder:
     return run
 
 
-def test_forgotten_settings_and_seeds_are_named(tmp_path):
+def test_forgotten_settings_and_seeds_are_named(tmp_path, monkeypatch):
     measured, longer = compose(tmp_path), compose(tmp_path, "training.max_epochs=9")
     assert describe_unmeasured(measured, tmp_path / "runs") == []
     other = train(tmp_path, longer, [0, 1])
@@ -42,8 +42,11 @@ def test_forgotten_settings_and_seeds_are_named(tmp_path):
     line = f"not measured: 2 networks of {other.path}, with training.max_epochs=9 (here 6)"
     assert describe_unmeasured(measured, tmp_path / "runs") == [missing, line]
     run = train(tmp_path, measured, [0, 1, 9])
-    assert describe_unmeasured(measured, tmp_path / "runs") == [
-        f"not measured: 1 networks of other seeds in {run.path} ('overrides=[\"seeds=10\"]')",
+    arguments = ["--config-dir", "my_conf", "experiment=tiny", "results=there", "overrides=[]"]
+    monkeypatch.setattr("sys.argv", ["analysis", *arguments])
+    assert describe_unmeasured(measured, tmp_path / "runs", ["width=9", "seeds=7"]) == [
+        f"not measured: 1 networks of other seeds in {run.path} (python -m analysis --config-dir my_conf "
+        'experiment=tiny \'overrides=["width=9","seeds=10"]\' results=there)',
         line,
     ]
     # Another width is another condition of the user's, not a forgotten setting.

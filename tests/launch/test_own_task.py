@@ -48,6 +48,21 @@ class DelayedEcho(Task):
 
 HELPER = "EXTRA_DELAY = 1\n"
 
+METRIC = """
+import dataclasses
+
+from analysis.metrics import Distances, Metric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mean(Metric):
+    level = "representation"
+
+    def distances(self, states, hyperparameters):
+        means = states["hidden"].double().mean(dim=(1, 2, 3)).numpy()
+        return Distances(1.0 * abs(means[:, None] - means))
+"""
+
 YAML = """
 # @package _global_
 defaults:
@@ -87,7 +102,11 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "code" / "laboratory").mkdir(parents=True)
     (tmp_path / "code" / "laboratory" / "echo.py").write_text(CLASS)
     (tmp_path / "code" / "laboratory" / "shift.py").write_text(HELPER)
-    (tmp_path / "settings" / "task").mkdir(parents=True)
+    (tmp_path / "code" / "laboratory" / "metrics.py").write_text(METRIC)
+    (tmp_path / "settings" / "metric").mkdir(parents=True)
+    metric = "# @package metrics.mean\n_target_: laboratory.metrics.Mean\n"
+    (tmp_path / "settings" / "metric" / "mean.yaml").write_text(metric)
+    (tmp_path / "settings" / "task").mkdir()
     (tmp_path / "settings" / "task" / "echo.yaml").write_text(YAML)
     return tmp_path
 
@@ -120,7 +139,7 @@ def run(home: Path, module: str, *arguments: str) -> Launched:
 
 
 def analyze(home: Path, warning: str = "") -> str:
-    settings = ("metric=[svcca]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
+    settings = ("metric=[svcca,mean]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
     found = run(home, "analysis.__main__", *settings)
     assert warning in found.stderr if warning else found.stderr == ""
     return found.stdout
@@ -140,7 +159,7 @@ def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
     assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
 
 
-def test_changed_source_behind_an_own_task_is_measured_again(home):
+def test_changed_source_of_the_user_is_measured_again(home):
     (home / "settings" / "experiment").mkdir()
     (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
     assert run(home, "launch.train").stderr == ""
@@ -151,6 +170,10 @@ def test_changed_source_behind_an_own_task_is_measured_again(home):
     printed = analyze(home, warning)
     assert "networks: 6, 6 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
+    (home / "code" / "laboratory" / "metrics.py").write_text(METRIC.replace("1.0 *", "2.0 *"))
+    printed = analyze(home, warning)
+    assert "distances: svcca of 2 conditions, 0 of them new" in printed
+    assert "distances: mean of 2 conditions, 2 of them new" in printed
     again = run(home, "launch.train")
     assert "all 3 networks are finished" in again.stdout
     assert "the code of laboratory.shift changed since networks here were trained" in again.stderr

@@ -1,0 +1,81 @@
+"""A sweep on the command line is trained and measured without an experiment file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.settings import collect_sweep, sweep_arguments
+from tests.analysis.conftest import SMALL, run
+from tests.conftest import TINY
+from tests.in_process import rejection
+
+SWEEP = ("task.n_steps=20,24", "task.channels=1,2", *TINY[1:], "training.threshold=10", "training.patience=1")
+"""Two fields: the length of a trial, and the number of inputs and outputs."""
+
+
+def test_a_sweep_over_length_and_outputs_is_trained_and_measured(tmp_path):
+    run(tmp_path, "launch.train", "-m", *SWEEP, "seeds=2")
+    longer = ["task.n_steps=20,24,28", *SWEEP[1:], "seeds=2"]
+    printed = run(tmp_path, "analysis.__main__", "-m", *longer, *SMALL, "metric=[dsa,svcca]").stdout
+    (folder,) = (path.parent for path in tmp_path.glob("results/*/manifest.json"))
+    assert folder.name.startswith("task.n_steps=20,24,28+task.channels=1,2+width=8+training.")
+    table = pd.read_csv(folder / "degeneracy.csv")
+    assert set(table["measure"]) >= {"dsa", "dsa_null", "svcca", "sigma_ood"}
+    one = table[table["measure"] == "dsa"]
+    assert one["factor_name"].eq("task.n_steps").all()
+    cells = set(zip(one["factor_value"], one["task.channels"], strict=True))
+    assert cells == {(20, 1), (20, 2), (24, 1), (24, 2)}
+    assert "2bit-standard-n8-gamma1 channels=2 n_steps=24" in printed
+    # Untrained conditions are named with the command that trains them.
+    command = shlex.join(["python", "-m", "launch.train", "-m", *longer])
+    assert f"to train what is missing: {command}\n" in printed
+
+
+def test_an_untrained_sweep_is_rejected_with_the_command_that_trains_it(tmp_path: Path):
+    sentence = rejection(tmp_path, "analysis.__main__", "-m", "width=8,9", "gamma=2", "runs=mine")
+    assert sentence.startswith("experiment must be one with finished networks below mine ")
+    assert "(python -m launch.train -m width=8,9 gamma=2 runs=mine)" in sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelled_field_of_a_sweep_is_rejected(tmp_path):
+    assert rejection(tmp_path, "analysis.__main__", "-m", "widht=8,9").startswith(
+        "widht must be one of seeds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["-m", "gamma=1,2", "results=there", "--config-dir", "mine", "task.label='a b'"],
+            [
+                "--config-dir",
+                "mine",
+                "results=there",
+                "~experiment",
+                r"overrides=['gamma=1,2','task.label=\'a b\'']",
+            ],
+        ),
+        (["experiment=demo", "results=there"], ["experiment=demo", "results=there"]),
+        (["-m", "experiment=demo", "weights_at=converged,settled"], None),
+        (["--help"], None),
+    ],
+)
+def test_overrides_of_training_are_collected(arguments, expected):
+    assert sweep_arguments(arguments) == (expected or arguments)
+
+
+def test_fields_of_the_analysis_and_the_launcher_are_not_collected():
+    own = [
+        "bootstrap.level=0.9",
+        "metrics.dsa.score=frobenius",
+        "hydra/launcher=slurm_cpu",
+        "submit.python=p",
+    ]
+    collected = collect_sweep([*own, "+further_ood.a={}", "width=8"])
+    assert collected == [*own, "+further_ood.a={}", "~experiment", "overrides=['width=8']"]
