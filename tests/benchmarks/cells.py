@@ -36,7 +36,11 @@ def condition(cell: str) -> Condition:
     """One epoch, which converges for no network."""
     overrides = ["training.max_epochs=1", f"training.steps_per_epoch={STEPS}", "training.threshold=1e-9"]
     overrides += [f"width={N}", f"training.batch_size={TRIALS}", f"task.n_steps={TIME}"]
-    overrides += ["training.validation_trials=1", f"parameterization={cell}"]
+    overrides += [
+        "training.validation_trials=1",
+        "training.confirmation_trials=2",
+        f"parameterization={cell}",
+    ]
     return Condition.from_config(compose("train", overrides))
 
 

@@ -21,7 +21,7 @@ COMMANDS = {"train", "submit", "status", "cancel", "analyze", "compare", "report
         ("degen ana", {"analyze"}),
         ("degen train task=fl", {"task=flip_flop"}),
         ("degen train task=flip_flop task.ch", {"task.channels="}),
-        ("degen train width=100 parameterization=", {"parameterization=mup", "parameterization=standard"}),
+        ("degen train width=100 parameterization=l", {"parameterization=low_rank", "parameterization=lstm"}),
         ("degen train training.optimizer.l", {"training.optimizer.learning_rate="}),
         ("degen submit hydra/launcher=slurm_g", {"hydra/launcher=slurm_gpu"}),
         ("degen status --watch experiment=dem", {"experiment=demo"}),
@@ -67,7 +67,7 @@ def complete(folder: Path, line: str) -> list[str]:
 def test_bash_completes_commands_groups_and_fields(tmp_path):
     assert complete(tmp_path, "degen sub") == ["submit"]
     # Bash replaces what stands behind "=" only.
-    assert complete(tmp_path, "degen train parameterization=") == ["mup", "standard"]
+    assert complete(tmp_path, "degen train parameterization=l") == ["low_rank", "lstm"]
     assert complete(tmp_path, "degen train task=flip_flop task.chan") == ["task.channels="]
 
 
