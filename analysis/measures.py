@@ -14,7 +14,7 @@ from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
-from degen.statistics.bootstrap import Array
+from degen.statistics.jackknife import Array
 
 LEVELS = ("dynamics", "weights", "behavior")
 """Levels of Table 1, in the order of its columns."""
