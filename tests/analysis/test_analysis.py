@@ -31,7 +31,7 @@ def test_degeneracy_has_a_row_per_condition_and_measure(analyzed):
     assert len(found) == len(pairs) == 36
     assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
     counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
-    assert (counts == [4, 4, 1, 1, 1]).all(axis=None)
+    assert (counts == [5, 5, 1, 1, 1]).all(axis=None)
     assert (found["low"] <= found["high"]).all()
     assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
     assert (
@@ -45,7 +45,7 @@ def test_degeneracy_has_a_row_per_condition_and_measure(analyzed):
 def test_the_table_is_printed_with_intervals_and_counts(analyzed):
     printed = (analyzed / "printed").read_text()
     assert "converged/unconverged/diverged/missing" in printed
-    assert printed.count("4/1/1/1") == 2
+    assert printed.count("5/1/1/1") == 2
     for row in table(analyzed, "degeneracy").itertuples():
         assert f"{row.level}: {row.measure}" in printed
         assert f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]" in printed
@@ -59,11 +59,11 @@ def test_matrices_are_distances_of_converged_networks(analyzed, metric):
             analyzed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
         )
         distances = arrays["distances"].numpy()
-        assert metadata["seeds"] == [0, 1, 2, 3]
-        assert distances.shape == (4, 4)
+        assert metadata["seeds"] == [0, 1, 2, 3, 4]
+        assert distances.shape == (5, 5)
         assert (distances == distances.T).all()
         assert (np.diag(distances) == 0).all()
-        off_diagonal = distances[np.triu_indices(4, 1)]
+        off_diagonal = distances[np.triu_indices(5, 1)]
         assert (off_diagonal > 0).all()
         assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
         assert ("null" in arrays) == (metric == "dsa")
@@ -74,16 +74,16 @@ def test_a_null_stands_beside_every_dsa_number(analyzed):
     for signature in signatures(analyzed):
         path = analyzed / "results" / "tiny" / "matrices" / "dsa" / f"{signature}.safetensors"
         null = read_tensors(path)[0]["null"].numpy()
-        assert null.shape == (4,)
+        assert null.shape == (5,)
         assert (null > 0).all()
         assert found[signature, "dsa_null"] == pytest.approx(null.mean(), rel=1e-12)
 
 
 def test_networks_table_agrees_with_the_run_folders(analyzed):
     gathered = table(analyzed, "networks")
-    assert gathered["seed"].tolist() == [0, 1, 2, 3, 4, 5] * 2
-    assert gathered["status"].tolist() == [*["converged"] * 4, "unconverged", "diverged"] * 2
-    assert len(table(analyzed, "history")) == 2 * (4 * 2 + 6 + 1)
+    assert gathered["seed"].tolist() == [0, 1, 2, 3, 4, 5, 6] * 2
+    assert gathered["status"].tolist() == [*["converged"] * 5, "unconverged", "diverged"] * 2
+    assert len(table(analyzed, "history")) == 2 * (5 * 2 + 6 + 1)
     run = degen.load(run_folders(analyzed)[1])
     task = run.task.ood()
     trials = task.generate(8, Stream.named([0], "ood trials"))

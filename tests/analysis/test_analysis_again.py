@@ -101,17 +101,17 @@ def test_the_manifest_contains_the_settings(place, analyze):
 
 def test_a_new_network_updates_its_condition_only(place, analyze):
     first = RunFolder.open(run_folders(place)[0])
-    store(first, 6, [9.0, 8.0])
-    store(first, 7, [9.0, 8.0])  # not a seed of the experiment
+    store(first, 7, [9.0, 8.0])
+    store(first, 8, [9.0, 8.0])  # not a seed of the experiment
     printed = analyze().stdout
     assert printed.count("not measured: 1 networks of other seeds in ") == 1
-    assert "networks: 13, 1 of them new" in printed
+    assert "networks: 15, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
-    assert sorted(table(place, "degeneracy")["networks"].unique()) == [4, 5]
+    assert sorted(table(place, "degeneracy")["networks"].unique()) == [5, 6]
 
 
 def test_a_condition_without_a_pair_is_left_out(analyzed, place, analyze):
-    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:4]:
+    for path in sorted(run_folders(place)[0].glob("networks/*.safetensors"))[1:5]:
         path.unlink()
     lines = analyze(draws=True).stdout.splitlines()
     name = run_folders(place)[0].name

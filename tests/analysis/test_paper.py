@@ -148,7 +148,7 @@ def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
         for c in experiment_of(name, TINY).conditions
     }
     # The base is of two of them, and was trained for the auxiliary loss.
-    assert [int(number) for number in counted.groups()] == [47 + 4, 1, 4 * len(conditions) - 52]
+    assert [int(number) for number in counted.groups()] == [71 + 6, 1, 6 * len(conditions) - 78]
 
 
 def test_a_changed_matrix_is_rejected(paper, tmp_path):
@@ -182,7 +182,7 @@ def test_trajectories_contain_fixed_and_slow_points(paper):
 
 def test_line_measures_have_a_row_per_network_and_period(paper):
     table = pd.read_csv(paper / "results" / "auxiliary_loss" / "line_attractors.csv")
-    assert table.groupby(["factor_value", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3]] * 4
+    assert table.groupby(["factor_value", "period"])["seed"].apply(list).tolist() == [[0, 1, 2, 3, 4, 5]] * 4
     # Hardly trained, they forget.
     assert not table["is_line"].any()
 
@@ -190,6 +190,6 @@ def test_line_measures_have_a_row_per_network_and_period(paper):
 def test_the_manipulation_check_has_a_row_for_every_condition(paper):
     table = pd.read_csv(paper / "results" / "manipulation_check.csv")
     assert table["experiment"].value_counts().to_dict() == {"network_size": 12, "auxiliary_loss": 2}
-    assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 4).all()
+    assert (table[["converged", "unconverged", "diverged", "missing"]].sum(axis=1) == 6).all()
     assert table["unconverged"].sum() == 1
     assert (table["epochs_to_threshold"] == 1).all()

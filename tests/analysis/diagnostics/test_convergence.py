@@ -25,7 +25,7 @@ def converged(place) -> tuple[pd.DataFrame, str]:
 def test_every_network_of_every_condition_is_counted(converged):
     found, printed = converged
     counts = found[["converged", "unconverged", "diverged", "missing"]]
-    assert (counts == [4, 1, 1, 1]).all(axis=None)
+    assert (counts == [5, 1, 1, 1]).all(axis=None)
     assert len(found) == 2
     assert all(label in printed for label in found["condition"])
 

@@ -57,11 +57,11 @@ def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
 def test_unconverged_networks_are_counted_and_left_out(outcomes):
     rows = outcomes[outcomes["experiment"] == "network_size"].drop_duplicates("task").set_index("task")
     assert rows["networks"].to_dict() == {
-        "flip_flop": 11,
-        "delayed_discrimination": 12,
-        "sine_wave": 12,
-        "path_integration": 12,
-        "pooled": 47,
+        "flip_flop": 17,
+        "delayed_discrimination": 18,
+        "sine_wave": 18,
+        "path_integration": 18,
+        "pooled": 71,
     }
     assert rows["left_out"].to_dict() == {
         "flip_flop": 1,
@@ -81,9 +81,9 @@ def test_conditions_with_too_few_networks_are_left_out(paper, tmp_path):
     table.to_parquet(results.networks)
     found = outcome_table(compare_with_paper([whole], lambda name: results, BOOTSTRAP, TEST))
     rows = found.drop_duplicates("task").set_index("task")
-    # Two networks of the condition did not converge, and the other two are too few.
-    assert rows.loc["sine_wave", ["conditions", "networks", "left_out"]].tolist() == [2, 8, 4]
-    assert rows.loc["pooled", ["conditions", "networks", "left_out"]].tolist() == [11, 43, 5]
+    # Two networks of the condition did not converge, and the other four are too few.
+    assert rows.loc["sine_wave", ["conditions", "networks", "left_out"]].tolist() == [2, 12, 6]
+    assert rows.loc["pooled", ["conditions", "networks", "left_out"]].tolist() == [11, 65, 7]
 
 
 def test_normalizations_change_the_trend_by_their_divisor(outcomes):
@@ -118,7 +118,7 @@ def test_influential_networks_are_counted_and_named(outcomes):
     rows = outcomes[tested]
     assert (rows["influential_networks"] <= rows["networks"]).all()
     assert ((rows["influential_networks"] > 0) == rows["most_influential"].notna()).all()
-    # With four networks per condition, some outcome depends on one network.
+    # With six networks per condition, some outcome depends on one network.
     decided = rows[rows["influential_networks"] > 0]
     assert len(decided)
     for row in decided.to_dict("records"):
@@ -132,7 +132,7 @@ def test_influential_networks_are_counted_and_named(outcomes):
         assert row["task"] in (task, "pooled")
         found = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
         assert [c.task_name for c in found] == [task]
-        assert int(seed) in range(4)
+        assert int(seed) in range(6)
         assert row["outcome"] != words
     # The experiment has one task, so its pooled row is equal.
     single = rows[rows["experiment"] == "auxiliary_loss"].groupby("level")
