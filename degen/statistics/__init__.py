@@ -4,15 +4,18 @@ All functions are pure: arrays in, numbers out.
 """
 
 from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
+from degen.statistics.comparison import Comparison, fit_contrast
+from degen.statistics.coverage import true_coverage
+from degen.statistics.crossed import CrossedComparison, fit_crossed
 from degen.statistics.factor_curve import (
     FactorCurve,
     deviation_curve,
     distance_curve,
     mean_curve,
-    pseudo_values,
     ratio_curve,
 )
 from degen.statistics.group_difference import GroupDifference, Ratio, Separation
+from degen.statistics.jackknife import pseudo_values
 from degen.statistics.leave_one_out import decisive_networks, leave_one_out_curves
 from degen.statistics.permutation import PermutationTest
 from degen.statistics.trend import Trend, fit_trend
@@ -20,6 +23,8 @@ from degen.statistics.trend import Trend, fit_trend
 __all__ = [
     "MIN_NETWORKS",
     "Bootstrap",
+    "Comparison",
+    "CrossedComparison",
     "Estimate",
     "FactorCurve",
     "GroupDifference",
@@ -30,10 +35,13 @@ __all__ = [
     "decisive_networks",
     "deviation_curve",
     "distance_curve",
+    "fit_contrast",
+    "fit_crossed",
     "fit_trend",
     "leave_one_out_curves",
     "mean_curve",
     "networks_for_precision",
     "pseudo_values",
     "ratio_curve",
+    "true_coverage",
 ]

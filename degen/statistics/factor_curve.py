@@ -212,30 +212,6 @@ def ratio_curve(numerator: FactorCurve, denominator: FactorCurve) -> FactorCurve
     return _curve_of_means(statistics, numerator.seeds, numerator.bootstrap, numerator.task)
 
 
-def pseudo_values(distances: Array) -> Array:
-    """Compute jackknife pseudo-values of a mean pairwise distance.
-
-    Their mean is the mean distance, and their variance over the number of networks estimates its variance.
-
-    Args:
-        distances: symmetric, (networks, networks).
-
-    Returns:
-        (networks,), in units of the distances.
-
-    Raises:
-        BadInputError: fewer than three networks.
-
-    Examples:
-        >>> pseudo_values(np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]))
-        array([0., 2., 4.])
-    """
-    require_integer("number of networks", len(distances), 3)
-    ones = np.ones((1, len(distances)))
-    estimate = jackknife(mean_distance(distances, ones), ones)
-    return estimate.value + estimate.influence[0]
-
-
 def _curve_of_means(
     statistics: Sequence[Statistic], seeds: Seeds, bootstrap: Bootstrap, task: str
 ) -> FactorCurve:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from degen.statistics.bootstrap import Bootstrap, Estimate, studentize
@@ -135,24 +136,23 @@ class PooledContrasts:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(permuted.effects / np.sqrt(permuted.variances)).max(axis=1)
         # A permutation that is not finite counts as extreme, and so do ties.
-        return _share(np.count_nonzero(~(t < np.abs(self._t).max() - _TIE)), number)
+        return _share(~(t < np.abs(self._t).max() - _TIE))
 
     def _bootstrap_p(self) -> tuple[float, float]:
         """Return p by inversion of the interval of one contrast, or by the largest of several contrasts."""
         samples = self._bootstrap_t[np.isfinite(self._bootstrap_t).all(axis=1)]
-        number = len(samples)
         if len(self._t) == 1:
-            tails = [np.count_nonzero(sign * (samples - self._t) >= -_TIE) for sign in (1, -1)]
-            p, error = _share(min(tails), number)
+            p, error = min(_share(sign * (samples - self._t) >= -_TIE) for sign in (1, -1))
             return min(1.0, 2 * p), 2 * error
         largest = np.abs(samples).max(axis=1)
-        return _share(np.count_nonzero(largest >= np.abs(self._t).max() - _TIE), number)
+        return _share(largest >= np.abs(self._t).max() - _TIE)
 
 
-def _share(n_extreme: int, number: int) -> tuple[float, float]:
-    """Return the share of extreme samples, counting the data, and its standard error."""
-    share = (1 + n_extreme) / (1 + number)
-    return float(share), math.sqrt(share * (1 - share) / (1 + number))
+def _share(is_extreme: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the share of extreme samples, of which the data are one, and its standard error."""
+    number = 1 + is_extreme.size
+    share = (1 + int(is_extreme.sum())) / number
+    return share, math.sqrt(share * (1 - share) / number)
 
 
 def _pool(of_tasks: Sequence[Contrasts]) -> Contrasts:

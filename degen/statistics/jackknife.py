@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from degen.errors import require_integer
+
 Array = NDArray[np.float64]
 
 _ZERO = 1e-12
@@ -137,3 +139,27 @@ def standard_error(estimate: Jackknife, counts: Array) -> Array:
     n = counts.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.sqrt((counts * estimate.influence**2).sum(axis=1) / (n * (n - 1)))
+
+
+def pseudo_values(distances: Array) -> Array:
+    """Compute jackknife pseudo-values of a mean pairwise distance.
+
+    Their mean is the mean distance, and their variance over the number of networks estimates its variance.
+
+    Args:
+        distances: symmetric, (networks, networks).
+
+    Returns:
+        (networks,), in units of the distances.
+
+    Raises:
+        BadInputError: fewer than three networks.
+
+    Examples:
+        >>> pseudo_values(np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]))
+        array([0., 2., 4.])
+    """
+    require_integer("number of networks", len(distances), 3)
+    ones = np.ones((1, len(distances)))
+    estimate = jackknife(mean_distance(distances, ones), ones)
+    return estimate.value + estimate.influence[0]

@@ -140,9 +140,9 @@ def main() -> None:
         "True coverage of 95 % intervals, by number of networks": (coverage_table, runs),
         "Trends with a direction (intervals without zero) under null hypotheses": (
             false_positive_table,
-            runs * 4 // 5,
+            runs * 3 // 5,
         ),
-        "Detectable change as a factor (its power), four conditions": (detectable_table, runs // 10),
+        "Detectable change as a factor (its power), four conditions": (detectable_table, runs * 2 // 25),
     }
     for title, (build, number) in tables.items():
         print(f"\n{title}\n\n{markdown(build(number))}", flush=True)
