@@ -82,7 +82,7 @@ def _require_distances(name: str, distances: Distances) -> None:
     require(
         isinstance(distances, Distances), name, type(distances).__name__, "a function that returns Distances"
     )
-    matrix, null = distances.matrix, distances.null
+    matrix = distances.matrix
     is_matrix = isinstance(matrix, np.ndarray) and matrix.shape == (n, n)
     got = getattr(matrix, "shape", type(matrix).__name__)
     require(
@@ -93,6 +93,6 @@ def _require_distances(name: str, distances: Distances) -> None:
     is_distance = np.allclose(matrix, matrix.T) and np.allclose(np.diagonal(matrix), 0, atol=1e-4)
     allowed = "a function that returns a symmetric matrix with a diagonal of 0"
     require(bool(is_distance), name, matrix.tolist(), allowed)
-    is_null = null is None or (isinstance(null, np.ndarray) and null.shape == (n,))
-    got = getattr(null, "shape", type(null).__name__)
-    require(is_null, name, got, f"a function whose baseline has shape ({n},) for {n} networks, or is None")
+    for values in distances.halves or ():
+        allowed = f"a function whose distances of halves have shape ({n},) for {n} networks"
+        require(values.shape == (n,), name, values.shape, allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from analysis.cache import fingerprint, require_table
@@ -47,7 +48,7 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     folder = results.figures
     loss_caption = f"all trained networks ({counts})"
     settings = specification_rows(data.trends)
-    draw = [
+    draw: list[Callable[[], list[Path]]] = [
         lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
         lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
         lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),

@@ -17,7 +17,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import adjusted_rand_score
 
 from degen.errors import require, require_integer, require_number
-from degen.statistics.bootstrap import Array
+from degen.statistics.jackknife import Array
 
 Labels = NDArray[np.intp]
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from degen.errors import require_integer, require_number
-from degen.statistics.bootstrap import MIN_NETWORKS, Array
+from degen.statistics.bootstrap import MIN_NETWORKS
+from degen.statistics.jackknife import Array
 
 Mask = NDArray[np.bool_]
 LogDegeneracy = Callable[[Array, Array], tuple[Array, Array]]
