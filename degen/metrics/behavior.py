@@ -63,8 +63,8 @@ def sigma_log_ood(losses: Array) -> float:
         BadInputError: fewer than two losses, or a loss that is not finite or not above 0.
 
     Examples:
-        >>> round(sigma_log_ood(np.array([0.1, 1.0, 10.0])) / np.log(10), 4)
-        0.8165
+        >>> round(sigma_log_ood(np.exp(np.array([-5.0, -3.0]))), 9)
+        1.0
     """
     values = to_tensor("losses", losses, 1)
     require(bool((values > 0).all()), "losses", float(values.min()), "above 0")

@@ -18,7 +18,7 @@ def test_sigma_scales_with_losses_and_ignores_an_offset():
     assert behavior.sigma_ood(3 * losses + 7) == pytest.approx(3 * behavior.sigma_ood(losses))
 
 
-def test_sigma_of_logarithms_ignores_a_factor_and_measures_ratios():
+def test_sigma_of_logarithms_measures_ratios_of_losses():
     losses = np.random.default_rng(0).lognormal(sigma=0.5, size=20_000)
     assert behavior.sigma_log_ood(1e-3 * losses) == pytest.approx(behavior.sigma_log_ood(losses))
     assert behavior.sigma_log_ood(losses) == pytest.approx(0.5, rel=0.02)

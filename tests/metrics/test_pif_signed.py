@@ -108,10 +108,10 @@ def test_flipped_and_reordered_twin_computes_the_same(model):
     assert pif.distance_matrix(model.recurrent(both), seed=0)[0, 1] > 0.1
 
 
-@pytest.mark.parametrize("n", [3, 9, 30, 70])
+@pytest.mark.parametrize("n", [3, 9, 40])
 def test_distances_are_never_above_those_without_signs(n):
-    weights = matrices(5, n)
-    for others in ({}, {"input_weights": matrices(5, n, seed=1)[:, :, :2]}):
+    weights = matrices(4, n)
+    for others in ({}, {"input_weights": matrices(4, n, seed=1)[:, :, :2]}):
         signed = pif.distance_matrix(weights, seed=0, signs=True, **others)
         assert (signed <= pif.distance_matrix(weights, seed=0, **others) + 1e-12).all()
 
@@ -123,13 +123,13 @@ def test_signs_do_not_help_where_no_weight_is_negative():
 
 
 def test_distance_ignores_order_and_signs_of_units():
-    weights = matrices(4, 20)
+    weights = matrices(3, 20)
     both = torch.cat([weights, twins(weights)])
     distances = pif.distance_matrix(both, seed=0, signs=True)
-    assert distances.diagonal(4).max() < 1e-6
+    assert distances.diagonal(3).max() < 1e-6
     assert (distances == distances.T).all()
     assert (pif.lower_bound_matrix(both) <= distances + 1e-6).all()
-    assert (pif.distance_matrix(both[4:], seed=0, signs=True) == distances[4:, 4:]).all()
+    assert (pif.distance_matrix(both[3:], seed=0, signs=True) == distances[3:, 3:]).all()
 
 
 def test_alignment_attains_its_distance_in_both_directions():
