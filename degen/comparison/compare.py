@@ -95,6 +95,8 @@ def compare_networks(
     require_integer("seed", seed, 0)
     require(len(networks) >= 2, "number of networks", len(networks), "at least 2 to compute a distance")
     possible, skipped = _select_metrics(networks, metrics, required)
+    if hyperparameters is not None:
+        _require_possible(hyperparameters, networks)
     data = Data(networks, hyperparameters, seed)
     measures = {}
     for name in possible:
@@ -105,6 +107,16 @@ def compare_networks(
     groups = {network.group: sum(other.group == network.group for other in networks) for network in networks}
     used = data.hyperparameters if {"dsa", "input_dsa"} & measures.keys() else None
     return Comparison(measures, skipped, groups, used, _notes(networks, measures))
+
+
+def _require_possible(hyperparameters: dsa.Hyperparameters, networks: Sequence[Network]) -> None:
+    """Raise `BadInputError` if a network is too small or its trials too short for the hyperparameters."""
+    n_components, lag = hyperparameters.n_components, hyperparameters.lag
+    for network in networks:
+        _, time, units = network.hidden.shape
+        allowed = f"at most the {units} units of {network.name}"
+        require(n_components <= units, "n_components", n_components, allowed)
+        require(lag < time, "lag", lag, f"below the {time} time steps of {network.name}")
 
 
 def _select_metrics(

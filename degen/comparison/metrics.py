@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from degen.comparison.networks import Network
-from degen.errors import BadInputError, require
+from degen.errors import BadInputError
 from degen.metrics import dsa, pif, representation
 
 Measured = tuple[NDArray[np.float64], NDArray[np.float64] | None]
@@ -38,20 +38,12 @@ class Data:
     def hyperparameters(self) -> dsa.Hyperparameters:
         """Hyperparameters of DSA, which all networks share."""
         if self.given is not None:
-            return self._require_possible(self.given)
+            return self.given
         hidden = [network.hidden for network in self.networks]
         shortest = min(states.shape[1] for states in hidden)
         # Half of the shortest trial at most: all candidates are fitted on the steps after the longest lag.
         lags = range(1, min(30, shortest // 2) + 1)
         return dsa.select_hyperparameters(hidden, lags=lags).hyperparameters
-
-    def _require_possible(self, given: dsa.Hyperparameters) -> dsa.Hyperparameters:
-        for network in self.networks:
-            _, time, units = network.hidden.shape
-            allowed = f"at most the {units} units of {network.name}"
-            require(given.n_components <= units, "n_components", given.n_components, allowed)
-            require(given.lag < time, "lag", given.lag, f"below the {time} time steps of {network.name}")
-        return given
 
 
 @dataclasses.dataclass(frozen=True)

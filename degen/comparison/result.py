@@ -39,7 +39,7 @@ class Comparison:
 
         Returns:
             One row per metric and group: metric, level, group, networks, value, low, high (95 % interval)
-            and baseline (mean split-half baseline). The interval is NaN for fewer than three networks.
+            and baseline (mean split-half baseline). The interval is NaN for too few networks.
         """
         return pd.DataFrame(
             {

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from degen.errors import require_integer, require_number
-from degen.statistics.bootstrap import MIN_NETWORKS
 from degen.statistics.jackknife import Array
+
+_MIN_NETWORKS = 3  # fewest with a jackknife standard error of distances
 
 Mask = NDArray[np.bool_]
 LogDegeneracy = Callable[[Array, Array], tuple[Array, Array]]
@@ -142,7 +143,7 @@ class GroupDifference:
             return Ratio(math.nan, math.nan, math.nan, math.nan)
         (first, second), errors = log_degeneracy(data, np.stack([~is_second, is_second]).astype(np.float64))
         effect = float(second - first) if np.isfinite([first, second]).all() else math.nan
-        if sizes.min() < MIN_NETWORKS or math.isnan(effect):
+        if sizes.min() < _MIN_NETWORKS or math.isnan(effect):
             return Ratio(_exp(effect), math.nan, math.nan, math.nan)
         half_width = _welch_half_width(errors, sizes, self.level)
         centered = center(data, is_second)

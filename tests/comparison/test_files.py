@@ -91,9 +91,7 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
         torch.save({"weight_hh_l0": Unpickled()}, folder / name)
     else:
         np.savez(folder / name, hidden=np.array([Unpickled()], dtype=object))
-    with pytest.raises(
-        BadInputError, match="must be a complete .npz file of numbers|must contain a state_dict"
-    ):
+    with pytest.raises(BadInputError, match=r"a\.(pt|npz) must (be a complete|contain a state_dict)"):
         read_folder(folder, inputs=INPUTS)
     assert not Path("unpickled").exists()
 
@@ -107,7 +105,7 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
         ("a.safetensors", "must be a complete .safetensors file of numbers, got SafetensorError"),
         (
             "a.pt",
-            "must contain a state_dict, as of torch.save(network.state_dict(), path), got other objects",
+            "must contain a state_dict, as of torch.save(network.state_dict(), path), got other",
         ),
     ],
 )

@@ -1,0 +1,249 @@
+"""Comparison of arrays: agreement with the metrics, groups of unequal networks, tables, figure and report."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+import degen
+from degen.errors import BadInputError
+from degen.metrics import dsa, pif, representation
+
+RANDOM = np.random.default_rng(0)
+
+
+def rotating(
+    angle: float, n_networks: int, units: int = 5, trials: int = 30, time: int = 20, seed: int = 0
+) -> list[np.ndarray]:
+    """States (trials, time, units) of networks that rotate by an angle per step, in random coordinates."""
+    turn = 0.98 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    random, networks = np.random.default_rng(seed), []
+    for _ in range(n_networks):
+        states = [random.standard_normal((trials, 2))]
+        for _ in range(time - 1):
+            states.append(states[-1] @ turn.T + 0.05 * random.standard_normal((trials, 2)))
+        networks.append(np.stack(states, axis=1) @ random.standard_normal((2, units)))
+    return networks
+
+
+SLOW, FAST = rotating(0.1, 5), rotating(0.8, 5, seed=1)
+WEIGHTS = RANDOM.standard_normal((5, 5, 5))
+LOSSES = {"slow": [1.0, 2.0, 3.0, 4.0, 5.0], "fast": np.array([1.0, 1.1, 1.2, 1.3, 1.5])}
+INPUTS = RANDOM.standard_normal((30, 20, 2))
+
+
+@pytest.fixture(scope="module")
+def result() -> degen.comparison.Comparison:
+    """Two groups compared by all metrics. Weights are known of one of them."""
+    return degen.compare(
+        {"slow": np.stack(SLOW), "fast": FAST}, weights={"slow": WEIGHTS}, inputs=INPUTS, losses=LOSSES
+    )
+
+
+def test_distances_are_those_of_the_metrics(result):
+    operators = dsa.operators([*SLOW, *FAST], result.hyperparameters)
+    expected = {
+        "dsa": dsa.distance_matrix(operators),
+        "svcca": representation.svcca([*SLOW, *FAST]),
+        "pif": pif.distance_matrix(WEIGHTS),
+        "losses": np.abs(np.subtract.outer(losses := np.concatenate(list(LOSSES.values())), losses)),
+    }
+    for name, distances in expected.items():
+        np.testing.assert_array_equal(result.measures[name].distances, distances)
+    assert list(result.measures) == ["dsa", "input_dsa", "svcca", "pif", "losses"]
+    np.testing.assert_array_equal(
+        result.measures["dsa"].baselines, dsa.null_distances([*SLOW, *FAST], result.hyperparameters)
+    )
+
+
+def test_hyperparameters_are_selected_on_all_networks(result):
+    assert (
+        result.hyperparameters
+        == dsa.select_hyperparameters([*SLOW, *FAST], lags=range(1, 11)).hyperparameters
+    )
+
+
+def test_table_has_the_degeneracy_of_each_group(result):
+    table = result.table().set_index(["metric", "group"])
+    matrix, baselines = result.measures["dsa"].distances, result.measures["dsa"].baselines
+    for group, members in (("slow", range(5)), ("fast", range(5, 10))):
+        row = table.loc["dsa", group]
+        pairs = [matrix[i, j] for i, j in itertools.combinations(members, 2)]
+        assert row["value"] == pytest.approx(np.mean(pairs))
+        assert row["low"] < row["value"] < row["high"]
+        assert row["baseline"] == pytest.approx(baselines[list(members)].mean())
+        assert row["networks"] == len(members)
+        assert table.loc[("losses", group), "value"] == pytest.approx(np.std(LOSSES[group]))
+    assert np.isnan(table.loc[("svcca", "slow"), "baseline"])
+    assert ("pif", "fast") not in table.index
+
+
+def test_differences_compare_each_pair_of_groups(result):
+    table = result.differences().set_index("metric")
+    assert list(table.index) == ["dsa", "input_dsa", "svcca", "losses"]  # weights of one group only
+    row, degeneracy = table.loc["dsa"], result.measures["dsa"].degeneracy
+    assert (row["first"], row["second"]) == ("slow", "fast")
+    assert row["between"] == pytest.approx(result.measures["dsa"].distances[:5, 5:].mean())
+    assert row["ratio"] == pytest.approx(degeneracy["fast"].value / degeneracy["slow"].value)
+    # Two of the 252 ways to divide ten networks into two groups of five separate them.
+    assert row["p"] == pytest.approx(1 / 126, abs=0.005)
+    assert table.loc["losses", "ratio"] == pytest.approx(np.std(LOSSES["fast"]) / np.std(LOSSES["slow"]))
+
+
+def test_networks_of_all_sizes_and_trials_are_compared():
+    groups = {"small": rotating(0.1, 3, units=3, trials=25, time=15), "large": rotating(0.8, 3, 9)}
+    result = degen.compare(groups)
+    assert list(result.measures) == ["dsa"]
+    assert result.measures["dsa"].distances.shape == (6, 6)
+    assert result.skipped["svcca"].endswith(
+        "(25, 15) for network 0 of 'small' and (30, 20) for network 0 of 'large'."
+    )
+    within, between = result.table()["value"], result.differences()["between"]
+    assert between.item() > 3 * within.max()
+
+
+def test_rotated_networks_have_no_distance():
+    rotation = np.linalg.qr(RANDOM.standard_normal((5, 5)))[0]
+    result = degen.compare({"original": SLOW[:1], "rotated": [SLOW[0] @ rotation]}, metrics=["dsa", "svcca"])
+    for measure in result.measures.values():
+        assert measure.distances[0, 1] < 1e-3
+
+
+def test_one_network_is_compared_with_a_group():
+    result = degen.compare({"recording": SLOW[:1], "models": FAST}, metrics=["dsa"])
+    table = result.table().set_index("group")
+    assert np.isnan(table.loc["recording", "value"])
+    row = result.differences().iloc[0]
+    assert np.isnan(row["ratio"])
+    assert row["p"] == pytest.approx(1 / 6, abs=0.02)  # the recording is the farthest of six
+    assert "recording" in str(result)
+
+
+def test_tensors_and_arrays_give_equal_results():
+    tensors = [torch.tensor(states, requires_grad=True) for states in FAST]
+    first, second = (degen.compare({"fast": states}, metrics=["dsa"]) for states in (tensors, FAST))
+    np.testing.assert_array_equal(first.measures["dsa"].distances, second.measures["dsa"].distances)
+
+
+def test_given_hyperparameters_are_used():
+    hyperparameters = dsa.Hyperparameters(n_components=2, lag=1, rank=2)
+    result = degen.compare({"fast": FAST}, metrics=["dsa"], hyperparameters=hyperparameters)
+    operators = dsa.operators(FAST, hyperparameters)
+    np.testing.assert_array_equal(result.measures["dsa"].distances, dsa.distance_matrix(operators))
+    assert "n_components 2, lag 1, rank 2" in str(result)
+
+
+def test_notes_point_out_estimation_errors():
+    walks = np.random.default_rng(0).standard_normal((4, 6, 12, 3)).cumsum(axis=2)
+    result = degen.compare({"many": rotating(0.1, 3), "few": walks}, metrics=["dsa"])
+    assert any("DSA of few does not exceed its split-half baseline" in note for note in result.notes)
+    assert any("networks have 72 to 600 samples" in note for note in result.notes)
+    assert degen.compare({"slow": SLOW}, metrics=["svcca"]).notes == []
+
+
+def test_plot_leaves_the_settings_of_matplotlib(result):
+    settings, backend = dict(mpl.rcParams), mpl.get_backend()
+    figure = result.plot()
+    assert dict(mpl.rcParams) == settings
+    assert mpl.get_backend() == backend
+    titles = [axis.get_title() for axis in figure.axes]
+    assert [title for title in titles if title.endswith(": distances")] == [
+        f"{label}: distances" for label in ("DSA", "input DSA", "1 - SVCCA", "PIF", "losses")
+    ]
+
+
+def test_embedding_separates_the_groups(result):
+    positions = result.measures["dsa"].embedding()
+    slow, fast = positions[:5], positions[5:]
+    spread = max(np.ptp(group, axis=0).max() for group in (slow, fast))
+    assert np.linalg.norm(slow.mean(axis=0) - fast.mean(axis=0)) > 2 * spread
+
+
+def test_report_has_tables_figure_and_escaped_names(tmp_path):
+    path = degen.compare({"<b>&": SLOW, "$x_y$": FAST}, metrics=["svcca"]).report(tmp_path / "report.html")
+    text = path.read_text()
+    assert "&lt;b&gt;&amp;" in text
+    assert "<b>&" not in text
+    assert text.count("<table") == 2
+    assert text.count("data:image/png;base64,") == 1
+    with pytest.raises(BadInputError, match="folder of the report must be an existing folder"):
+        degen.compare({"slow": SLOW}, metrics=["svcca"]).report(tmp_path / "missing" / "report.html")
+
+
+def changed(index: tuple[int, ...], value: float) -> list[np.ndarray]:
+    states = np.stack(FAST[:4])
+    states[index] = value
+    return list(states)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hidden": [FAST]}, "hidden must be a dict with an entry for each group, such as {'GRU': ..."),
+        ({"hidden": {}}, "number of networks must be at least 2 to compute a distance, got 0"),
+        (
+            {"hidden": {"a": FAST[0]}},
+            "hidden of 'a' must be an array (networks, trials, time, units) or a list",
+        ),
+        ({"hidden": {"a": []}}, "networks of 'a' must be at least 1, got 0"),
+        ({"hidden": {"a": FAST[:1]}}, "number of networks must be at least 2"),
+        ({"hidden": {"a": [FAST[0], FAST[1][0]]}}, "hidden of network 1 of 'a' shape must be of 3 axes"),
+        (
+            {"hidden": {"b": SLOW, "a": changed((1, 2, 3, 4), np.nan)}},
+            "hidden of network 1 of 'a' must be finite",
+        ),
+        ({"hidden": {"a": changed((2,), 1.0)}}, "hidden of network 2 of 'a' must be varying"),
+        ({"hidden": {"a": [FAST[0], FAST[1][:1]]}}, "trials of network 1 of 'a' must be at least 2, got 1"),
+        ({"weights": {"b": WEIGHTS}}, "groups of weights must be one of a, got 'b'"),
+        ({"weights": WEIGHTS}, "weights must be a dict with an entry for each group"),
+        ({"weights": {"a": WEIGHTS}}, "weights of 'a' must be one for each of 4 networks, got 5"),
+        (
+            {"weights": {"a": np.ones((4, 6, 2))}},
+            "metric pif: recurrent weights of network 0 of 'a' must be square",
+        ),
+        (
+            {"weights": {"a": [np.eye(2), np.eye(2), np.eye(3), np.eye(2)]}},
+            "metric pif: recurrent weights must be of one size for all networks, got (2, 2)",
+        ),
+        ({"losses": {"a": [1, 2, np.inf, 3]}}, "loss of network 2 of 'a' must be a finite number, got inf"),
+        ({"losses": {"a": 0.1}}, "losses of 'a' must be one for each of 4 networks, got 'a number'"),
+        ({"inputs": INPUTS[:3]}, "trials and time steps of inputs must be (30, 20), as of network 0 of 'a'"),
+        ({"metrics": ["psi"]}, "metrics must be one of dsa, input_dsa, svcca, pif, losses, got 'psi'"),
+        ({"metrics": []}, "metrics must be one or more of dsa"),
+        ({"metrics": ["pif"]}, "metric pif: recurrent weights must be given for at least 2 networks, got 0"),
+        ({"metrics": ["input_dsa"]}, "metric input_dsa: inputs must be given for at least 2 networks, got 0"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        (
+            {"hyperparameters": dsa.Hyperparameters(n_components=7, lag=1, rank=2)},
+            "n_components must be at most the 5 units of network 0 of 'a', got 7",
+        ),
+        (
+            {"hyperparameters": dsa.Hyperparameters(n_components=2, lag=20, rank=2)},
+            "lag must be below the 20 time steps of network 0 of 'a', got 20",
+        ),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    with pytest.raises(BadInputError, match="^" + re.escape(message)) as error:
+        degen.compare(**{"hidden": {"a": FAST[:4]}, **arguments})
+    assert "\n" not in str(error.value)
+
+
+def test_errors_of_a_metric_name_the_network():
+    flat = FAST[1].copy()
+    flat[:, :, 1:] = 0  # one component
+    hyperparameters = dsa.Hyperparameters(n_components=2, lag=1, rank=2)
+    with pytest.raises(BadInputError, match="of network 0 of 'b'"):
+        degen.compare({"a": SLOW, "b": [flat]}, metrics=["dsa"], hyperparameters=hyperparameters)
+
+
+def test_figure_libraries_are_imported_when_needed():
+    pattern = re.compile(r"^(import|from) (matplotlib|seaborn|sklearn|hydra)", re.MULTILINE)
+    modules = (Path(degen.__file__).parent / "comparison").glob("*.py")
+    assert [path.name for path in modules if pattern.search(path.read_text())] == ["figure.py"]
