@@ -10,6 +10,7 @@ import matplotlib.image
 import pandas as pd
 import pytest
 
+from degen.files import read_tensors
 from degen.storage import RunFolder
 from tests.analysis.conftest import METRICS, OWN, SMALL, YAML, run_folders, signatures, store, table
 from tests.conftest import Launched
@@ -195,3 +196,15 @@ def test_figures_of_an_earlier_analysis_are_removed(place):
     assert {path.name for path in folder.glob("*.png")} == {
         *("main-measures.png", "degeneracy.png", "loss.png", "mine.png")
     }
+
+
+def test_a_metric_may_measure_the_first_networks_only(place, analyze):
+    limited = ("metrics.dsa_literal.first_networks=3", "metrics.dsa_literal.highest_lag=2")
+    analyze("metric=[dsa,dsa_literal]", *limited)
+    found = table(place, "degeneracy").set_index("measure")
+    assert set(found.loc[["dsa_literal", "dsa_literal_null"], "networks"]) == {3}
+    assert set(found.loc["dsa", "networks"]) == {6}
+    for path in place.glob("results/tiny/matrices/dsa_literal/*.safetensors"):
+        arrays, metadata = read_tensors(path)
+        assert metadata["seeds"] == [0, 1, 2]
+        assert arrays["distances"].shape == (3, 3)

@@ -26,7 +26,7 @@ def composed_once():
     ("arguments", "field", "value", "allowed"),
     [
         (["experiment=tniy"], "experiment", "'tniy'", "tiny"),
-        (["metric=[svcca,cka]"], "metric", "'cka'", "one of dsa, dsa_lag_1, dsa_rank_10"),
+        (["metric=[svcca,cka]"], "metric", "'cka'", "one of dsa, dsa_flow, dsa_geometry"),
         (["metrics.svcca.varianze=1"], "metrics.svcca.varianze", "1", "one of variance"),
         (["metrics.svcca.variance=2"], "metrics.svcca.variance", "2", "above 0 and at most 1"),
         (["metrics.svcca.variance=much"], "metrics.svcca.variance", "'much'", "above 0 and at most 1"),
@@ -39,6 +39,10 @@ def composed_once():
         (["metrics.dsa.variance=0"], "metrics.dsa.variance", "0", "above 0 and at most 1"),
         (["metrics.dsa.held_out=1"], "metrics.dsa.held_out", "1", "above 0 and at most 0.9"),
         (["metrics.dsa.seed=lucky"], "metrics.dsa.seed", "'lucky'", "an integer of at least 0"),
+        (["metrics.dsa.components=some"], "metrics.dsa.components", "'some'", "one of most, least"),
+        (["metrics.dsa_weighted.form=speed"], "metrics.dsa_weighted.form", "'speed'", "one of map, flow"),
+        (["metrics.dsa_geometry.controlled=true"], "metrics.dsa_geometry.form", "'geometry'", "map or flow"),
+        (["share_hyperparameters=2"], "share_hyperparameters", "2", "true or false"),
         (["metrics.dsa.controlled=2"], "metrics.dsa.controlled", "2", "true or false"),
         (
             ["metrics.dsa.controlled=true", "metrics.dsa.score=wasserstein"],
@@ -59,7 +63,7 @@ def composed_once():
         (["metrics.pif_signed.aligned=false"], "metrics.pif_signed.signs", "True", "false unless aligned"),
         (["metrics.pif_signed.solver=procrustes"], "metrics.pif_signed.signs", "True", "false unless"),
         (["metrics.pif.seed=-1"], "metrics.pif.seed", "-1", "an integer of at least 0"),
-        (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, weights_at, probe"),
+        (["+n_trials=9"], "n_trials", "'9'", "one of overrides, runs, results, weights_at"),
         (["probe.n_trials=0"], "n_trials of probe, ood and trials", "0", "an integer of at least 2"),
         (["ood.seed=a"], "seed of probe and ood", "'a'", "an integer of at least 0"),
         (
