@@ -17,8 +17,8 @@ from degen.files import write_tensors
 from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import Experiment, experiment
 
-BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
-TEST = PermutationTest(n_permutations=999, significance=0.05)
+BOOTSTRAP = Bootstrap(n_samples=300, level=0.95, seed=0)
+TEST = PermutationTest(n_permutations=499, significance=0.05)
 
 Distances = tuple[np.ndarray, np.ndarray | None]
 """A matrix (networks, networks), also of halves of the trials, and a baseline (networks,) or None."""
