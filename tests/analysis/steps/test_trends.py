@@ -110,6 +110,12 @@ def test_two_conditions_of_five_seeds_are_too_few_for_a_hundredfold_change(tmp_p
     assert (row.outcome, row.p < 0.05) == ("rises", True)
 
 
+def test_conditions_without_a_shared_seed_are_tested(tmp_path):
+    results = plant(tmp_path, flat(N), {"dsa": along(N, 1, 10, 100)}, shares_seeds=False)
+    row = trends(results)["DSA"]
+    assert (row.outcome, row.p < 0.05) == ("rises", True)
+
+
 def test_a_row_without_two_conditions_of_enough_networks_says_so(tmp_path):
     losses = [flat(N)[0], flat(2)[1], flat(1)[2]]
     row = trends(plant(tmp_path, losses))["sigma OOD"]
