@@ -17,8 +17,8 @@ from degen.files import write_tensors
 from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import Experiment, experiment
 
-BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
-TEST = PermutationTest(n_permutations=999, significance=0.05)
+BOOTSTRAP = Bootstrap(n_samples=300, level=0.95, seed=0)
+TEST = PermutationTest(n_permutations=499, significance=0.05)
 
 Distances = tuple[np.ndarray, np.ndarray | None]
 """A matrix (networks, networks), also of halves of the trials, and a baseline (networks,) or None."""
@@ -54,6 +54,7 @@ def plant(
     matrices: Mapping[str, Sequence[Distances]] | None = None,
     variants: Sequence[str] = (),
     ratios: Sequence[np.ndarray] | None = None,
+    shares_seeds: bool = True,
 ) -> ResultsFolder:
     """Write the files that trends are computed from.
 
@@ -62,17 +63,19 @@ def plant(
         matrices: for each metric the distances of each condition, None for a condition without any.
         variants: metrics that are another setting of DSA.
         ratios: losses on fresh trials over the threshold, of each condition.
+        shares_seeds: whether networks of different conditions have equal seeds.
     """
     results, tables, rows = ResultsFolder(folder), [], []
     for i, condition in enumerate(planted_experiment().conditions[: len(losses)]):
         n, signature = len(losses[i]), condition.signature
-        columns = {"seed": range(n), "ood_loss": losses[i], "weight_norm": 1.0, "status": "converged"}
+        seeds = list(range(n)) if shares_seeds else list(range(100 * i, 100 * i + n))
+        columns = {"seed": seeds, "ood_loss": losses[i], "weight_norm": 1.0, "status": "converged"}
         ratio = ratios[i] if ratios is not None else 0.5
         tables.append(pd.DataFrame({"condition": signature, **columns, "test_loss_ratio": ratio}))
         rows.append((signature, "sigma_ood", "behavior", None))
         for metric, conditions in (matrices or {}).items():
             if conditions[i] is not None:
-                write_matrix(results, metric, signature, conditions[i])
+                write_matrix(results, metric, signature, conditions[i], seeds)
                 level = "weights" if metric.startswith("pif") else "dynamics"
                 rows.append((signature, metric, level, "DSA" if metric in ("dsa", *variants) else None))
     results.create()
@@ -82,7 +85,9 @@ def plant(
     return results
 
 
-def write_matrix(results: ResultsFolder, metric: str, signature: str, content: Distances) -> None:
+def write_matrix(
+    results: ResultsFolder, metric: str, signature: str, content: Distances, seeds: list[int]
+) -> None:
     matrix, null = content
     arrays = {"distances": matrix}
     if null is not None:
@@ -90,7 +95,7 @@ def write_matrix(results: ResultsFolder, metric: str, signature: str, content: D
     path = results.matrix(metric, signature)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    write_tensors(path, tensors, {"seeds": list(range(len(matrix))), "fingerprint": str(matrix.sum())})
+    write_tensors(path, tensors, {"seeds": seeds, "fingerprint": str(matrix.sum())})
 
 
 def trends(results: ResultsFolder, test: PermutationTest = TEST) -> dict[str, TrendRow]:

@@ -26,7 +26,7 @@ def rows(tmp_path_factory):
 
 def test_main_measures_are_grouped_by_what_can_be_said(rows):
     groups = {name: [row.measure for row in group] for name, group in summarize(list(rows.values())).items()}
-    assert groups == {CHANGES: ["PIF"], UNCHANGED: ["sigma OOD"], UNKNOWN: ["DSA"]}
+    assert groups == {CHANGES: ["PIF"], UNCHANGED: ["sigma OOD", "sigma log OOD"], UNKNOWN: ["DSA"]}
 
 
 @pytest.mark.parametrize("word", OUTCOMES)

@@ -19,7 +19,7 @@ from analysis.steps.trends import compute_trends
 from degen.statistics import PermutationTest
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant, planted_experiment, trends
 
-N = 12
+N = 9
 
 
 @pytest.mark.parametrize(("means", "word", "change"), [((1, 2, 4), "rises", 3), ((4, 2, 1), "falls", -0.75)])
@@ -89,8 +89,8 @@ def test_a_setting_at_its_baseline_does_not_vote(tmp_path):
 
 def test_an_effect_of_one_network_is_fragile(tmp_path):
     generator = np.random.default_rng(37)
-    losses = [scale * generator.standard_normal(n) for scale, n in ((1, 8), (0.9, 11), (0.7, 14))]
-    losses[0][4] = 4.0
+    losses = [20 + scale * generator.standard_normal(n) for scale, n in ((1, 8), (0.9, 11), (0.7, 14))]
+    losses[0][4] = 24.0
     row = trends(plant(tmp_path, losses))["sigma OOD"]
     assert row.direction != "-"
     assert row.outcome == FRAGILE
@@ -107,6 +107,12 @@ def test_two_conditions_of_five_seeds_are_too_few_for_a_hundredfold_change(tmp_p
     assert row.outcome == TOO_FEW
     # Six seeds suffice.
     row = trends(plant(tmp_path, flat(7, conditions=2), {"dsa": along(7, 1, 100)}))["DSA"]
+    assert (row.outcome, row.p < 0.05) == ("rises", True)
+
+
+def test_conditions_without_a_shared_seed_are_tested(tmp_path):
+    results = plant(tmp_path, flat(N), {"dsa": along(N, 1, 10, 100)}, shares_seeds=False)
+    row = trends(results)["DSA"]
     assert (row.outcome, row.p < 0.05) == ("rises", True)
 
 
@@ -165,6 +171,7 @@ def test_q_is_of_the_papers_measures_only(tmp_path):
         "dsa_weighted",
         "PIF",
         "sigma OOD",
+        "sigma log OOD",
     ]
     assert rows["dsa_weighted"].heading == "dynamics (dsa_weighted)"
 
@@ -174,6 +181,20 @@ def test_a_condition_without_a_matrix_is_left_out_of_that_measure(tmp_path):
     rows = trends(plant(tmp_path, flat(N), matrices))
     assert (rows["DSA"].conditions, rows["DSA"].left_out) == (2, N)
     assert (rows["PIF"].conditions, rows["PIF"].left_out) == (3, 0)
+
+
+def test_a_measure_of_no_condition_has_no_row(tmp_path):
+    results = plant(tmp_path, flat(N), {"dsa": along(N, 3, 2, 1)})
+    table = pd.read_parquet(results.degeneracy)
+    # The loss on further trials exists for the first two conditions only.
+    further = table[table["measure"] == "sigma_ood"].assign(measure="sigma_ood_outside")
+    pd.concat([table, further[:2]]).to_parquet(results.degeneracy)
+    networks = pd.read_parquet(results.networks)
+    networks["ood_loss_outside"] = networks["ood_loss"]
+    networks.to_parquet(results.networks)
+    assert trends(results)["sigma_ood_outside"].conditions == 2
+    pd.concat([table, further[:2].assign(condition="another")]).to_parquet(results.degeneracy)
+    assert "sigma_ood_outside" not in trends(results)
 
 
 def test_the_table_is_computed_again_only_if_its_inputs_change(tmp_path, caplog):
