@@ -167,12 +167,12 @@ def networks_for_precision(estimate: Estimate, n_networks: int, precision: float
 
     Examples:
         >>> networks_for_precision(Estimate(value=2.0, low=1.6, high=2.4), n_networks=10)
-        40
+        40.0
     """
     half_width = (estimate.high - estimate.low) / 2
     if not estimate.value or not math.isfinite(half_width):
         return math.nan
-    return math.ceil(n_networks * (half_width / (precision * estimate.value)) ** 2)
+    return float(np.ceil(n_networks * (half_width / (precision * estimate.value)) ** 2))
 
 
 def studentize(deviations: Array, errors: Array, observed_error: Array) -> Array:

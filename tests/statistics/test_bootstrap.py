@@ -119,7 +119,7 @@ def test_networks_of_one_seed_and_task_are_drawn_together():
 
 def test_the_required_networks_give_the_requested_precision():
     generator = np.random.default_rng(7)
-    needed = networks_for_precision(BOOTSTRAP.mean_distance(distances(generator, networks=60)), 60)
+    needed = int(networks_for_precision(BOOTSTRAP.mean_distance(distances(generator, networks=60)), 60))
     assert needed > 60
     value, low, high = BOOTSTRAP.mean_distance(distances(generator, networks=needed))
     assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
