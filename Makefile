@@ -91,7 +91,7 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (15 minutes)
+check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
