@@ -97,7 +97,7 @@ docs: $(INSTALLED) ## build the documentation site in build/docs; a broken link 
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
 
-check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (15 minutes)
+check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)

@@ -101,7 +101,8 @@ class Bootstrap:
             return Estimate(value, value, value)
         studentized = studentize(samples - center, errors, error)
         low, high = self.interval(float(center[0]), float(error[0]), studentized)
-        return Estimate(value, *(map(math.exp, (low, high)) if is_positive else (low, high)))
+        with np.errstate(over="ignore"):
+            return Estimate(value, *(map(float, np.exp([low, high])) if is_positive else (low, high)))
 
     def counts(self, n: int, task: str = "") -> Array:
         """Return how often each sample contains each of n networks, (samples, networks).
@@ -154,8 +155,7 @@ def networks_for_precision(estimate: Estimate, n_networks: int, precision: float
     """Estimate how many networks give an interval of plus or minus a fraction of a mean distance.
 
     The half-width of an interval is taken to shrink with one over the square root of the number of networks.
-    This holds for mean distances. Of standard deviations with heavy tails it is wrong: twenty times as many
-    networks than estimated may be needed (docs/statistics.md).
+    Of standard deviations the estimate is too uncertain to be of use (docs/statistics.md).
 
     Args:
         estimate: value and interval of a mean distance.
@@ -163,15 +163,16 @@ def networks_for_precision(estimate: Estimate, n_networks: int, precision: float
         precision: half-width relative to the value.
 
     Returns:
-        The number of networks, or NaN if the value is zero or has no interval.
+        The number of networks, or NaN if the value is zero or has no finite interval.
 
     Examples:
         >>> networks_for_precision(Estimate(value=2.0, low=1.6, high=2.4), n_networks=10)
-        40
+        40.0
     """
-    if not estimate.value or math.isnan(estimate.low):
+    half_width = (estimate.high - estimate.low) / 2
+    if not estimate.value or not math.isfinite(half_width):
         return math.nan
-    return math.ceil(n_networks * ((estimate.high - estimate.low) / 2 / (precision * estimate.value)) ** 2)
+    return float(np.ceil(n_networks * (half_width / (precision * estimate.value)) ** 2))
 
 
 def studentize(deviations: Array, errors: Array, observed_error: Array) -> Array:

@@ -12,6 +12,7 @@ import degen
 from analysis.figures.degeneracy import draw
 from degen.files import read_tensors
 from degen.metrics.behavior import sigma_log_ood
+from degen.statistics import true_coverage
 from degen.streams import Stream
 from degen.training.gradients import task_loss
 from tests.analysis.conftest import METRICS, run_folders, signatures, table
@@ -52,6 +53,21 @@ def test_the_table_is_printed_with_intervals_and_counts(analyzed):
     for row in table(analyzed, "degeneracy").itertuples():
         assert f"{row.level}: {row.measure}" in printed
         assert f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]" in printed
+
+
+def test_required_networks_are_stated_for_distances_only(analyzed):
+    found = table(analyzed, "degeneracy")
+    assert (found["networks_for_10_percent"].notna() == found["measure"].isin(METRICS)).all()
+
+
+def test_every_interval_has_its_true_coverage(analyzed):
+    found = table(analyzed, "degeneracy")
+    kinds = {True: "distance", False: "mean"}
+    for row in found.itertuples():
+        is_deviation = row.measure.startswith("sigma")
+        kind = "deviation" if is_deviation else kinds[row.measure in METRICS]
+        assert row.true_coverage == true_coverage(kind, 5)
+    assert "true coverage of the intervals in the worst simulated case" in (analyzed / "printed").read_text()
 
 
 @pytest.mark.parametrize("metric", METRICS)

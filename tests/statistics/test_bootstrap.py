@@ -119,8 +119,16 @@ def test_networks_of_one_seed_and_task_are_drawn_together():
 
 def test_the_required_networks_give_the_requested_precision():
     generator = np.random.default_rng(7)
-    needed = networks_for_precision(BOOTSTRAP.mean_distance(distances(generator, networks=60)), 60)
+    needed = int(networks_for_precision(BOOTSTRAP.mean_distance(distances(generator, networks=60)), 60))
     assert needed > 60
     value, low, high = BOOTSTRAP.mean_distance(distances(generator, networks=needed))
     assert (high - low) / 2 / value == pytest.approx(0.1, rel=0.25)
     assert math.isnan(networks_for_precision(Estimate(0, 0, 0), 60))
+
+
+def test_five_extreme_networks_have_an_upper_end_of_infinity():
+    """Four of five networks are nearly equal."""
+    estimate = BOOTSTRAP.deviation(np.array([0.0, 3e-6, 6e-6, 9e-6, 1.0]))
+    assert 0 < estimate.low < estimate.value
+    assert estimate.high == math.inf
+    assert math.isnan(networks_for_precision(estimate, 5))
