@@ -203,7 +203,7 @@ def _row(
 
 
 def _weight_statistics(condition: Condition, network: Network) -> dict[str, float]:
-    """Return the statistics of the effective recurrent matrix."""
+    """Return the statistics of the effective recurrent matrix, or of the stacked blocks of a gated cell."""
     recurrent = condition.model.recurrent(network.weights)[0]
     change = recurrent - condition.model.recurrent(network.initial)[0]
     # The singular value decomposition of a matrix that is not finite would raise an error.

@@ -28,6 +28,7 @@ class Dale(Elman):
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
         excitatory_fraction: fraction of excitatory units, in (0, 1). At least one unit is of either sign.
+        initial_gain: factor of the initial recurrent matrix.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -61,7 +62,7 @@ class Dale(Elman):
         ratio = excitatory / (n - excitatory)  # of the inhibitory to the excitatory weights
         # U(0, c) has the variance c^2 / 12. Averaged over all units, the variance is 1 / (3 n).
         bound = (4 / (excitatory + (n - excitatory) * ratio**2)) ** 0.5
-        weights = stream.uniform(n, n, low=0.0, high=bound)
+        weights = self.initial_gain * stream.uniform(n, n, low=0.0, high=bound)
         weights[..., excitatory:] *= ratio
         return weights
 
@@ -84,6 +85,7 @@ class LowRank(Elman):
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
         rank: rank of W, from 1 to the width.
+        initial_gain: factor of the initial W.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -106,7 +108,9 @@ class LowRank(Elman):
         require(self.rank <= self.width, "parameterization.rank", self.rank, f"at most width = {self.width}")
 
     def initialize_recurrent(self, stream: Stream) -> Tensor:
-        return stream.normal(2, self.width, self.rank)
+        weights = stream.normal(2, self.width, self.rank)
+        weights[..., 0, :, :] *= self.initial_gain
+        return weights
 
     def recurrent(self, parameters: Parameters) -> Tensor:
         left, right = parameters["recurrent"].unbind(-3)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from degen.fields import neutral
 from degen.models.base import Model, Parameters
+from degen.models.initial import require_gain, require_rank, scale_initial
 from degen.models.nonlinearities import Nonlinearity
 from degen.models.recurrence import outputs
 from degen.streams import Stream
@@ -21,7 +24,12 @@ class Elman(Model):
     """h_t = f(W h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma.
 
     Weights and biases are drawn from U(-1/sqrt(n), 1/sqrt(n)), as in `torch.nn.RNN` and `torch.nn.Linear`. A
-    subclass sets `nonlinearity` and may replace the recurrent matrix W.
+    subclass sets `nonlinearity` and draws the recurrent matrix W.
+
+    Args:
+        width: number n of hidden units.
+        gamma: divisor of the output and factor of the learning rate.
+        initial_gain: factor of the initial recurrent matrix.
 
     Attributes:
         nonlinearity: f.
@@ -29,6 +37,12 @@ class Elman(Model):
 
     nonlinearity: ClassVar[Nonlinearity]
     stored_arrays: ClassVar[int] = 0
+
+    initial_gain: float = neutral(1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_gain(self.initial_gain)
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
         bound = self.width**-0.5
@@ -44,10 +58,9 @@ class Elman(Model):
         others = {name: stream.uniform(*shape, low=-bound, high=bound) for name, shape in shapes.items()}
         return {"recurrent": recurrent, **others}
 
+    @abstractmethod
     def initialize_recurrent(self, stream: Stream) -> Tensor:
         """Draw the weights `recurrent`, (seeds, ...)."""
-        bound = self.width**-0.5
-        return stream.uniform(self.width, self.width, low=-bound, high=bound)
 
     def step(self, parameters: Parameters, state: Tensor, inputs: Tensor) -> Tensor:
         drive = inputs @ parameters["input"].mT + parameters["bias"].unsqueeze(1)
@@ -66,6 +79,30 @@ class Elman(Model):
         hidden = self.initial_hidden(parameters, trials)
         zero = torch.zeros_like(hidden)
         return outputs(weights, with_one, zero, hidden, leak=0.0, nonlinearity=self.nonlinearity)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DenseElman(Elman):
+    """A network whose recurrent matrix is drawn from U(-1/sqrt(n), 1/sqrt(n)) and not constrained.
+
+    Args:
+        width: number n of hidden units.
+        gamma: divisor of the output and factor of the learning rate.
+        initial_gain: factor of the initial recurrent matrix.
+        initial_rank: rank of the initial recurrent matrix, whose Frobenius norm does not change; 0 for full
+            rank.
+    """
+
+    initial_rank: int = neutral(0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_rank(self.initial_rank, self.width)
+
+    def initialize_recurrent(self, stream: Stream) -> Tensor:
+        bound = self.width**-0.5
+        drawn = stream.uniform(self.width, self.width, low=-bound, high=bound)
+        return scale_initial(drawn, self.initial_gain, self.initial_rank)
 
 
 def concatenate_weights(recurrent: Tensor, parameters: Parameters, gamma: float) -> Tensor:

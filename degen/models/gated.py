@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from degen.fields import neutral
 from degen.models.base import Model, Parameters
 from degen.models.gated_recurrence import gru_states, lstm_states
+from degen.models.initial import require_gain, require_rank, scale_initial
 from degen.models.recurrence import product_per_network
 from degen.streams import Stream
 from degen.tasks import Task, Trials
@@ -23,16 +25,31 @@ class Gated(Model):
 
     Weights and biases are drawn from U(-1/sqrt(n), 1/sqrt(n)), as in torch. Torch's two biases are one.
 
+    Args:
+        width: number n of hidden units.
+        gamma: divisor of the output and factor of the learning rate.
+        initial_gain: factor of the initial recurrent matrix.
+        initial_rank: rank of each block of the initial recurrent matrix; 0 for full rank.
+
     Attributes:
         blocks: number of blocks of the recurrent matrix.
     """
 
     blocks: ClassVar[int]
 
+    initial_gain: float = neutral(1.0)
+    initial_rank: int = neutral(0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_gain(self.initial_gain)
+        require_rank(self.initial_rank, self.width)
+
     def initialize(self, task: Task, stream: Stream) -> Parameters:
-        bound = self.width**-0.5
-        shapes = self.weight_shapes(task)
-        return {name: stream.uniform(*shape, low=-bound, high=bound) for name, shape in shapes.items()}
+        bound, shapes = self.width**-0.5, self.weight_shapes(task)
+        drawn = {name: stream.uniform(*shape, low=-bound, high=bound) for name, shape in shapes.items()}
+        recurrent = scale_initial(drawn["recurrent"], self.initial_gain, self.initial_rank)
+        return drawn | {"recurrent": recurrent}
 
     def weight_shapes(self, task: Task) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights of a network."""
@@ -91,6 +108,7 @@ class GRU(Gated):
     Args:
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
+        initial_gain, initial_rank: gain, and rank of each block, of the initial recurrent matrix.
 
     Examples:
         >>> from degen.tasks import FlipFlop
@@ -141,6 +159,7 @@ class LSTM(Gated):
     Args:
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
+        initial_gain, initial_rank: gain, and rank of each block, of the initial recurrent matrix.
 
     Examples:
         >>> from degen.tasks import FlipFlop

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from degen.errors import require_number
+from degen.fields import neutral
 from degen.models.base import Model, Parameters
+from degen.models.initial import require_gain, require_rank, scale_initial
 from degen.models.recurrence import outputs
 from degen.streams import Stream
 from degen.tasks import Task, Trials
@@ -26,6 +28,8 @@ class MuP(Model):
     Args:
         leak_rate: a in (0, 1], the fraction of the hidden state that each step replaces (the paper's tau).
         input_std: standard deviation of U. Use a small value for inputs far above 1, which saturate units.
+        initial_gain: factor of the initial J.
+        initial_rank: rank of the initial J, whose Frobenius norm does not change; 0 for full rank.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -45,16 +49,21 @@ class MuP(Model):
 
     leak_rate: float
     input_std: float
+    initial_gain: float = neutral(1.0)
+    initial_rank: int = neutral(0)
     stored_arrays: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_number("leak_rate", self.leak_rate, above=0.0, maximum=1.0)
         require_number("input_std", self.input_std, above=0.0)
+        require_gain(self.initial_gain)
+        require_rank(self.initial_rank, self.width)
 
     def initialize(self, task: Task, stream: Stream) -> Parameters:
+        recurrent = stream.normal(self.width, self.width) * self.width**0.5
         parameters = {
-            "recurrent": stream.normal(self.width, self.width) * self.width**0.5,
+            "recurrent": scale_initial(recurrent, self.initial_gain, self.initial_rank),
             "input": stream.normal(self.width, task.n_inputs) * self.input_std,
             "output": stream.normal(task.n_outputs, self.width),
         }

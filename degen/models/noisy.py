@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from degen.errors import require_number
 from degen.models.base import Parameters
-from degen.models.elman import Elman, concatenate_weights
+from degen.models.elman import DenseElman, concatenate_weights
 from degen.models.nonlinearities import TANH
 from degen.models.recurrence import outputs
 from degen.streams import Stream
@@ -18,7 +18,7 @@ from degen.tasks import Trials
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Noisy(Elman):
+class Noisy(DenseElman):
     r"""A leaky tanh network with noise in every step (Song, Yang & Wang 2016, PLoS Comput Biol).
 
     .. math:: h_t = (1 - a) h_{t-1} + a (W \tanh(h_{t-1}) + W_x x_t + b) + \sqrt{2 a} \sigma \xi_t,
@@ -33,6 +33,7 @@ class Noisy(Elman):
         gamma: divisor of the output and factor of the learning rate.
         leak_rate: a in (0, 1], the fraction of the state that each step replaces (the paper's tau).
         noise_std: sigma, at least 0.
+        initial_gain, initial_rank: as for `Standard`.
 
     Raises:
         BadInputError: an argument is out of its range.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from degen.models.elman import Elman
+from degen.models.elman import DenseElman
 from degen.models.nonlinearities import RELU, SOFTPLUS, TANH
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Standard(Elman):
+class Standard(DenseElman):
     """h_t = tanh(W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma.
 
     Weights and biases are drawn from U(-1/sqrt(n), 1/sqrt(n)), as in `torch.nn.RNN` and `torch.nn.Linear`.
@@ -17,6 +17,12 @@ class Standard(Elman):
     Args:
         width: number n of hidden units.
         gamma: divisor of the output and factor of the learning rate.
+        initial_gain: factor of the initial recurrent matrix.
+        initial_rank: rank of the initial recurrent matrix, whose Frobenius norm does not change; 0 for full
+            rank.
+
+    Raises:
+        BadInputError: an argument is out of its range.
 
     Examples:
         >>> from degen.streams import Stream
@@ -32,7 +38,7 @@ class Standard(Elman):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReLU(Elman):
+class ReLU(DenseElman):
     """h_t = max(0, W_h h_{t-1} + W_x x_t + b), y_t = (W_o h_t + b_o) / gamma.
 
     It equals `torch.nn.RNN(nonlinearity="relu")` with a linear readout. Arguments and initial weights as for
@@ -54,7 +60,7 @@ class ReLU(Elman):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Softplus(Elman):
+class Softplus(DenseElman):
     """h_t = log(1 + exp(W_h h_{t-1} + W_x x_t + b)), y_t = (W_o h_t + b_o) / gamma.
 
     A smooth version of `ReLU`. Arguments and initial weights as for `Standard`.

@@ -2,13 +2,14 @@
 
 from degen.training.ensemble import Ensemble, History
 from degen.training.loop import train
-from degen.training.optimizers import Adam, Optimizer
+from degen.training.optimizers import SGD, Adam, Optimizer
 from degen.training.recipe import Training, status
 from degen.training.regularizers import L1, NoPenalty, NuclearNorm, Regularizer
 from degen.training.schedules import Constant, CosineAnnealingWarmRestarts, ReduceLROnPlateau, Schedule
 
 __all__ = [
     "L1",
+    "SGD",
     "Adam",
     "Constant",
     "CosineAnnealingWarmRestarts",

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from degen.errors import require, require_integer, require_number
+from degen.fields import neutral
 from degen.training.ensemble import History
 from degen.training.optimizers import Optimizer
 from degen.training.schedules import Schedule
@@ -42,6 +43,8 @@ class Training:
         confirmation_trials: number of confirmation trials, which all networks share.
         settle_epochs: number of epochs after convergence.
         fresh_trials: draw new trials in every epoch. If false, every epoch has the trials of the first.
+        input_noise: standard deviation of the Gaussian noise that is added to the inputs of training trials.
+            It is new in every epoch. Validation and confirmation trials have none.
 
     Raises:
         BadInputError: an argument is out of its range.
@@ -61,6 +64,7 @@ class Training:
     confirmation_trials: int
     settle_epochs: int
     fresh_trials: bool
+    input_noise: float = neutral(0.0)
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "steps_per_epoch", "batch_size", "patience"):
@@ -69,6 +73,7 @@ class Training:
         require_integer("training.confirmation_trials", self.confirmation_trials, 2)
         require_integer("training.settle_epochs", self.settle_epochs, 0)
         require_number("training.threshold", self.threshold, minimum=0.0)
+        require_number("training.input_noise", self.input_noise, minimum=0.0)
         is_bool = isinstance(self.fresh_trials, bool)
         require(is_bool, "training.fresh_trials", self.fresh_trials, "true or false")
 

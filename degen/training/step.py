@@ -139,13 +139,25 @@ def epoch_trials(
     """
     block = steps_per_draw or max(1, TRIALS_PER_DRAW // (training.batch_size * len(seeds)))
     trial_epochs = epochs if training.fresh_trials else [0] * len(epochs)
-    keys = _step_keys("training trials", seeds, trial_epochs, training.steps_per_epoch, like.device)
-    noise_keys = _step_keys("training noise", seeds, epochs, training.steps_per_epoch, like.device)
-    for block_keys, block_noise_keys in zip(keys.split(block), noise_keys.split(block), strict=True):
+    parts = training.steps_per_epoch, like.device
+    keys = _step_keys("training trials", seeds, trial_epochs, *parts)
+    noise_keys = _step_keys("training noise", seeds, epochs, *parts)
+    input_noise_keys = _step_keys("input noise", seeds, epochs, *parts)
+    for first in range(0, training.steps_per_epoch, block):
+        block_keys = keys[first : first + block]
         trials = task.generate(training.batch_size, Stream(block_keys, like.dtype))
-        for i, step_noise_keys in enumerate(block_noise_keys):
+        for i in range(len(block_keys)):
             step_trials = trials.map(operator.itemgetter(i))
-            yield model.add_noise(step_trials, Stream(step_noise_keys, like.dtype))
+            input_stream = Stream(input_noise_keys[first + i], like.dtype)
+            step_trials = _add_input_noise(step_trials, training.input_noise, input_stream)
+            yield model.add_noise(step_trials, Stream(noise_keys[first + i], like.dtype))
+
+
+def _add_input_noise(trials: Trials, standard_deviation: float, stream: Stream) -> Trials:
+    if standard_deviation == 0.0:
+        return trials
+    noise = stream.normal(*trials.inputs.shape[1:])
+    return dataclasses.replace(trials, inputs=trials.inputs + standard_deviation * noise)
 
 
 def _step_keys(

@@ -8,6 +8,7 @@ from scipy import stats
 
 from degen.errors import BadInputError
 from degen.streams import Stream
+from tests.composed import files
 from tests.conftest import build
 
 FLIP_FLOP = ("task=flip_flop", "task.channels=4")
@@ -114,6 +115,9 @@ def test_mup_with_leak_rate_one_depends_on_rates_only():
         ("leak_rate=0", "leak_rate"),
         ("leak_rate=1.01", "leak_rate"),
         ("input_std=0", "input_std"),
+        ("parameterization.initial_gain=0", "initial_gain"),
+        ("parameterization.initial_rank=-1", "initial_rank"),
+        ("parameterization.initial_rank=129", "initial_rank"),
     ],
 )
 def test_a_bad_argument_names_field_value_and_allowed_values(override, field):
@@ -126,3 +130,29 @@ def test_a_bad_argument_names_field_value_and_allowed_values(override, field):
     )
     assert "got" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cell", files("parameterization"))
+def test_the_initial_gain_scales_the_recurrent_matrix_only(cell):
+    options = (*FLIP_FLOP, f"parameterization={cell}", "width=16")
+    model, weights = build(*options).model, initial(*options)
+    scaled = initial(*options, "parameterization.initial_gain=1.7")
+    assert torch.allclose(model.recurrent(scaled), 1.7 * model.recurrent(weights), rtol=1e-14)
+    assert all(torch.equal(weights[name], scaled[name]) for name in weights if name != "recurrent")
+
+
+@pytest.mark.parametrize("cell", sorted({*files("parameterization")} - {"dale", "low_rank"}))
+def test_the_initial_rank_keeps_the_norm_and_the_leading_directions(cell):
+    options = (*FLIP_FLOP, f"parameterization={cell}", "width=16")
+    model, full = build(*options).model, initial(*options)
+    low = initial(*options, "parameterization.initial_rank=3", "parameterization.initial_gain=2")
+    for before, after in zip(model.recurrent(full), model.recurrent(low), strict=True):
+        for block, found in zip(before.split(16), after.split(16), strict=True):
+            assert torch.linalg.matrix_rank(found) == 3
+            norms = torch.linalg.matrix_norm(torch.stack((block, found)))
+            assert norms[1].item() == pytest.approx(2 * norms[0].item(), rel=1e-12)
+            # The best approximation of rank 3, up to a factor (Eckart & Young), has the largest cosine.
+            cosine = (block * found).sum() / norms.prod()
+            best = torch.linalg.svdvals(block)[:3].square().sum().sqrt() / norms[0]
+            assert cosine.item() == pytest.approx(best.item(), rel=1e-12)
+    assert all(torch.equal(full[name], low[name]) for name in full if name != "recurrent")

@@ -27,6 +27,8 @@ from tests.training.members import SMALL, assert_identical, trained
         (*TINY, "task=path_integration", "task.start=hidden_state", "regularizer=nuclear_norm", "width=5"),
         (*TINY, "task=delayed_discrimination", "task.n_steps=60", "width=3", "dtype=float64"),
         (*TINY, "task=flip_flop", "width=1", "task.channels=1", "training.batch_size=1"),
+        (*TINY, "training=sgd", "training.optimizer.weight_decay=0.1"),
+        (*TINY, "training.optimizer.weight_decay=0.1", "parameterization.initial_rank=3"),
         *(
             (*TINY, f"parameterization={cell}", "regularizer=nuclear_norm")
             for cell in files("parameterization")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degen.errors import BadInputError
-from degen.training import Adam, History, status
+from degen.training import SGD, Adam, History, status
 from degen.training.recipe import (
     epochs_to_convergence,
     epochs_to_threshold,
@@ -154,6 +154,7 @@ def test_training_ends_once_after_a_confirmation(losses, confirmations, patience
         ("confirmation_trials", 1),
         ("confirmation_trials", 2.5),
         ("fresh_trials", 1),
+        ("input_noise", -0.1),
     ],
 )
 def test_a_bad_argument_names_its_field_and_value(field, value):
@@ -172,8 +173,15 @@ def test_a_bad_argument_names_its_field_and_value(field, value):
         ("betas", [0.9, 1.0]),
         ("betas", [-0.1, 0.9]),
         ("eps", 0.0),
+        ("weight_decay", -0.1),
     ],
 )
 def test_a_bad_argument_of_adam_names_its_field(field, value):
     with pytest.raises(BadInputError, match=f"^training.optimizer.{field} must be "):
         Adam(**{"learning_rate": 0.1, "betas": [0.9, 0.999], "eps": 1e-8} | {field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("momentum", 1.0), ("momentum", -0.1), ("weight_decay", -0.1)])
+def test_a_bad_argument_of_sgd_names_its_field(field, value):
+    with pytest.raises(BadInputError, match=f"^training.optimizer.{field} must be "):
+        SGD(**{"learning_rate": 0.1, "momentum": 0.9} | {field: value})

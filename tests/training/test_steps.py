@@ -12,33 +12,53 @@ from degen.tasks import Task, Trials
 from degen.training import CosineAnnealingWarmRestarts, Ensemble, Training
 from degen.training.gradients import task_loss
 from degen.training.step import epoch_trials
+from degen.training.validation import Validation
 from tests.conftest import build
 from tests.training.members import SMALL, assert_identical, trained
 
+OPTIMIZERS = {
+    "Adam": (
+        ("training.optimizer.eps=1e-3",),
+        lambda leaves: torch.optim.Adam(leaves, lr=0.001, betas=(0.9, 0.999), eps=1e-3),
+    ),
+    "AdamW": (
+        ("training.optimizer.eps=1e-3", "training.optimizer.weight_decay=0.3"),
+        lambda leaves: torch.optim.AdamW(leaves, lr=0.001, betas=(0.9, 0.999), eps=1e-3, weight_decay=0.3),
+    ),
+    "SGD": (
+        ("training=sgd", "training.optimizer.weight_decay=0.2", "training.optimizer.momentum=0.8"),
+        lambda leaves: torch.optim.SGD(leaves, lr=0.001, momentum=0.8, weight_decay=0.2),
+    ),
+    "SGD without momentum": (
+        ("training=sgd", "training.optimizer.momentum=0"),
+        lambda leaves: torch.optim.SGD(leaves, lr=0.001),
+    ),
+}
 
-def test_adam_equals_torchs():
-    condition = build(*SMALL, "dtype=float64", "training.max_epochs=7", "training.optimizer.eps=1e-3")
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_equal_torchs(name):
+    overrides, torchs = OPTIMIZERS[name]
+    condition = build(*SMALL, "dtype=float64", "training.max_epochs=7", *overrides)
     (mine,) = trained(condition, [3]).values()
     task, model, training = condition.task, condition.model, condition.training
     weights = model.initialize(task, Stream.named([3], "initial weights", dtype=torch.float64))
     leaves = {name: array.requires_grad_() for name, array in weights.items()}
-    adam = torch.optim.Adam(
-        leaves.values(), lr=training.optimizer.learning_rate, betas=(0.9, 0.999), eps=1e-3
-    )
+    optimizer = torchs(leaves.values())
     for epoch in range(7):
         losses = []
         for step in range(3):
             stream = Stream.named([3], "training trials", epoch, step, dtype=torch.float64)
             trials = task.generate(training.batch_size, stream)
-            adam.zero_grad()
+            optimizer.zero_grad()
             loss = ((model(leaves, trials) - trials.targets) ** 2).mean()
             loss.backward()
-            adam.step()
+            optimizer.step()
             losses.append(loss.item())
         assert mine.histories[0].loss[epoch] == pytest.approx(sum(losses) / 3, rel=1e-12)
     for name, array in leaves.items():
         assert torch.allclose(mine.parameters[name], array, rtol=0, atol=1e-13)
-        assert not torch.allclose(mine.parameters[name], mine.initial[name], rtol=0, atol=1e-4)
+        assert not torch.allclose(mine.parameters[name], mine.initial[name], rtol=0, atol=1e-5)
 
 
 def test_the_learning_rate_is_gamma_times_schedule_times_base():
@@ -158,3 +178,21 @@ def test_float64_and_float32_start_from_the_same_network():
     )
     for name, weights in narrow.initial.items():
         assert torch.allclose(weights, wide.initial[name].float(), rtol=1e-6, atol=1e-7)
+
+
+def test_input_noise_is_added_to_training_trials_only():
+    condition, plain = build(*SMALL, "training.input_noise=0.3", "training.fresh_trials=false"), build(*SMALL)
+    parts = condition.task, condition.model, condition.training, torch.zeros(())
+    noisy = [trials for epoch in (0, 1) for trials in epoch_trials([3], [epoch], *parts)]
+    clean = list(epoch_trials([3], [0], plain.task, plain.model, plain.training, torch.zeros(())))
+    noise = [trials.inputs - clean[i % 3].inputs for i, trials in enumerate(noisy)]
+    assert torch.stack(noise).std().item() == pytest.approx(0.3, rel=0.1)  # 900 values
+    assert len({tuple(one.flatten().tolist()) for one in noise}) == 6  # new in every epoch
+    assert all(torch.equal(trials.targets, clean[i % 3].targets) for i, trials in enumerate(noisy))
+    drawn = [Validation(one.task, one.model, one.training, torch.zeros(())) for one in (condition, plain)]
+    assert torch.equal(*(validation.validation_trials.inputs for validation in drawn))
+
+
+def test_noise_of_a_network_does_not_depend_on_the_others():
+    condition = build(*SMALL, "training.input_noise=0.3", "parameterization=noisy")
+    assert_identical(trained(condition, [0, 1, 2])[1], trained(condition, [1])[1])

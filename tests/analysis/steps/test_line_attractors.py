@@ -87,3 +87,21 @@ def test_one_that_turns_holds_f1_but_on_no_slow_point():
     found = measured(axes().T @ turn @ axes(), 0.012, "delay")
     assert found["displacement"] > found["length"]
     assert not found["is_line"]
+
+
+def test_the_line_of_an_lstm_lies_in_its_full_state():
+    """Open gates and no recurrence: every c is a fixed point, with h = tanh(c) / 2, and c adds f1 up."""
+    condition = build("task=delayed_discrimination", "width=4", "parameterization=lstm")
+    shapes = {"recurrent": (16, 4), "input": (16, 2), "bias": (16,), "output": (1, 4), "output_bias": (1,)}
+    network = {name: torch.zeros(1, *shape, dtype=torch.float64) for name, shape in shapes.items()}
+    network["bias"][:, :8] = 40.0  # input and forget gates are 1 to rounding
+    network["input"][:, 8:12] = 0.01 * torch.tensor([1.0, -1.0], dtype=torch.float64)
+    period = compute_periods(condition, network)["delay"]
+    assert period.states.shape[1] == 8
+    cell = 5 * torch.tanh(0.01 * period.values.double())
+    assert torch.allclose(period.states[:, 4:], cell.unsqueeze(1).expand(-1, 4), atol=1e-12)
+    found = measure_period(step_without_input(condition, network), period)
+    assert found["is_line"]
+    assert found["speed"] == pytest.approx(0, abs=1e-12)
+    assert not found["is_attractor"]  # differences between the four cells last as well
+    assert found["several_neutral"] == 1

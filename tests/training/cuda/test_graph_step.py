@@ -40,6 +40,10 @@ CONDITIONS = [
     )
     for cell, regularizer in itertools.product(CELLS, ("none", "nuclear_norm"))
 ]
+CONDITIONS += [
+    ("training=sgd", "training.optimizer.weight_decay=0.1"),
+    ("training.optimizer.weight_decay=0.1",),
+]
 
 every_condition = pytest.mark.parametrize("overrides", CONDITIONS, ids=" ".join)
 every_task = pytest.mark.parametrize("overrides", TASKS, ids=" ".join)
@@ -55,7 +59,9 @@ def step_on(device: str, condition: Condition, seeds: int = 2) -> tuple[Training
     step = TrainingStep.create(ensemble, condition.model, condition.training, condition.regularizer)
     trials = condition.task.generate(condition.training.batch_size, Stream.named(range(seeds), "trials"))
     trials = condition.model.add_noise(trials, Stream.named(range(seeds), "noise"))
-    return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(2, seeds)
+    optimizer, ones = condition.training.optimizer, [[1.0]] * seeds
+    n_coefficients = len(optimizer.coefficients(ones, [0] * seeds, torch.zeros(()))[0])
+    return step, trials.map(lambda array: array.to(device)), step.loss_sum.new_ones(n_coefficients, seeds)
 
 
 @every_condition
@@ -154,7 +160,7 @@ def test_a_step_with_static_arguments_equals_the_plain_step(overrides):
     like = plain.ensemble.like
     parts = condition.task, condition.model, condition.training
     for i, batch in enumerate(epoch_trials([0, 1], [0, 3], *parts, like)):
-        coefficients = torch.stack((1e-3 * (1 + ones[0] / (i + 1)), ones[1] - 0.9 ** (i + 1)))
+        coefficients = torch.stack((1e-3 * (1 + ones[0] / (i + 1)), *(ones[1:] - 0.9 ** (i + 1))))
         plain(batch, coefficients)
         static(batch, coefficients)
     assert pointers == (static.trials.inputs.data_ptr(), static.coefficients.data_ptr())
