@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from analysis.cache import fingerprint, require_table
@@ -33,7 +34,7 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
     folder = results.figures
     loss_caption = f"all trained networks ({counts})"
-    draw = [
+    draw: list[Callable[[], list[Path]]] = [
         lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
         lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),
     ]
