@@ -28,7 +28,7 @@ from launch.slurm.plan import SubmissionPlan, plan_submission
 from launch.slurm.snapshot import snapshot_code
 from launch.slurm.submissions import Shard, Submission, read_submissions, read_tasks
 from launch.slurm.worker import TrainTask
-from launch.train import bytes_needed
+from launch.train import bytes_needed, warn_of_changes
 
 
 def submit(overrides: Sequence[str], dry_run: bool) -> None:
@@ -41,7 +41,8 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
     name, launcher = compose_launcher("train", list(overrides))
     settings = TrainSettings.from_config(sweep.config)
     require_choice("device", settings.device, ("auto", "cpu", "cuda"))
-    check_run_folders(sweep.conditions, settings.runs)
+    for folder in check_run_folders(sweep.conditions, settings.runs):
+        warn_of_changes(folder, str(folder.path))
     slurm.require_accepted(name, launcher)
     if dry_run:
         print(_plan(sweep, launcher).describe(launcher, show_conditions=True))

@@ -103,7 +103,7 @@ def train_condition(
         LockedError: another process trains in this folder.
     """
     title = f"{progress_prefix}{folder.path}"
-    _warn_of_changes(folder, title)
+    warn_of_changes(folder, title)
     if not set(seeds) - set(folder.finished_seeds()):
         logger.info("%s: all %d networks are finished", title, len(seeds))
         return
@@ -123,7 +123,7 @@ def train_condition(
         raise
 
 
-def _warn_of_changes(folder: RunFolder, title: str) -> None:
+def warn_of_changes(folder: RunFolder, title: str) -> None:
     """Warn if networks in a folder were trained with other code than the code in use."""
     changes = changes_since(folder.manifest.read(), code_digests(folder.condition))
     if changes:
