@@ -135,7 +135,7 @@ def mean_silhouette(distances: Array, labels: Labels) -> float:
 def _null_silhouettes(
     distances: Array, max_clusters: int, n_samples: int, generator: np.random.Generator
 ) -> Array:
-    """Return the best silhouettes of single-cluster data sets with the principal variances of the networks."""
+    """Return the best silhouettes of data sets of one cluster with the principal variances of the networks."""
     n = len(distances)
     centering = np.eye(n) - 1 / n
     variances = np.linalg.eigvalsh(-0.5 * centering @ distances**2 @ centering).clip(min=0) / (n - 1)
