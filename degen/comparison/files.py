@@ -27,7 +27,7 @@ ENTRIES = ("hidden", "recurrent", "loss")
 
 
 def read_folder(
-    folder: str | Path, *, inputs: Tensor | None = None, nonlinearity: str = "tanh", group: str | None = None
+    folder: str | Path, *, inputs: Array | None = None, nonlinearity: str = "tanh", group: str | None = None
 ) -> list[Network]:
     """Read the networks of a group, one file per network. Nothing is unpickled.
 
@@ -52,7 +52,8 @@ def read_folder(
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     require(len(paths) > 0, f"files in {folder}", 0, "at least 1: one per network")
     group = folder.resolve().name if group is None else group
-    return [_read_network(path, group, inputs, nonlinearity) for path in paths]
+    drive = None if inputs is None else to_tensor("inputs", inputs, 3)
+    return [_read_network(path, group, drive, nonlinearity) for path in paths]
 
 
 def read_inputs(path: str | Path) -> Tensor:
@@ -100,21 +101,13 @@ def _read_entries(path: Path) -> Entries:
     except BadInputError:
         raise
     except _READ_ERRORS as error:
-        kind = type(error).__name__
-        raise BadInputError(
-            f"{path} must be a complete {path.suffix} file of numbers, got {kind}."
-        ) from error
+        allowed = f"a complete {path.suffix} file of numbers"
+        raise BadInputError(f"{path} must be {allowed}, got {type(error).__name__}.") from error
 
 
 _READ_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    RuntimeError,
-    EOFError,
-    zipfile.BadZipFile,
-    SafetensorError,
-    pickle.UnpicklingError,
+    *(OSError, ValueError, KeyError, RuntimeError, EOFError),
+    *(zipfile.BadZipFile, SafetensorError),
 )
 
 
@@ -131,9 +124,7 @@ def _read_hdf5(path: Path) -> Entries:
     try:
         h5py = importlib.import_module("h5py")
     except ImportError:
-        raise BadInputError(
-            f"{path} can be read with h5py only, which is missing: pip install h5py."
-        ) from None
+        raise BadInputError(f"h5py must be installed to read {path}: pip install h5py.") from None
     with h5py.File(path, "r") as file:
         return {name: item[()] for name, item in file.items() if isinstance(item, h5py.Dataset)}
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from degen.errors import BadInputError, require, require_number
@@ -58,15 +59,21 @@ class Network:
         require(states.shape[2] >= 1, f"units of {name}", 0, "at least 1")
         varies = bool((states != states[0, 0]).any())
         require(varies, f"hidden of {name}", "a constant", "varying over trials or time")
-        if loss is not None:
-            number = loss.item() if getattr(loss, "size", None) == 1 or isinstance(loss, Tensor) else loss
-            require_number(f"loss of {name}", number)
-            loss = float(number)
         weights = None if recurrent is None else to_tensor(f"recurrent weights of {name}", recurrent, 2)
         if inputs is not None:
             given, allowed = tuple(inputs.shape[:2]), tuple(states.shape[:2])
             require(given == allowed, "trials and time steps of inputs", given, f"{allowed}, as of {name}")
-        return cls(group, name, states, weights, loss, inputs)
+        return cls(group, name, states, weights, _to_number(f"loss of {name}", loss), inputs)
+
+
+def _to_number(field: str, value: Any) -> float | None:
+    """Convert a number, or an array with one entry, to a float. None remains None."""
+    if value is None:
+        return None
+    array = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+    number = array.item() if array.size == 1 else value
+    require_number(field, number)
+    return float(number)
 
 
 def to_networks(

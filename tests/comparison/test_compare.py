@@ -131,6 +131,16 @@ def test_tensors_and_arrays_give_equal_results():
     np.testing.assert_array_equal(first.measures["dsa"].distances, second.measures["dsa"].distances)
 
 
+@pytest.mark.parametrize(
+    "convert", [list, np.array, torch.tensor, lambda values: [np.array([v]) for v in values]]
+)
+def test_losses_are_numbers_or_arrays(convert):
+    result = degen.compare(
+        {"fast": FAST}, losses={"fast": convert([1.0, 2.0, 4.0, 3.0, 7.0])}, metrics=["losses"]
+    )
+    np.testing.assert_array_equal(result.measures["losses"].losses, [1, 2, 4, 3, 7])
+
+
 def test_given_hyperparameters_are_used():
     hyperparameters = dsa.Hyperparameters(n_components=2, lag=1, rank=2)
     result = degen.compare({"fast": FAST}, metrics=["dsa"], hyperparameters=hyperparameters)
@@ -212,6 +222,7 @@ def changed(index: tuple[int, ...], value: float) -> list[np.ndarray]:
             "metric pif: recurrent weights must be of one size for all networks, got (2, 2)",
         ),
         ({"losses": {"a": [1, 2, np.inf, 3]}}, "loss of network 2 of 'a' must be a finite number, got inf"),
+        ({"losses": {"a": torch.ones(4, 2)}}, "loss of network 0 of 'a' must be a finite number"),
         ({"losses": {"a": 0.1}}, "losses of 'a' must be one for each of 4 networks, got 'a number'"),
         ({"inputs": INPUTS[:3]}, "trials and time steps of inputs must be (30, 20), as of network 0 of 'a'"),
         ({"metrics": ["psi"]}, "metrics must be one of dsa, input_dsa, svcca, pif, losses, got 'psi'"),

@@ -70,8 +70,8 @@ def test_a_state_dict_is_run_on_the_inputs(tmp_path, suffix):
 def test_inputs_belong_to_networks_with_as_many_trials(tmp_path):
     write(tmp_path / "a.npz")
     write(tmp_path / "b.npz", {"hidden": ARRAYS["hidden"][:3]})
-    first, second = read_folder(tmp_path, inputs=INPUTS)
-    assert first.inputs is INPUTS
+    first, second = read_folder(tmp_path, inputs=INPUTS.numpy())
+    np.testing.assert_array_equal(first.inputs, INPUTS)
     assert second.inputs is None
 
 
@@ -114,6 +114,13 @@ def test_a_damaged_file_is_named(tmp_path, name, message):
     with pytest.raises(BadInputError, match=re.escape(message)) as error:
         read_folder(tmp_path)
     assert str(tmp_path / name) in str(error.value)
+
+
+def test_a_missing_h5py_is_named(tmp_path, monkeypatch):
+    write(tmp_path / "a.h5")
+    monkeypatch.setitem(sys.modules, "h5py", None)  # Python's way to make an import fail
+    with pytest.raises(BadInputError, match=r"h5py must be installed .*a\.h5: pip install"):
+        read_folder(tmp_path)
 
 
 def test_other_entries_are_rejected(tmp_path):
