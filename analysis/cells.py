@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from analysis import outcomes
 from analysis.labels import task_title
 from analysis.measure_trends import MAX_RATIO_AT_BASELINE
@@ -64,8 +66,8 @@ def row_p(row: TrendRow) -> str:
 
 
 def row_numbers(row: TrendRow) -> str:
-    """Format effect, p and q of a row, empty if it has too few networks."""
-    return f"{row_effect(row)}, p {row_p(row)}" if row.networks else ""
+    """Format effect, p and q of a row, empty if it has no interval."""
+    return "" if math.isnan(row.low) else f"{row_effect(row)}, p {row_p(row)}"
 
 
 def row_warnings(row: TrendRow) -> list[str]:

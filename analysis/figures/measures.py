@@ -30,6 +30,10 @@ _BASELINES = {
 """For each measure the measure to compare it with, and its label."""
 
 
+_MAX_BAND = 3
+"""Bands are cut at this multiple of the largest value. Those of few networks may exceed it a hundredfold."""
+
+
 def plot_measures(
     measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
 ) -> Figure:
@@ -80,7 +84,9 @@ def measure_captions(
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
     coverages = [each for table in tables for each in table["true_coverage"][table["measure"].isin(drawn)]]
-    captions += filter(None, [format_coverage(coverages)])
+    captions += filter(
+        None, [format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"]
+    )
     return [*captions, hyperparameters_caption(*all_results, tasks=tasks)] if "dsa" in measures else captions
 
 
@@ -103,6 +109,14 @@ def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str
         use_log_ticks(axis)
     else:
         use_linear_ticks(axis)
+        _cut_bands(axis)
+
+
+def _cut_bands(axis: Axes) -> None:
+    """Limit the axis to `_MAX_BAND` times the largest value."""
+    largest = max(np.max(line.get_ydata()) for line in axis.lines if len(line.get_ydata()))
+    if largest > 0:
+        axis.set_ylim(0, min(axis.get_ylim()[1], _MAX_BAND * largest))
 
 
 def set_factor_ticks(axis: Axes, results: ExperimentResults, task: str) -> None:

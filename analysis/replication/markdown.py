@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from analysis.cells import explanations, missing_networks, row_effect, row_numbers, row_warnings
@@ -101,6 +102,6 @@ def _cell(row: TableOneRow) -> str:
 
 def _short_cell(row: TableOneRow) -> str:
     """Format direction, effect and outcome, in bold for main measures."""
-    effect = row_effect(row) if row.networks else ""
+    effect = "" if math.isnan(row.low) else row_effect(row)
     text = ", ".join(filter(None, [f"{format_direction(row.direction)} {effect}".strip(), row.outcome]))
     return f"**{text}**" if row.is_main_measure else text

@@ -42,5 +42,5 @@ def test_main_measures_are_shown_and_further_figures_folded(report):
 
 
 def test_settings_and_versions_are_complete(report):
-    for words in ("score: angular", "n_permutations: 99", "torch 2", "1 unconverged", "_target_"):
+    for words in ("score: angular", "n_permutations: 99", "torch 2", "2 unconverged", "_target_"):
         assert words in report

@@ -61,7 +61,7 @@ def test_a_line_names_everything_that_limits_an_outcome(rows):
     assert "another outcome" not in describe(dataclasses.replace(row, outcome=FRAGILE))
     # Rows without numbers have none.
     empty = dataclasses.replace(
-        rows["PIF"], networks=0, outcome=NOT_DEFINED, outcome_below_threshold=NOT_DEFINED
+        rows["PIF"], low=float("nan"), outcome=NOT_DEFINED, outcome_below_threshold=NOT_DEFINED
     )
     assert describe(empty) == "delayed discrimination, weights (PIF): not defined"
     assert AT_BASELINE in describe(rows["DSA"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures import LEVELS
+from analysis.measures import SECOND_HEADLINES
 from analysis.outcomes import format_outcome
 from degen.reporting.formatting import format_effect, format_p
 from tests.analysis.conftest import EXPERIMENTS
@@ -31,6 +31,14 @@ def outcome_of(row: dict) -> str:
     return format_outcome(row["outcome"], "" if pd.isna(row["outcome_detail"]) else row["outcome_detail"])
 
 
+HEADINGS = ["dynamics", "weights", "weights (PIF signed)", "behavior", "behavior (sigma log OOD)"]
+
+
+def heading(row: dict) -> str:
+    is_second = row["measure"] in SECOND_HEADLINES
+    return f"{row['level']} ({row['measure']})" if is_second else row["level"]
+
+
 def cells_of(lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines if line]
 
@@ -46,16 +54,15 @@ def test_the_page_shows_all_outcomes(paper, outcomes):
         (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
     ):
         cells = cells_of(lines)
-        assert cells[0] == [first, second, *LEVELS, "conditions", "networks (left out)"]
+        assert cells[0] == [first, second, *HEADINGS, "conditions", "networks (left out)"]
         assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
         found = {
-            (*row[:2], level): cell for row in cells[2:] for level, cell in zip(LEVELS, row[2:], strict=False)
+            (*row[:2], name): cell for row in cells[2:] for name, cell in zip(cells[0], row, strict=True)
         }
-        assert len(found) == len(chosen)
         for row in chosen.to_dict("records"):
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
             start = f"{arrow}**{outcome_of(row)}**; {numbers(row)}; paper {row['paper_direction']}"
-            assert found[row[first], row[second], row["level"]].startswith(start)
+            assert found[row[first], row[second], heading(row)].startswith(start)
     assert len(cells_of(by_measure)) == 2 + len(outcomes[["level", "measure"]].drop_duplicates())
     for row in rows[rows["is_headline"]].to_dict("records"):
         (line,) = (line for line in by_measure if line.startswith(f"| {row['level']} | {row['measure']} |"))
@@ -64,7 +71,7 @@ def test_the_page_shows_all_outcomes(paper, outcomes):
     named = rows[rows["most_influential"].notna()].to_dict("records")
     assert len(influential) == max(1, len(named))
     for row in named:
-        start = f"- {row['experiment']}, {row['task']}, {row['level']}: "
+        start = f"- {row['experiment']}, {row['task']}, {heading(row)}: "
         assert any(line.startswith(start) and line.endswith(row["most_influential"]) for line in influential)
 
 

@@ -123,6 +123,14 @@ def test_a_row_without_two_conditions_of_enough_networks_says_so(tmp_path):
     assert np.isnan([row.effect, row.low, row.high, row.p, row.q]).all()
 
 
+def test_a_condition_of_four_networks_is_left_out(tmp_path):
+    losses = [flat(N)[0], flat(N)[1], flat(4)[2]]
+    distances = [*along(N, 1, 2), *along(4, 4)]
+    rows = trends(plant(tmp_path, losses, {"dsa": distances}))
+    for name in ("DSA", "sigma OOD"):
+        assert (rows[name].conditions, rows[name].networks, rows[name].left_out) == (2, 2 * N, 4)
+
+
 def test_a_standard_deviation_of_zero_is_not_no_effect(tmp_path):
     losses = flat(N)
     losses[1][:] = 3.0

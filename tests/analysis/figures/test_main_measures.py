@@ -1,0 +1,36 @@
+"""The main measures of an experiment: axes from zero, and bands that do not hide the values."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.measures import main_names, plot_measures
+from analysis.results import ResultsFolder
+from tests.analysis.conftest import TINY
+from tests.composed import experiment_of
+
+
+def results_of(paper, name: str) -> ExperimentResults:
+    return ExperimentResults(experiment_of(name, TINY), ResultsFolder(paper / "results" / name))
+
+
+def test_weights_are_per_parameter_where_widths_are_compared(paper):
+    assert main_names(results_of(paper, "network_size"))[-2:] == ["pif_per_parameter", "sigma_ood"]
+    assert main_names(results_of(paper, "auxiliary_loss"))[-2:] == ["pif", "sigma_ood"]
+
+
+def test_axes_start_at_zero_and_bands_are_cut(paper):
+    results = results_of(paper, "auxiliary_loss")
+    table = results.degeneracy
+    table.loc[table["measure"] == "dsa", "high"] = 1000.0
+    figure = plot_measures(["dsa", "pif"], results)
+    # One task: panels side by side, each with its own label.
+    assert len({axis.get_position().y0 for axis in figure.axes}) == 1
+    assert [axis.get_xlabel() for axis in figure.axes] == [results.experiment.label] * 2
+    for axis in figure.axes:
+        values = [value for line in axis.lines for value in line.get_ydata()]
+        bottom, top = axis.get_ylim()
+        assert bottom == 0
+        assert max(values) < top <= 3 * max(values)
+    plt.close(figure)
