@@ -34,12 +34,12 @@ def test_a_second_analysis_skips_finished_work(place, analyze):
     assert changed(before, files(place)) == {"manifest.json"}
     assert (place / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
-        "networks: 12, 0 of them new",
+        "networks: 14, 0 of them new",
         "activations: 2 conditions, 0 of them new",
-        "feature learning: 8 networks, 0 of them new",
+        "feature learning: 10 networks, 0 of them new",
     ]
     assert lines[3].startswith("hyperparameters: dsa of flip_flop, n_components ")
-    assert lines[3].endswith(", on 8 networks")
+    assert lines[3].endswith(", on 10 networks")
     assert lines[4:9] == [f"distances: {name} of 2 conditions, 0 of them new" for name in METRICS]
     assert "degeneracy: 36 values, unchanged" in lines
     assert "figures: 8 files, unchanged" in lines
@@ -60,7 +60,7 @@ def test_another_option_of_a_metric_computes_that_metric_only(place, analyze):
 def test_another_probe_computes_what_depends_on_it_only(place, analyze):
     before = files(place)
     printed = analyze("probe.seed=1").stdout
-    assert "networks: 12, 0 of them new" in printed
+    assert "networks: 14, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(place))
 
@@ -84,7 +84,7 @@ def test_a_damaged_manifest_is_written_again(place, analyze, content):
 def test_another_condition_of_losses_computes_losses_only(place, analyze):
     before = files(place)
     printed = analyze("further_ood.noise.input_noise=0.3").stdout
-    assert "networks: 12, 12 of them new" in printed
+    assert "networks: 14, 14 of them new" in printed
     assert "activations: 2 conditions, 0 of them new" in printed
     again = changed(before, files(place))
     assert "networks.parquet" in again
@@ -143,9 +143,9 @@ def test_an_interrupted_analysis_loses_one_condition(place, analyze):
     assert stopped.wait() == 2
     assert "checksum" in stopped.stderr
     last.write_bytes(content)
-    assert "networks: 12, 6 of them new" in analyze("ood.seed=1").stdout
+    assert "networks: 14, 7 of them new" in analyze("ood.seed=1").stdout
     # Of other settings nothing is taken.
-    assert "networks: 12, 12 of them new" in analyze("ood.seed=2").stdout
+    assert "networks: 14, 14 of them new" in analyze("ood.seed=2").stdout
 
 
 def test_a_changed_csv_file_is_written_again(place, analyze):

@@ -37,7 +37,7 @@ def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
     lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
     assert lines[:2] == [
         "left out: low_rank, no condition has two finished networks",
-        "networks: 8, 0 of them new",
+        "networks: 12, 0 of them new",
     ]
 
 

@@ -34,7 +34,7 @@ def test_experiments_analyzed_together_share_a_selection(two):
     printed = analyze_dsa(two, "both")
     # Four of tiny's other condition, four that both have, four of ten units.
     (line,) = lines(printed, "hyperparameters: ")
-    assert line.endswith(", on 12 networks")
+    assert line.endswith(", on 15 networks")
     # The shared condition is measured once.
     new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
     assert new[1] == "1 of them new"
@@ -54,15 +54,15 @@ def test_a_later_experiment_reuses_the_selection(two):
     (selection,) = selections(two)  # on the networks of tiny
     before = pd.read_parquet(two / selection)
     (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
-    assert line.endswith(f"on 8 networks (without 4 of these: delete {selection} to select again)")
+    assert line.endswith(f"on 10 networks (without 5 of these: delete {selection} to select again)")
     pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
     # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
     (line,) = lines(analyze_dsa(two, "both"), "hyperparameters: ")
-    assert line.endswith(", on 12 networks")
+    assert line.endswith(", on 15 networks")
     after = values(two)
     for name in ("tiny", "wide"):
         printed = analyze_dsa(two, name)
-        assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
+        assert lines(printed, "hyperparameters: ")[0].endswith(", on 15 networks")
         assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
 
@@ -113,13 +113,13 @@ def test_metrics_of_one_class_and_options_share_a_selection(two):
 def test_other_candidates_or_probes_give_another_selection(two, change):
     before = pd.read_parquet(two / selections(two)[0])
     (line,) = lines(analyze_dsa(two, "wide", change), "hyperparameters: ")
-    assert line.endswith(", on 8 networks")  # of wide's two conditions
+    assert line.endswith(", on 10 networks")  # of wide's two conditions
     assert len(selections(two)) == 2
     # Another score uses the same selection. The first selection is stored as well.
     assert lines(analyze_dsa(two, "wide", change, "metrics.dsa.score=frobenius"), "hyperparameters: ") == [
         line
     ]
-    assert lines(analyze_dsa(two, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze_dsa(two, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
     assert len(selections(two)) == 2
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
@@ -136,7 +136,7 @@ def test_deleted_activations_do_not_repeat_the_selection(two):
     before = pd.read_parquet(two / selections(two)[0])
     shutil.rmtree(two / "results" / "tiny" / "activations")
     (line,) = lines(analyze_dsa(two, "wide"), "hyperparameters: ")
-    assert " on 8 networks (without 4 of these: " in line
+    assert " on 10 networks (without 5 of these: " in line
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
@@ -144,13 +144,13 @@ def test_deleted_networks_do_not_prevent_a_selection(two):
     analyze_dsa(two, "both")
     for path in two.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 9 networks")
+    assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 12 networks")
 
 
 def test_new_networks_repeat_the_selection(place):
-    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 8 networks")
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
     for path in place.glob("runs/flip_flop/*"):
-        store(RunFolder.open(path), 6, [9.0, 8.0])
+        store(RunFolder.open(path), 7, [9.0, 8.0])
     assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
 
 
