@@ -41,7 +41,8 @@ class Trials:
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
         """Return trials with `function` applied to every array that is not None."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Trials(**{name: None if array is None else function(array) for name, array in arrays.items()})
+        present = {name: function(array) for name, array in arrays.items() if array is not None}
+        return dataclasses.replace(self, **present)
 
 
 class Task(ABC):
