@@ -80,8 +80,8 @@ class EnsembleBatches:
         self.steps_per_draw = plan.steps_per_draw
         copies = ensemble.select([0] * wanted)
         self.step = TrainingStep.create(copies, self.model, self.training, self.regularizer)
-        drawn = self.task, self.model, self.training, copies.like
-        trials = next(epoch_trials(copies.seeds, [0] * wanted, *drawn, steps_per_draw=1))
+        sources = self.task, self.model, self.training, copies.like
+        trials = next(epoch_trials(copies.seeds, [0] * wanted, *sources, steps_per_draw=1))
         optimizer = self.training.optimizer
         coefficients = optimizer.coefficients([[1.0]] * wanted, [0] * wanted, copies.like)[0]
         self.graph_step = CudaGraphStep(self.step, trials, coefficients)
