@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,14 @@ def format_factor(value: Any) -> str:
     Example:
         >>> format_factor(0.0003), format_factor(128), format_factor(True)
         ('3e-4', '128', 'with')
+        >>> format_factor("degen.models.MuP"), format_factor("0.5 Hz")
+        ('MuP', '0.5 Hz')
     """
     if isinstance(value, bool | np.bool_):
         return "with" if value else "without"
     if not isinstance(value, int | float):
-        return str(value)
+        is_class = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", str(value)) is not None
+        return str(value).rpartition(".")[2] if is_class else str(value)
     if not 0 < abs(value) < 0.01:
         return f"{value:g}"
     mantissa, exponent = f"{value:.3e}".split("e")  # 0.0003 takes more room on an axis than 3e-4

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 
 from degen.condition import Condition
 from degen.errors import require
@@ -41,10 +42,13 @@ def sweep_experiment(overrides: Sequence[str]) -> Experiment:
     seeds = {seed for config in configs for seed in parse_seeds(config["seeds"])}
     factors = _factors(overrides, lines, conditions)
     path, label = next((item for item in factors if item[1] != "task"), (factors or [("width", "width")])[0])
-    fixed = [text for text in _without_hydra(overrides) if text in lines[0] and not text.startswith("scale=")]
+    # As for an experiment, whose scale says which overrides were given in addition.
+    fixed = [
+        text for text in _without_hydra(overrides) if not _is_sweep(text) and not text.startswith("scale=")
+    ]
     scale = configs[0]["scale"]["name"]
     return Experiment(
-        name=_name(overrides, lines),
+        name=_name(overrides),
         factor=[path],
         label=label.rpartition(".")[2].replace("_", " "),
         baseline=[],
@@ -61,14 +65,14 @@ def _factors(
 ) -> list[tuple[str, str]]:
     """Return the path of a value that each override with several values changes, and the override's name."""
     factors = []
-    for i, parsed in enumerate(OverridesParser.create().parse_overrides(quote_numbers(list(overrides)))):
+    for i, text in enumerate(overrides):
         # Conditions that differ in this override only.
         others = [[*line[:i], *line[i + 1 :]] for line in lines]
         varied = [
             dict(_leaves(c.config)) for c, rest in zip(conditions, others, strict=True) if rest == others[0]
         ]
         changed = [path for path in varied[0] if len({json.dumps(leaves.get(path)) for leaves in varied}) > 1]
-        name = parsed.key_or_group
+        name = _parse(text).key_or_group
         if changed:
             first = conditions[0]
             is_value = first.has(name) and not isinstance(first.value(name), Mapping)
@@ -85,17 +89,27 @@ def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
+def _parse(override: str) -> Override:
+    (parsed,) = OverridesParser.create().parse_overrides(quote_numbers([override]))
+    return parsed
+
+
+def _is_sweep(override: str) -> bool:
+    """Return whether an override has several values."""
+    return _parse(override).is_sweep_override()
+
+
 def _without_hydra(overrides: Sequence[str]) -> list[str]:
     return [text for text in overrides if not text.startswith("hydra.")]
 
 
-def _name(overrides: Sequence[str], lines: Sequence[list[str]]) -> str:
+def _name(overrides: Sequence[str]) -> str:
     """Return the name of the results folder: the overrides, those with several values first.
 
     Seeds are left out, because they may be added later.
     """
     texts = [text for text in _without_hydra(overrides) if not text.startswith("seeds=")]
-    text = "+".join(sorted(texts, key=lambda text: text in lines[0]))
+    text = "+".join(sorted(texts, key=_is_sweep, reverse=True))
     name = re.sub(r"[^\w.,=+-]", "_", text)
     if name == text and len(name) <= _MAX_NAME_LENGTH:
         return name

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
+from analysis.factors import swept_columns
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
@@ -80,7 +82,7 @@ class _Inputs:
         trained = set(self.history["condition"])
         conditions = experiment.sorted_by_factor([c for c in experiment.conditions if c.signature in trained])
         conditions = sorted(conditions, key=lambda condition: condition.task_name)
-        self.titles = {condition.signature: _title(experiment, condition) for condition in conditions}
+        self.titles = _titles(experiment, conditions)
         self.thresholds = {condition.signature: condition.training.threshold for condition in conditions}
         with_dsa = set(self.degeneracy["condition"][self.degeneracy["measure"] == "dsa"])
         self.matrices = {
@@ -91,7 +93,31 @@ class _Inputs:
         self.selections = {task: path for task, path in selections.items() if path.exists()}
 
 
+def _titles(experiment: Experiment, conditions: Sequence[Condition]) -> dict[str, str]:
+    """Return the titles of panels: task and factor, or all swept fields if titles would be equal."""
+    titles = {condition.signature: _title(experiment, condition) for condition in conditions}
+    if len(set(titles.values())) == len(titles):
+        return titles
+    swept = swept_columns(experiment)
+    return {
+        condition.signature: _lines(
+            condition, [_describe(item) for item in swept[condition.signature].items()]
+        )
+        for condition in conditions
+    }
+
+
+def _describe(field: tuple[str, Any]) -> str:
+    path, value = field
+    return f"{path.rpartition('.')[2]} = {format_factor(value)}"
+
+
 def _title(experiment: Experiment, condition: Condition) -> str:
-    """Return the title of a condition's panel, in lines that fit its width."""
-    words = f"{experiment.label} = {format_factor(experiment.value(condition))}"
-    return "\n".join([task_title(condition.task_name), *textwrap.wrap(words, 28)])
+    return _lines(condition, [f"{experiment.label} = {format_factor(experiment.value(condition))}"])
+
+
+def _lines(condition: Condition, texts: Sequence[str]) -> str:
+    """Return the title of the task and texts, in lines that fit the width of a panel."""
+    return "\n".join(
+        [task_title(condition.task_name), *(line for text in texts for line in textwrap.wrap(text, 28))]
+    )

@@ -61,7 +61,7 @@ def test_the_factor_is_the_first_swept_field(overrides, factor, label, values):
     ("overrides", "name"),
     [
         (["parameterization=mup", "gamma=0.5,1", "seeds=8"], "gamma=0.5,1+parameterization=mup"),
-        (["gamma=0.5,1", "seeds=50", "parameterization=mup"], "gamma=0.5,1+parameterization=mup"),
+        (["width=8", "gamma=0.5,1", "seeds=50"], "gamma=0.5,1+width=8"),
     ],
 )
 def test_the_results_folder_is_named_after_the_overrides(overrides, name):
