@@ -41,8 +41,8 @@ class Trials:
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
         """Return trials with `function` applied to every array that is not None."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        present = {name: function(array) for name, array in arrays.items() if array is not None}
-        return dataclasses.replace(self, **present)
+        mapped = {name: function(array) for name, array in arrays.items() if array is not None}
+        return dataclasses.replace(self, **mapped)
 
 
 class Task(ABC):
@@ -75,8 +75,22 @@ class Task(ABC):
 
     @abstractmethod
     def generate(self, n_trials: int, stream: Stream) -> Trials:
-        """Draw trials, with arrays of shape (*stream.keys.shape, n_trials, time, units)."""
+        """Draw trials, with arrays of shape `(*stream.keys.shape, n_trials, time, units)`."""
 
-    @abstractmethod
-    def ood(self) -> Task:
-        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper)."""
+    def ood(self) -> Task | None:
+        """Return the task of the out-of-distribution (OOD) trials (section 2.3.1 of the paper).
+
+        None means that the task has no such trials. Behavioral degeneracy is not measured then.
+        """
+        return None
+
+    def outside(self, trained: Task) -> Task:
+        """Return this task without the trials that networks were trained on.
+
+        By default it is the task itself, which is right if all OOD trials are longer than training trials.
+        Override it if an OOD trial may have a value, such as a delay, that training trials have.
+
+        Args:
+            trained: task that the networks were trained on, of the same class.
+        """
+        return self
