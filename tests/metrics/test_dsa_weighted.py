@@ -61,6 +61,14 @@ def test_zero_padding_does_not_change_distances_of_other_pairs():
     assert np.array_equal(dsa.distance_matrix(padded[:2], seed=0), distances[:2, :2])
 
 
+def test_networks_of_one_component_are_compared_in_two():
+    """The angle between two numbers would be zero."""
+    stretch = torch.diag(torch.tensor([300.0] + [1.0] * 11, dtype=torch.float64))
+    pair = [states_of(seed) @ stretch for seed in range(2)]
+    assert max(dsa.n_components(states) for states in pair) == 1
+    assert distance(*pair, variance=0.99) > 0
+
+
 def test_smaller_network_is_compared_in_the_size_of_the_larger():
     small, large = random_operators(1, 2)[0], random_operators(1, 4, seed=1)[0]
     stacked = torch.stack([torch.nn.functional.pad(small, (0, 2, 0, 2)), large])

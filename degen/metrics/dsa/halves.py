@@ -32,8 +32,12 @@ class HalfDistances(NamedTuple):
 
     @property
     def baseline_ratio(self) -> float:
-        """Mean distance between networks over the split-half baseline, 1 for networks that do not differ."""
-        return float(self.between.mean() / self.within.mean())
+        """Mean distance between networks over the split-half baseline, 1 for networks that do not differ.
+
+        It is NaN if the baseline is zero.
+        """
+        baseline = float(self.within.mean())
+        return float(self.between.mean()) / baseline if baseline > 0 else float("nan")
 
 
 def half_distances(

@@ -37,8 +37,8 @@ def weighted_operators(
 
     With the symmetric root, a rotation of the units rotates the operators. The distances of `distance_matrix`
     therefore ignore rotations. Principal components of little variance have little weight, so that their
-    number k, the most that any network needs for `variance`, hardly matters. Operators of networks with fewer
-    units are padded with zeros.
+    number k hardly matters. It is the most that any network needs for `variance`, and at least 2. Operators
+    of networks with fewer units are padded with zeros.
 
     Unlike `operators`, the result changes under invertible linear maps of the units that are not orthogonal.
 
@@ -74,7 +74,8 @@ def weighted_operators(
     for index, states in enumerate(networks):
         require(states.shape[1] >= 2, f"time steps of network {index}", states.shape[1], "at least 2")
     drive = None if inputs is None else to_drive(inputs, networks)
-    k = max(n_components(states, variance=variance) for states in networks)
+    # The angle between single numbers is zero, so a second component is needed to compare anything.
+    k = max(2, *(n_components(states, variance=variance) for states in networks))
     fits = thread_map(lambda i: _fit(networks[i], form, k, drive), range(len(networks)), networks[0].device)
     operators = torch.stack([pad(fit[:, : len(fit)], (0, k - len(fit), 0, k - len(fit))) for fit in fits])
     if drive is None:
