@@ -114,7 +114,7 @@ def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str
 
 def _cut_bands(axis: Axes) -> None:
     """Limit the axis to `_MAX_BAND` times the largest value."""
-    largest = max(np.max(line.get_ydata()) for line in axis.lines if len(line.get_ydata()))
+    largest = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axis.lines]).max()
     if largest > 0:
         axis.set_ylim(0, min(axis.get_ylim()[1], _MAX_BAND * largest))
 
