@@ -73,6 +73,12 @@ def test_an_untrained_sweep_is_rejected_with_the_command_that_trains_it(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_options_of_training_next_to_an_experiment_are_rejected(tmp_path, flags):
+    sentence = rejection(tmp_path, "analysis.__main__", *flags, "experiment=demo", "width=64,128")
+    assert sentence == "width must be given as 'overrides=[\"width=64,128\"]' here, got 'width=64,128'."
+
+
 def test_a_misspelled_field_of_a_sweep_is_rejected(tmp_path):
     assert rejection(tmp_path, "analysis.__main__", "-m", "widht=8,9").startswith(
         "widht must be one of seeds"
