@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from analysis.experiment_analysis import ExperimentAnalysis
 from analysis.pipeline import drop_untrained, run_analyses
 from analysis.settings import experiment_name, load_experiments, require_valid, sweep_arguments
-from launch.cli import entrypoint
+from launch.cli import entrypoint, exit_on_user_error
 from launch.config import resolved
 
 
@@ -42,7 +42,8 @@ def run_analysis(config: DictConfig) -> None:
 def main() -> None:
     """Run the command line."""
     torch.set_flush_denormal(True)
-    sys.argv[1:] = sweep_arguments(sys.argv[1:])
+    with exit_on_user_error():
+        sys.argv[1:] = sweep_arguments(sys.argv[1:])
     entrypoint("analyze", run_analysis, needs_arguments=True)()
 
 

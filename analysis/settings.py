@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.utils import get_args_parser
@@ -13,6 +14,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from degen.errors import require
 from launch.cli import command_line
+from launch.config import CONF
 from launch.experiment import Experiment, experiments
 from launch.settings import require_folder
 from launch.sweep import sweep_experiment
@@ -50,6 +52,9 @@ def collect_sweep(overrides: Sequence[str]) -> list[str]:
 
     The result composes `conf/analyze.yaml`, which does not know the fields of training.
 
+    Raises:
+        BadInputError: an option of training stands next to an experiment.
+
     Examples:
         >>> collect_sweep(["gamma=1,2", "results=mine"])
         ['results=mine', '~experiment', "overrides=['gamma=1,2']"]
@@ -57,7 +62,13 @@ def collect_sweep(overrides: Sequence[str]) -> list[str]:
         ['experiment=demo']
     """
     sweep = [text for text in overrides if is_for_training(text)]
-    if not sweep or any(text.startswith(("experiment=", "overrides=")) for text in overrides):
+    if any(text.startswith(("experiment=", "overrides=")) for text in overrides):
+        for text in sweep:
+            group = text.partition("=")[0]
+            # Hydra would report that the configuration of an analysis has no such group.
+            require(not Path(CONF, group).is_dir(), group, text, f"given as 'overrides=[\"{text}\"]' here")
+        return list(overrides)
+    if not sweep:
         return list(overrides)
     own = [text for text in overrides if text not in sweep]
     return [*own, "~experiment", _overrides_field(sweep, Quote.single)]

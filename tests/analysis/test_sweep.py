@@ -8,7 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis import figures
+from analysis.figures import degeneracy
 from analysis.settings import collect_sweep, sweep_arguments
+from launch.sweep import sweep_experiment
 from tests.analysis.conftest import SMALL, run
 from tests.conftest import TINY
 from tests.in_process import rejection
@@ -35,11 +38,45 @@ def test_a_sweep_over_length_and_outputs_is_trained_and_measured(tmp_path):
     assert f"to train what is missing: {command}\n" in printed
 
 
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ({"task.channels": [1, 2, 1, 2]}, ["flip_flop, channels 1", "flip_flop, channels 2"]),
+        # A field that changes with the factor does not separate lines.
+        ({"task.n_steps": [20, 20, 40, 40], "task.channels": [1, 2, 1, 2]}, None),
+        ({"task.n_steps": [20, 20, 40, 40]}, ["flip_flop"]),
+    ],
+)
+def test_crossed_conditions_are_drawn_as_lines(fields, labels):
+    table = pd.DataFrame({"task": "flip_flop", "position": [0, 0, 1, 1], "value": 1.0, **fields})
+    expected = labels or ["flip_flop, channels 1", "flip_flop, channels 2"]
+    lines = dict(degeneracy._lines(table))
+    assert list(lines) == expected
+    assert all(len(rows) == 4 / len(expected) for rows in lines.values())
+
+
+def test_panels_of_crossed_conditions_have_different_titles():
+    experiment = sweep_experiment(["gamma=1,2", "task.channels=1,2"])
+    titles = list(figures._titles(experiment, experiment.conditions).values())
+    assert titles[0] == "N-bit flip-flop\ngamma = 1\nchannels = 1"
+    assert len(set(titles)) == 4
+    one_factor = sweep_experiment(["gamma=1,2"])
+    assert (
+        list(figures._titles(one_factor, one_factor.conditions).values())[1] == "N-bit flip-flop\ngamma = 2"
+    )
+
+
 def test_an_untrained_sweep_is_rejected_with_the_command_that_trains_it(tmp_path: Path):
     sentence = rejection(tmp_path, "analysis.__main__", "-m", "width=8,9", "gamma=2", "runs=mine")
     assert sentence.startswith("experiment must be one with finished networks below mine ")
     assert "(python -m launch.train -m width=8,9 gamma=2 runs=mine)" in sentence
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_options_of_training_next_to_an_experiment_are_rejected(tmp_path, flags):
+    sentence = rejection(tmp_path, "analysis.__main__", *flags, "experiment=demo", "width=64,128")
+    assert sentence == "width must be given as 'overrides=[\"width=64,128\"]' here, got 'width=64,128'."
 
 
 def test_a_misspelled_field_of_a_sweep_is_rejected(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from degen.errors import BadInputError
+from degen.versions import NUMERICS
 from launch.cli import require_config_dir
 from launch.user_code import source_files
+from tests.conftest import TINY
+from tests.in_process import run_in_process
 
 FILES = {
     "lab/__init__.py": "",
@@ -70,6 +74,18 @@ def test_a_file_that_hides_a_package_is_rejected(tmp_path, name):
     assert (
         f"{hidden} has a name that only degen may have: rename it, or run the command degen" in ended.stderr
     )
+
+
+def test_submitting_warns_of_networks_of_other_code(tiny_run, tmp_path):
+    folder = shutil.copytree(tiny_run, tmp_path / "runs" / "flip_flop" / tiny_run.name)
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"numerics": {NUMERICS}', '"numerics": 1'))
+    ended = run_in_process(
+        tmp_path, "launch.submit", *TINY, "seeds=3", "hydra/launcher=slurm_cpu", "--dry-run"
+    )
+    place = folder.relative_to(tmp_path)
+    changed = f"degen's numerics (version 1 then, {NUMERICS} now) changed since networks here were trained"
+    assert f"warning: {place}: {changed}; they may not be comparable\n" in ended.stderr
 
 
 @pytest.mark.parametrize(
