@@ -195,6 +195,6 @@ def format_degeneracy(table: pd.DataFrame, level: float) -> str:
 
 def _footer(table: pd.DataFrame, level: float) -> str:
     """Explain the intervals of a printed table, and state their coverage."""
-    intervals = f"{level:.0%} interval, bootstrap-t over networks; none below {MIN_NETWORKS} networks"
+    intervals = f"{level:.0%} interval over networks; none below {MIN_NETWORKS} networks"
     coverage = format_coverage(table["true_coverage"])
     return "\n".join([f"(value [{intervals}])", *([f"({coverage}; docs/statistics.md)"] if coverage else [])])
