@@ -223,7 +223,7 @@ def test_noise_differs_between_seeds_trials_steps_and_units():
     condition, _, trials = drawn("noisy")
     noise = condition.model.add_noise(trials, Stream.named([0, 1], "noise", dtype=torch.float64)).noise
     assert len(noise.flatten().unique()) == noise.numel() == 2 * 5 * 12 * 10
-    assert stats.kstest(noise.flatten().numpy(), stats.norm(0, 2**0.5 * 0.05).cdf).pvalue > 1e-3
+    assert stats.kstest(noise.flatten().numpy(), stats.norm(0, 2**0.5 * 0.02).cdf).pvalue > 1e-3
 
 
 # Arguments --------------------------------------------------------------------------------------------------
