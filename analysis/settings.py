@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from degen.errors import require
 from launch.cli import command_line
-from launch.config import CONF
+from launch.config import CONF, quote_numbers
 from launch.experiment import Experiment, experiments
 from launch.settings import require_folder
 from launch.sweep import sweep_experiment
@@ -64,6 +64,7 @@ def collect_sweep(overrides: Sequence[str]) -> list[str]:
     sweep = [text for text in overrides if is_for_training(text)]
     if any(text.startswith(("experiment=", "overrides=")) for text in overrides):
         for text in sweep:
+            quote_numbers([text])  # raises an error if Hydra cannot read it
             group = text.partition("=")[0]
             # Hydra would report that the configuration of an analysis has no such group.
             require(not Path(CONF, group).is_dir(), group, text, f"given as 'overrides=[\"{text}\"]' here")
