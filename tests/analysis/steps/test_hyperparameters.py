@@ -151,7 +151,7 @@ def test_new_networks_repeat_the_selection(place):
     assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
     for path in place.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 7, [9.0, 8.0])
-    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 10 networks")
+    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 12 networks")
 
 
 def test_a_network_too_small_for_the_selection_is_rejected(place):
