@@ -181,7 +181,7 @@ def _row(
     loss = functools.partial(mean_loss, condition.model)
     losses = {name: loss(network.weights, batch).item() for name, batch in trials.items()}
     if weights_at == "converged":
-        for name in SETTLED_LOSSES:
+        for name in (name for name in SETTLED_LOSSES if name in trials):
             losses[f"{name}_settled"] = loss(network.settled, trials[name]).item()
     return {
         "condition": condition.signature,

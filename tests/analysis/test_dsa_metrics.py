@@ -65,7 +65,9 @@ def test_baseline_of_sine_waves_compares_matched_stimuli():
 
 def test_condition_data_covers_the_first_networks_of_a_limited_metric(tmp_path: Path):
     (condition, *_) = experiment_of("demo", ("seeds=4",)).conditions
-    data = ConditionData(condition, pd.DataFrame({"seed": [0, 1, 2, 3]}), ResultsFolder(tmp_path), left_out=1)
+    data = ConditionData(
+        condition, pd.DataFrame({"seed": [0, 1, 2, 3]}), ResultsFolder(tmp_path), left_out=frozenset({1})
+    )
 
     def store(seeds: list[int], max_networks: int | None) -> None:
         path = data.results.matrix("dsa_literal", condition.signature)

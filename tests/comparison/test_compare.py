@@ -57,9 +57,11 @@ def test_distances_are_those_of_the_metrics(result):
     for name, distances in expected.items():
         np.testing.assert_array_equal(result.measures[name].distances, distances)
     assert list(result.measures) == ["dsa", "input_dsa", "svcca", "pif", "losses"]
-    np.testing.assert_array_equal(
-        result.measures["dsa"].baselines, dsa.null_distances([*SLOW, *FAST], result.hyperparameters)
-    )
+    halves = [
+        dsa.operators([states[half] for states in (*SLOW, *FAST)], result.hyperparameters)
+        for half in dsa.matched_halves(INPUTS)
+    ]
+    np.testing.assert_array_equal(result.measures["dsa"].baselines, dsa.half_distances(*halves).within)
 
 
 def test_hyperparameters_are_selected_on_all_networks(result):

@@ -226,5 +226,7 @@ def test_a_task_without_ood_is_measured_without_it(home):
     assert "left out: OOD losses of delayed_echo, which has no ood()" in analyze(home)
     table = pd.read_csv(home / "results" / "echo" / "degeneracy.csv")
     behavior = set(table[table["level"] == "behavior"]["measure"])
-    assert behavior == {"sigma_test", "sigma_ood_noise", "mean_ood_noise"}
+    assert behavior == {"sigma_test", "sigma_log_test", "sigma_test_settled", "sigma_log_test_settled"} | {
+        *("sigma_ood_noise", "sigma_log_ood_noise", "mean_ood_noise")
+    }
     assert table["value"].notna().all()

@@ -24,7 +24,7 @@ DISCRIMINATION = "task=delayed_discrimination"
         (["optimizer=adam"], "optimizer", "adam", "one of seeds, runs, device"),
         (["+learning_rate=0.1"], "learning_rate", "'0.1'", "one of seeds, runs, device"),
         (["-m", "++optimizer.name=adam,sgd"], "optimizer", "'adam'", "one of seeds, runs, device"),
-        (["task=flop"], "task", "'flop'", "one of delayed_discrimination, flip_flop"),
+        (["task=flop"], "task", "'flop'", "one of context_integration, delayed_discrimination"),
         (["regularizer=l3"], "regularizer", "'l3'", "one of l1, none, nuclear_norm"),
         (["width=wide"], "width", "'wide'", "any number"),
         (["experiment=dmeo"], "experiment", "'dmeo'", "demo"),

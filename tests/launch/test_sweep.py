@@ -28,16 +28,16 @@ def test_a_sweep_has_the_conditions_that_training_has():
         (["task=flip_flop,sine_wave", "width=8,9"], "width", "width", [8, 9, 8, 9]),
         (
             ["task=flip_flop,sine_wave"],
-            "task._target_",
             "task",
-            ["degen.tasks.FlipFlop", "degen.tasks.SineWave"],
+            "task",
+            ["FlipFlop", "SineWave"],
         ),
         (["parameterization=mup", "input_std=1,2"], "parameterization.input_std", "input std", [1.0, 2.0]),
         (
             ["parameterization=mup,standard"],
-            "parameterization._target_",
             "parameterization",
-            ["degen.models.MuP", "degen.models.Standard"],
+            "parameterization",
+            ["MuP", "Standard"],
         ),
         (
             ["training.optimizer.learning_rate=0.1,0.2"],

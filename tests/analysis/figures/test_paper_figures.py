@@ -62,12 +62,12 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
         experiment_of("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
     )
     counts = found.counts.copy()
-    counts.loc[0, ["converged", "unconverged"]] = 1, 3
+    counts.loc[0, ["converged", "unconverged"]] = 1, 5
     found.__dict__["counts"] = counts
     words = caption(found)
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
-    assert sum(numbers) == 48
+    assert sum(numbers) == 12 * 6
     assert "1 the only converged network of its condition" in words
     assert "not drawn (fewer than two converged networks): N-bit flip-flop 6;" in words
 

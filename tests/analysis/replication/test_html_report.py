@@ -31,7 +31,14 @@ def outcome_of(row: dict) -> str:
     return format_outcome(row["outcome"], "" if pd.isna(row["outcome_detail"]) else row["outcome_detail"])
 
 
-HEADINGS = ["dynamics", "weights", "weights (PIF signed)", "behavior", "behavior (sigma log OOD)"]
+HEADINGS = [
+    "dynamics",
+    "dynamics (dsa_weighted)",
+    "weights",
+    "weights (PIF signed)",
+    "behavior",
+    "behavior (sigma log OOD)",
+]
 
 
 def heading(row: dict) -> str:

@@ -20,7 +20,8 @@ from tests.conftest import Launched
 
 def selections(place: Path, results: str = "results") -> list[Path]:
     """Return the stored selections relative to `place`, the newest last."""
-    found = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
+    stored = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
+    found = [path for path in stored if pd.read_parquet(path)["lag"].max() > 1]  # not of dsa_lag_1
     return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
@@ -33,9 +34,9 @@ def values(place: Path) -> dict[str, dict[str, float]]:
 
 def test_experiments_analyzed_together_share_a_selection(two):
     printed = analyze_dsa(two, "both")
-    # Four of tiny's other condition, four that both have, four of ten units.
+    # Six of tiny's other condition, six that both have, six of ten units.
     (line,) = lines(printed, "hyperparameters: ")
-    assert line.endswith(", on 12 networks")
+    assert line.endswith(", on 18 networks")
     # The shared condition is measured once.
     new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
     assert new[1] == "1 of them new"
@@ -59,11 +60,11 @@ def test_a_later_experiment_reuses_the_selection(two):
     pd.testing.assert_frame_equal(pd.read_parquet(two / selection), before)
     # An analysis that contains all networks used before, and more, repeats the selection. Others reuse it.
     (line,) = lines(analyze_dsa(two, "both"), "hyperparameters: ")
-    assert line.endswith(", on 12 networks")
+    assert line.endswith(", on 18 networks")
     after = values(two)
     for name in ("tiny", "wide"):
         printed = analyze_dsa(two, name)
-        assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
+        assert lines(printed, "hyperparameters: ")[0].endswith(", on 18 networks")
         assert lines(printed, "distances: ") == ["distances: dsa of 2 conditions, 0 of them new"]
     assert values(two) == after
 
@@ -90,15 +91,16 @@ def test_the_selection_does_not_depend_on_the_order(two):
 
 
 def test_metrics_of_one_class_and_options_share_a_selection(two):
-    before = selections(two)
+    stored = two / "results" / "hyperparameters"
+    before = set(stored.iterdir())
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
     launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     assert len(lines(launched.stdout.splitlines(), "hyperparameters: ")) == 3
-    assert set(selections(two)) > set(before)
-    assert len(selections(two)) == len(before) + 1
+    assert set(stored.iterdir()) > before
+    assert len(set(stored.iterdir())) == len(before) + 1
     folder = two / "results" / "tiny"
     lags = {
         name: pd.read_parquet(folder / "matrices" / name / "flip_flop-hyperparameters.parquet")["lag"]
@@ -180,7 +182,7 @@ def test_experiments_select_on_their_own_networks_by_default(two):
     shared = selections(two)
     printed = analyze_dsa(two, "both", "share_hyperparameters=false")
     for line in lines(printed, "hyperparameters: "):
-        assert line.endswith(", on 8 networks")  # of the two conditions of each experiment
+        assert line.endswith(", on 12 networks")  # of the two conditions of each experiment
     assert len(lines(printed, "hyperparameters: ")) == 2
     for name in ("tiny", "wide"):
         (own,) = (two / "results" / name / "hyperparameters").glob("dsa-flip_flop-*.parquet")
@@ -189,7 +191,7 @@ def test_experiments_select_on_their_own_networks_by_default(two):
             two / "results" / name / "matrices" / "dsa" / "flip_flop-hyperparameters.parquet"
         )
         assert copy.attrs["networks"] == used
-        assert sum(len(networks["seeds"]) for networks in used.values()) == 8
+        assert sum(len(networks["seeds"]) for networks in used.values()) == 12
     assert selections(two) == shared
 
 
@@ -208,7 +210,7 @@ def test_selection_stores_warnings_and_the_components_of_each_network(place):
     for warning in curve.attrs["warnings"]:
         assert f"warning: hyperparameters: dsa of flip_flop: {warning}\n" in launched.stderr
     for networks in curve.attrs["networks"].values():
-        assert len(networks["components_needed"]) == len(networks["seeds"]) == 4
+        assert len(networks["components_needed"]) == len(networks["seeds"]) == 6
     most = max(max(networks["components_needed"]) for networks in curve.attrs["networks"].values())
     assert selected["n_components"] == most
 
