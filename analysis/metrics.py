@@ -66,6 +66,8 @@ class PIF(Metric):
             f"(set is_odd = True in the class if it is, or select metrics: 'metric=[dsa,pif,svcca]')"
         )
         require(condition.model.is_odd or not self.signs, "signs", self.signs, allowed)
+        one = f"left out for {name} networks, which have a recurrent matrix per gate ('metric=[dsa,svcca]')"
+        require(condition.model.blocks == 1, "weights", self.weights, one)
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         weights = states[self.weights]

@@ -33,6 +33,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 # A name in single backticks is code, as everywhere in the docstrings.
 default_role = "code"
+# Packages export classes of their modules, so that a name in a signature has two equal targets.
+suppress_warnings = ["ref.python"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "degen"

@@ -59,8 +59,8 @@ def completions(line: str) -> list[str]:
     Examples:
         >>> completions("degen st")
         ['status']
-        >>> completions("degen train parameterization=")
-        ['parameterization=mup', 'parameterization=standard']
+        >>> completions("degen train parameterization=s")
+        ['parameterization=softplus', 'parameterization=standard']
     """
     *given, word = line.split(" ")
     given = [text for text in given if text]

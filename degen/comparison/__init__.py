@@ -1,4 +1,4 @@
-"""Comparison of networks from anywhere: arrays, files or PyTorch `state_dict`s, in groups.
+"""Comparison of networks from anywhere: arrays, files or files of a PyTorch `state_dict`, in groups.
 
 `degen.compare` takes arrays, `read_folder` and `compare_networks` take files. docs/compare.md has examples.
 """

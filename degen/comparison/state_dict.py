@@ -20,10 +20,9 @@ NONLINEARITIES = ("tanh", "relu")
 class StateDictRun(NamedTuple):
     """Hidden states and recurrent weights of a network.
 
-    Attributes:
-        hidden: hidden states h of all layers, (trials, time, units). Cell states of an LSTM are not included.
-        recurrent: recurrent weights as PyTorch stores them: (units, units) for `nn.RNN`, (3 * units, units)
-            for `nn.GRU` and (4 * units, units) for `nn.LSTM`. None for several layers.
+    `hidden`, (trials, time, units), are the hidden states h of all layers, without the cell states of an
+    LSTM. `recurrent` are the recurrent weights as PyTorch stores them: (units, units) for `nn.RNN`,
+    (3 * units, units) for `nn.GRU` and (4 * units, units) for `nn.LSTM`. None for several layers.
     """
 
     hidden: Tensor

@@ -37,6 +37,7 @@ class Model(ABC):
     Attributes:
         is_odd: whether the nonlinearity is odd, as tanh is. A network then computes the same function after
             the signs of all weights of a hidden unit are flipped.
+        blocks: number of matrices that `recurrent` returns below each other, above 1 for gated cells.
 
     Raises:
         BadInputError: `width` is below 1, or `gamma` is not above 0.
@@ -57,6 +58,7 @@ class Model(ABC):
     """
 
     is_odd: ClassVar[bool] = False
+    blocks: ClassVar[int] = 1
 
     width: int
     gamma: float

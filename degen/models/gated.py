@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,12 +29,7 @@ class Gated(Model):
         gamma: divisor of the output and factor of the learning rate.
         initial_gain: factor of the initial recurrent matrix.
         initial_rank: rank of each block of the initial recurrent matrix; 0 for full rank.
-
-    Attributes:
-        blocks: number of blocks of the recurrent matrix.
     """
-
-    blocks: ClassVar[int]
 
     initial_gain: float = neutral(1.0)
     initial_rank: int = neutral(0)

@@ -49,6 +49,7 @@ class Noisy(DenseElman):
 
     leak_rate: float
     noise_std: float
+    is_odd = True
     nonlinearity = TANH
     stored_arrays = 2  # the noise, and its copy on a GPU
 

@@ -179,5 +179,12 @@ def test_signs_are_rejected_if_the_nonlinearity_is_not_odd(place, monkeypatch):
     assert not (place / "fresh").exists()
 
 
+def test_weights_of_gated_networks_are_rejected(place, monkeypatch):
+    monkeypatch.setattr(Standard, "blocks", 3)
+    sentence = rejection(place, MODULE, *OWN, "metric=[pif]", "results=fresh")
+    assert sentence.startswith("metrics.pif.weights must be left out for Standard networks, which have ")
+    assert not (place / "fresh").exists()
+
+
 def test_an_experiment_must_be_chosen(place):
     assert "experiment" in rejection(place, MODULE, *SMALL)

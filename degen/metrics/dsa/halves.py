@@ -21,10 +21,9 @@ class HalfDistances(NamedTuple):
     All operators have equal estimation errors, so that the two fields can be compared. A difference between
     networks is evidence only if `between` exceeds `within`.
 
-    Attributes:
-        within: (networks,), distance of each network from itself: the split-half baseline.
-        between: (networks,), distance of each network from the next network. The last network is followed by
-            the first.
+    `within`, (networks,), is the distance of each network from itself: the split-half baseline. `between`,
+    (networks,), is the distance of each network from the next network. The last network is followed by the
+    first.
     """
 
     within: NDArray[np.float64]
