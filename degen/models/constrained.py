@@ -21,8 +21,9 @@ class Dale(Elman):
     .. math:: h_t = \max(0, W h_{t-1} + W_x x_t + b), \quad W_{ij} = s_j |V_{ij}|
 
     The sign s_j is +1 for the first units and -1 for the others, and never changes. Input and output weights
-    are not constrained. The absolute values of V are drawn uniformly. The ratio of excitatory to inhibitory weights makes the
-    mean input of a unit zero. The variance of the weights, averaged over units, is 1 / (3 n), as in `ReLU`.
+    are not constrained. The absolute values of V are drawn uniformly. The ratio of excitatory to inhibitory
+    weights makes the mean input of a unit zero. The variance of the weights, averaged over units, is
+    1 / (3 n), as in `ReLU`.
 
     Args:
         width: number n of hidden units.
