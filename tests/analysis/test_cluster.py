@@ -49,6 +49,7 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
         "metrics.dsa.highest_lag=3",
         "metrics.dsa.ranks=[4]",
         "bootstrap.n_samples=50",
+        "share_hyperparameters=true",
     )
     dry = login.run("analysis.submit", *few, *CPU, "--dry-run")
     assert "3 for distances" in dry
