@@ -61,7 +61,10 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
     assert "Traceback" not in printed["err"]
     # On the five conditions of both, whichever was prepared last.
     assert re.findall(r"hyperparameters: dsa of .* on (\d+) networks\n", printed["out"]) == ["15", "15"]
-    login.run("analysis", *few, "results=here")
+    alone = login.start("analysis", *few, "results=here")
+    stdout, stderr = alone.communicate(timeout=PATIENCE)
+    assert alone.returncode == 0, stdout + stderr
+    assert all(line.startswith("warning: ") for line in stderr.splitlines())  # so few candidates and networks
     assert tables(login.place / "results") == tables(login.place / "here")
     computed = sorted(login.place.glob("results/*/matrices/*/*.safetensors"))
     assert len(computed) == 2 * (3 + 2)
