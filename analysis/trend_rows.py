@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from analysis.design import PAIR
 from analysis.measures import SECOND_HEADLINES
 from analysis.outcomes import format_outcome
 
@@ -24,6 +25,10 @@ class TrendRow:
     Attributes:
         experiment: name of the experiment.
         task: name of the task, or `POOLED`.
+        term: what is tested: a factor, or "gamma x channels" for an interaction.
+        kind: kind of the term: trend (along numbers), levels (any difference between named levels), pair (of
+            two of several levels) or interaction.
+        levels: the two levels that are compared, such as "GRU vs. Standard", empty for other terms.
         level: level of degeneracy.
         measure: name of the measure.
         variant_of: measure that this measure is another setting of, or empty.
@@ -31,7 +36,9 @@ class TrendRow:
         is_headline: whether the row answers the question of the experiment: a main measure over all tasks.
         conditions: number of conditions.
         networks: number of networks behind the row.
-        effect: relative change over the whole factor, 1 for twice. NaN if there are too few networks.
+        effect: relative change over the whole factor, or from the second to the first of `levels`, 1 for
+            twice. Of an interaction, relative change of that ratio. NaN if there are several effects or too
+            few networks.
         low: lower end of the bootstrap interval of the effect.
         high: upper end of the bootstrap interval of the effect.
         nominal_level: nominal level of the interval.
@@ -43,7 +50,7 @@ class TrendRow:
         smallest_p: smallest p that the test can give for these networks.
         detectable_change: relative change that would be detected with power 0.8.
         spearman: rank correlation of factor and degeneracy.
-        direction: direction of the effect, `Trend.direction`.
+        direction: direction of the effect, `JointTest.direction`.
         outcome: one of `analysis.outcomes.OUTCOMES`.
         outcome_detail: reason or limit of the outcome.
         outcome_below_threshold: outcome of the networks whose loss on fresh trials is below the threshold.
@@ -56,11 +63,15 @@ class TrendRow:
         most_influential: the influential network that moves the effect most, with the trend without it.
         left_out: number of trained networks that are not behind the row. They did not converge, or their
             condition or task has too few networks.
+        left_out_conditions: the conditions that are not behind the row, with their converged networks.
         missing: number of networks that are not trained yet.
     """
 
     experiment: str
     task: str
+    term: str
+    kind: str
+    levels: str
     level: str
     measure: str
     variant_of: str
@@ -89,6 +100,7 @@ class TrendRow:
     influential_networks: int | None
     most_influential: str
     left_out: int
+    left_out_conditions: str
     missing: int
 
     @property
@@ -111,14 +123,16 @@ Row = TypeVar("Row", bound=TrendRow)
 
 
 def with_false_discovery_rate(rows: Sequence[Row]) -> list[Row]:
-    """Set q of the rows that belong to the family of tests (Benjamini & Hochberg 1995).
+    """Set q of the rows that belong to a family of tests (Benjamini & Hochberg 1995).
 
-    The family are the paper's measures over all tasks, as far as they have a p. Other rows have no q.
+    A family are the paper's measures over all tasks, as far as they have a p. Pairs of levels are a second
+    family, because they follow up on the test of all levels. Other rows have no q.
     """
-    family = [row for row in rows if row.is_in_family]
     q = dict.fromkeys(map(id, rows), np.nan)
-    if family:
-        q |= zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True)
+    for is_pair in (False, True):
+        family = [row for row in rows if row.is_in_family and (row.kind == PAIR) == is_pair]
+        if family:
+            q |= zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True)
     return [dataclasses.replace(row, q=float(q[id(row)])) for row in rows]
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from degen.statistics import Bootstrap, Estimate, Trend, distance_curve, fit_trend
 from degen.statistics.coverage import NETWORKS
-from degen.statistics.trend import NO_DIRECTION
+from degen.statistics.joint_test import NO_DIRECTION
 from tests.statistics.nulls import NULLS, deviation_null
 from tests.statistics.simulated import (
     POPULATIONS,

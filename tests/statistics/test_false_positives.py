@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from degen.statistics import Bootstrap, FactorCurve, fit_trend, mean_curve
-from degen.statistics.trend import NO_DIRECTION
+from degen.statistics.joint_test import NO_DIRECTION
 from tests.statistics.check import rates, trend
 from tests.statistics.nulls import NULLS
 from tests.statistics.simulated import NETWORKS, curve_of, distances
