@@ -26,8 +26,8 @@ def explanations(row: TrendRow) -> dict[str, str]:
         "p, q": "p is the larger of two: of a permutation test that exchanges the networks of each seed "
         "between conditions, and of the bootstrap. "
         "\u00b1 is its Monte Carlo error, where it could change the outcome. q is the false discovery rate "
-        "over the paper's measures of all tasks together, and apart from it over pairs of levels. Outcomes "
-        "use p. Other rows have no q.",
+        "over the paper's measures of all tasks together. Outcomes use p. A pair of several levels has a q "
+        "over all pairs, which its outcome uses. Other rows have no q.",
         outcomes.TOO_FEW: f"fewer than two conditions have {MIN_NETWORKS} converged networks, or these seeds "
         f"cannot give p below {row.significance:g}.",
         outcomes.NOT_DEFINED: "a degeneracy is zero or not finite, so it has no relative change.",
@@ -86,8 +86,10 @@ def row_p(row: TrendRow) -> str:
 
 
 def row_numbers(row: TrendRow) -> str:
-    """Format effect, p and q of a row, empty if it has no interval."""
-    return "" if math.isnan(row.low) else f"{row_effect(row)}, p {row_p(row)}"
+    """Format effect, p and q of a row, empty if it has none. A test of several effects has no effect."""
+    if math.isnan(row.p):
+        return ""
+    return f"p {row_p(row)}" if math.isnan(row.low) else f"{row_effect(row)}, p {row_p(row)}"
 
 
 def row_warnings(row: TrendRow) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from analysis.cells import has_several_terms, row_numbers, row_task, row_term, row_title, row_warnings
@@ -9,6 +10,7 @@ from analysis.design import INTERACTION, PAIR, find_design
 from analysis.labels import format_factor
 from analysis.outcomes import DECIDED, INTERACTS, NO_EFFECT, SEEN
 from analysis.trend_rows import POOLED, TrendRow
+from degen.reporting.formatting import format_change
 from launch.experiment import Experiment
 
 CHANGES, UNCHANGED, UNKNOWN = "changes", "no effect seen", "cannot be told"
@@ -19,9 +21,20 @@ MAX_DETECTABLE_CHANGE = 1.0
 """Relative change. A row that could not have seen a smaller effect says nothing [chosen]."""
 
 
-def is_informative(row: TrendRow) -> bool:
-    """Return whether an effect that doubles degeneracy would have been seen."""
-    return row.detectable_change <= MAX_DETECTABLE_CHANGE
+def _is_unchanged(row: TrendRow) -> bool:
+    """Return whether no effect is seen, although a doubled degeneracy would have been seen."""
+    is_informative = row.detectable_change <= MAX_DETECTABLE_CHANGE
+    return row.outcome == NO_EFFECT and is_informative and not _is_corrected(row)
+
+
+def _is_uninformative(row: TrendRow) -> bool:
+    """Return whether no effect is seen, and a doubled degeneracy would not have been seen."""
+    return row.outcome == NO_EFFECT and not _is_unchanged(row) and not _is_corrected(row)
+
+
+def _is_corrected(row: TrendRow) -> bool:
+    """Return whether a pair would differ without the correction for the number of pairs."""
+    return row.kind == PAIR and row.p < row.significance and row.outcome == NO_EFFECT
 
 
 def summarize(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
@@ -32,8 +45,7 @@ def summarize(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
     groups: dict[str, list[TrendRow]] = {CHANGES: [], UNCHANGED: [], UNKNOWN: []}
     for row in rows:
         if row.is_main_measure:
-            is_unchanged = row.outcome == NO_EFFECT and is_informative(row)
-            name = CHANGES if row.outcome in SEEN else UNCHANGED if is_unchanged else UNKNOWN
+            name = CHANGES if row.outcome in SEEN else UNCHANGED if _is_unchanged(row) else UNKNOWN
             groups[name].append(row)
     return {name: sorted(group, key=lambda row: not row.is_headline) for name, group in groups.items()}
 
@@ -47,6 +59,15 @@ def question(experiment: Experiment) -> str:
     return f"How does degeneracy change along {' and '.join(factors)}?"
 
 
+def _outcome(row: TrendRow) -> str:
+    """Return the outcome of a row, or what it could have seen if that is too little."""
+    if not _is_uninformative(row):
+        return row.outcome_text
+    if not math.isfinite(row.detectable_change):
+        return "no change would have been seen"
+    return f"only a change of {format_change(row.detectable_change)} would have been seen"
+
+
 def describe(row: TrendRow, *, names_term: bool = False) -> str:
     """Describe a row in one line.
 
@@ -55,7 +76,7 @@ def describe(row: TrendRow, *, names_term: bool = False) -> str:
         names_term: whether to name the term, which is needed if the experiment has several.
     """
     title = f"{row_title(row)}, {row_term(row)}" if names_term else row_title(row)
-    parts = [f"{title}: {row.outcome_text}", row_numbers(row), *row_warnings(row)]
+    parts = [f"{title}: {_outcome(row)}", row_numbers(row), *row_warnings(row)]
     return "; ".join(filter(None, parts))
 
 
@@ -92,13 +113,13 @@ def _sentences(rows: Sequence[TrendRow]) -> Iterator[str]:
 
 def _main_effect(row: TrendRow) -> str:
     """Describe the effect of one of two crossed factors."""
-    if row.outcome == NO_EFFECT and is_informative(row):
+    if _is_unchanged(row):
         return f"no effect of {row.term} seen"
     if row.outcome == NO_EFFECT:
         return f"an effect of {row.term} cannot be told"
     if row.outcome in DECIDED.values():
         return f"{row.outcome} with {row.term}"
-    return f"{row.outcome_text} ({row.term})"
+    return f"{row.term}: {row.outcome_text}"
 
 
 def _interaction(row: TrendRow, factors: Sequence[TrendRow]) -> str:
@@ -108,7 +129,7 @@ def _interaction(row: TrendRow, factors: Sequence[TrendRow]) -> str:
     effect = nouns.get(factors[0].outcome, f"effect of {first}")
     if row.outcome == INTERACTS:
         return f"the {effect} depends on {second} ({row.outcome_detail})"
-    if row.outcome == NO_EFFECT and is_informative(row):
+    if _is_unchanged(row):
         return f"no dependence of the {effect} on {second} seen"
     return f"whether the {effect} depends on {second} cannot be told"
 

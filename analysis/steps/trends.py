@@ -27,7 +27,14 @@ from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.specification import opposed_embeddings
 from analysis.term_words import format_pair, words
-from analysis.trend_rows import POOLED, TrendRow, trend_rows, trend_table, with_false_discovery_rate
+from analysis.trend_rows import (
+    POOLED,
+    TrendRow,
+    correct_pairs,
+    trend_rows,
+    trend_table,
+    with_false_discovery_rate,
+)
 from degen.condition import Condition
 from degen.files import sha256
 from degen.statistics import Bootstrap, JointTest, PermutationTest, Trend
@@ -130,7 +137,7 @@ class ExperimentTrends:
                     {key[1]: trends[key][task, term] for key in family if (task, term) in trends[key]}
                 )
                 rows[level, name, task, term] = self._row(level, name, task, trend, opposed, name in main)
-        return rows
+        return dict(zip(rows, correct_pairs(list(rows.values())), strict=True))
 
     def _measured(self, tasks: Tasks, name: str, measure: DegeneracyMeasure) -> Tasks:
         """Leave out tasks, conditions and networks that a measure is not available for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from analysis.report import _by_task
 from analysis.results import ResultsFolder
 from analysis.steps.trends import compute_trends
 from analysis.summary import IN_WORDS, LEFT_OUT, format_summary, question, summary_lines
-from analysis.trend_rows import TrendRow
+from analysis.trend_rows import TrendRow, correct_pairs
 from launch.experiment import Experiment
 from launch.sweep import sweep_experiment
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant
@@ -75,12 +76,26 @@ def test_pairs_are_a_family_of_their_own(tmp_path):
     experiment = sweep(*CELLS)
     rows_of(tmp_path, experiment, [1, 1, 3])
     rows = compute_trends(experiment, ResultsFolder(tmp_path), BOOTSTRAP, TEST, 0.5)
-    for kind, number in (("levels", 2), ("pair", 6)):
-        family = [row for row in rows if row.kind == kind and row.is_in_family]
-        assert len(family) == number
-        smallest = min(family, key=lambda row: row.p)
-        assert smallest.q <= number * smallest.p + 1e-12
-        assert max(row.q for row in family) == pytest.approx(max(row.p for row in family))
+    pairs = [row for row in rows if row.kind == "pair"]
+    for measure in ("PIF", "sigma OOD", "mean OOD"):
+        family = sorted((row for row in pairs if row.measure == measure), key=lambda row: row.p)
+        p = [row.p for row in family]
+        # Benjamini & Hochberg for three tests.
+        expected = [min(3 * p[0], 1.5 * p[1], p[2]), min(1.5 * p[1], p[2]), p[2]]
+        assert [row.q for row in family] == pytest.approx(expected)
+    assert [row.measure for row in rows if row.is_in_family] == ["PIF", "sigma OOD"]
+
+
+def test_a_pair_needs_a_false_discovery_rate_below_the_significance(tmp_path):
+    row = rows_of(tmp_path, sweep(*CELLS), [1, 1, 3])["parameterization", "Softplus vs. ReLU"]
+    unlikely, likely = (
+        dataclasses.replace(row, levels=name, p=p) for name, p in (("a vs. b", 0.04), ("b vs. c", 0.9))
+    )
+    corrected = correct_pairs([unlikely, likely])
+    assert corrected[0].q == pytest.approx(0.08)
+    assert (corrected[0].outcome, corrected[0].direction) == (NO_EFFECT, "-")
+    assert corrected[0].outcome_text == "no effect seen (q of all pairs is not below 0.05)"
+    assert correct_pairs([unlikely])[0].outcome == "higher"
 
 
 def test_the_order_of_levels_does_not_change_a_test_of_all(tmp_path):

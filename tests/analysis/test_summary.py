@@ -86,4 +86,6 @@ def test_an_analysis_prints_its_summary(analyzed):
     assert "How does degeneracy change along bits (1, 2)?\n" in printed
     rows = table(analyzed, "trends")
     for row in rows[rows["is_headline"]].to_dict("records"):
-        assert f"  N-bit flip-flop, {row['level']} ({row['measure']}): {row['outcome']}" in printed
+        is_uninformative = row["outcome"] == NO_EFFECT and not row["detectable_change"] <= 1
+        text = "only a change of" if is_uninformative else row["outcome"]
+        assert f"  N-bit flip-flop, {row['level']} ({row['measure']}): {text}" in printed
