@@ -87,9 +87,10 @@ def row_p(row: TrendRow) -> str:
 
 def row_numbers(row: TrendRow) -> str:
     """Format effect, p and q of a row, empty if it has none. A test of several effects has no effect."""
-    if math.isnan(row.p):
-        return ""
-    return f"p {row_p(row)}" if math.isnan(row.low) else f"{row_effect(row)}, p {row_p(row)}"
+    if not math.isnan(row.low):
+        return f"{row_effect(row)}, p {row_p(row)}"
+    has_several_effects = math.isnan(row.effect) and not math.isnan(row.p)
+    return f"p {row_p(row)}" if has_several_effects else ""
 
 
 def row_warnings(row: TrendRow) -> list[str]:
@@ -99,7 +100,9 @@ def row_warnings(row: TrendRow) -> list[str]:
         number = f"{row.conditions_at_baseline} of {row.conditions} conditions"
         warnings.append(f"{number} at their split-half baseline")
     if row.most_influential and row.outcome != outcomes.FRAGILE:
-        warnings.append(f"another outcome without any one of {row.influential_networks} networks")
+        n_networks = row.influential_networks
+        networks = "one network" if n_networks == 1 else f"any one of {n_networks} networks"
+        warnings.append(f"another outcome without {networks}")
     if row.outcome_below_threshold != row.outcome:
         networks = f"the {row.networks_below_threshold} networks below the threshold on fresh trials"
         warnings.append(f"with {networks}: {row.outcome_below_threshold}")

@@ -184,7 +184,8 @@ class TermTests:
     def _fit(self, term: Term, cells: Sequence[Cell], curves: Sequence[FactorCurve]) -> JointTest:
         settings = self.bootstrap, self.test.n_permutations
         if not self.design.is_crossed:
-            return (fit_trend if term.kind == TREND else fit_contrast)(curves, *settings)
+            # Two levels have the same test as a trend.
+            return (fit_trend if term.kind == TREND or term.pair else fit_contrast)(curves, *settings)
         crossed = fit_crossed(curves, [(cell[0], cell[1]) for cell in cells], *settings)
         if term.kind == INTERACTION:
             return crossed.interaction

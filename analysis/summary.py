@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from analysis.cells import has_several_terms, row_numbers, row_task, row_term, row_title, row_warnings
 from analysis.design import INTERACTION, PAIR, find_design
 from analysis.labels import format_factor
-from analysis.outcomes import DECIDED, INTERACTS, NO_EFFECT, SEEN
+from analysis.outcomes import DECIDED, FRAGILE, INTERACTS, NO_EFFECT, SEEN
 from analysis.trend_rows import POOLED, TrendRow
 from degen.reporting.formatting import format_change
 from launch.experiment import Experiment
@@ -119,6 +119,8 @@ def _main_effect(row: TrendRow) -> str:
         return f"an effect of {row.term} cannot be told"
     if row.outcome in DECIDED.values():
         return f"{row.outcome} with {row.term}"
+    if row.outcome == FRAGILE:
+        return f"the effect of {row.term} is fragile"
     return f"{row.term}: {row.outcome_text}"
 
 
