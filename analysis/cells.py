@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from analysis import outcomes
 from analysis.labels import task_title
@@ -19,13 +20,14 @@ def explanations(row: TrendRow) -> dict[str, str]:
         row: a row of the table, whose settings all rows share.
     """
     return {
-        "effect": "relative change of degeneracy over the whole factor, with its "
-        f"{row.nominal_level:.0%} bootstrap interval over networks. Tasks have equal weights in effect, "
-        "interval and p.",
+        "effect": "relative change of degeneracy over the whole factor, or from one level to another, with "
+        f"its {row.nominal_level:.0%} bootstrap interval over networks. Tasks have equal weights in effect, "
+        "interval and p. Of an interaction, the change of that ratio by the other factor.",
         "p, q": "p is the larger of two: of a permutation test that exchanges the networks of each seed "
         "between conditions, and of the bootstrap. "
         "\u00b1 is its Monte Carlo error, where it could change the outcome. q is the false discovery rate "
-        "over the paper's measures of all tasks together. Outcomes use p. Other rows have no q.",
+        "over the paper's measures of all tasks together. Outcomes use p. A pair of several levels has a q "
+        "over all pairs, which its outcome uses. Other rows have no q.",
         outcomes.TOO_FEW: f"fewer than two conditions have {MIN_NETWORKS} converged networks, or these seeds "
         f"cannot give p below {row.significance:g}.",
         outcomes.NOT_DEFINED: "a degeneracy is zero or not finite, so it has no relative change.",
@@ -37,6 +39,9 @@ def explanations(row: TrendRow) -> dict[str, str]:
         "is removed. Only main measures are tested for it.",
         "rises, falls": f"p < {row.significance:g} and the interval excludes zero. In comparison with the "
         "paper: agrees or disagrees.",
+        "higher, lower": "as rises and falls, for two named levels.",
+        outcomes.DIFFERENT: f"p < {row.significance:g}: at least two of several levels differ.",
+        outcomes.INTERACTS: f"p < {row.significance:g}: the effect of one factor depends on the other.",
         outcomes.NO_EFFECT: "none of the above. A change of the stated size would have been seen with "
         "probability 0.8. Smaller changes are possible.",
         "networks": "only converged networks count: their loss on validation trials was below the threshold "
@@ -44,14 +49,29 @@ def explanations(row: TrendRow) -> dict[str, str]:
         "standard errors (docs/specification.md, section 4). A row says so if its outcome differs with only "
         "those networks whose loss on fresh trials is below the threshold.",
         "left out": f"networks that did not converge, or whose condition has fewer than {MIN_NETWORKS} "
-        "converged networks, or whose task has fewer than two remaining conditions.",
+        "converged networks or a fraction of them below min_converged_fraction, or whose task has fewer than "
+        "two remaining conditions.",
     }
+
+
+def row_task(row: TrendRow) -> str:
+    """Return the title of a row's task."""
+    return "all tasks" if row.task == POOLED else task_title(row.task)
+
+
+def row_term(row: TrendRow) -> str:
+    """Return the term of a row, with its two levels if it compares a pair."""
+    return ", ".join(filter(None, [row.term, row.levels]))
+
+
+def has_several_terms(rows: Sequence[TrendRow]) -> bool:
+    """Return whether rows of one task and measure differ in their term."""
+    return len({row_term(row) for row in rows}) > 1
 
 
 def row_title(row: TrendRow) -> str:
     """Return task, level and measure of a row."""
-    task = "all tasks" if row.task == POOLED else task_title(row.task)
-    return f"{task}, {row.level} ({row.measure})"
+    return f"{row_task(row)}, {row.level} ({row.measure})"
 
 
 def row_effect(row: TrendRow) -> str:
@@ -66,8 +86,11 @@ def row_p(row: TrendRow) -> str:
 
 
 def row_numbers(row: TrendRow) -> str:
-    """Format effect, p and q of a row, empty if it has no interval."""
-    return "" if math.isnan(row.low) else f"{row_effect(row)}, p {row_p(row)}"
+    """Format effect, p and q of a row, empty if it has none. A test of several effects has no effect."""
+    if not math.isnan(row.low):
+        return f"{row_effect(row)}, p {row_p(row)}"
+    has_several_effects = math.isnan(row.effect) and not math.isnan(row.p)
+    return f"p {row_p(row)}" if has_several_effects else ""
 
 
 def row_warnings(row: TrendRow) -> list[str]:
@@ -77,7 +100,9 @@ def row_warnings(row: TrendRow) -> list[str]:
         number = f"{row.conditions_at_baseline} of {row.conditions} conditions"
         warnings.append(f"{number} at their split-half baseline")
     if row.most_influential and row.outcome != outcomes.FRAGILE:
-        warnings.append(f"another outcome without any one of {row.influential_networks} networks")
+        n_networks = row.influential_networks
+        networks = "one network" if n_networks == 1 else f"any one of {n_networks} networks"
+        warnings.append(f"another outcome without {networks}")
     if row.outcome_below_threshold != row.outcome:
         networks = f"the {row.networks_below_threshold} networks below the threshold on fresh trials"
         warnings.append(f"with {networks}: {row.outcome_below_threshold}")

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
+from analysis.design import Cell, Design, Term, compares_tasks, largest_grid
 from analysis.measures import ConditionData, CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
+from analysis.trend_rows import POOLED
 from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves
 from launch.experiment import Experiment
 
 Tasks = Mapping[str, Sequence[ConditionData]]
-"""For each task its conditions, in the order of the factor."""
+"""For each task its conditions, in the order of the factors."""
 
 
-def conditions_by_task(experiment: Experiment, results: ResultsFolder, networks: pd.DataFrame) -> Tasks:
-    """Return the converged networks of every condition, by task, in the order of the factor.
+def conditions_by_task(
+    experiment: Experiment,
+    design: Design,
+    results: ResultsFolder,
+    networks: pd.DataFrame,
+    min_converged_fraction: float,
+) -> Tasks:
+    """Return the converged networks of every condition, by task, in the order of the factors.
 
-    Conditions of a factor with a number as value are sorted by the number, others by their order in the
-    file of the experiment. This is the place to define other orders.
+    Conditions in which fewer than a fraction of the finished networks converged are left out: the remaining
+    networks are a selection. If the task is the factor, all conditions belong to `POOLED`.
     """
     converged = networks[networks["status"] == "converged"].sort_values("seed")
-    ordered = sorted(experiment.sorted_by_factor(experiment.conditions), key=lambda each: each.task_name)
-    return {
-        task: [
-            ConditionData(c, converged[converged["condition"] == c.signature], results) for c in conditions
-        ]
-        for task, conditions in groupby(ordered, key=lambda condition: condition.task_name)
-    }
+    fractions = (networks["status"] == "converged").groupby(networks["condition"]).mean()
+    tasks: dict[str, list[ConditionData]] = {}
+    is_one_group = compares_tasks(experiment)
+    for condition in sorted(experiment.conditions, key=lambda c: (c.task_name, design.order(c))):
+        members = tasks.setdefault(POOLED if is_one_group else condition.task_name, [])
+        if fractions.get(condition.signature, 0.0) >= min_converged_fraction:
+            of_condition = converged[converged["condition"] == condition.signature]
+            members.append(ConditionData(condition, of_condition, results))
+    return tasks
 
 
 def below_threshold(tasks: Tasks) -> Tasks:
@@ -43,13 +52,62 @@ def below_threshold(tasks: Tasks) -> Tasks:
     }
 
 
-def with_enough_networks(tasks: Tasks) -> Tasks:
-    """Leave out conditions with too few networks for a trend, then tasks with fewer than two conditions."""
-    enough = {
-        task: [data for data in conditions if len(data.seeds) >= MIN_NETWORKS]
-        for task, conditions in tasks.items()
-    }
-    return {task: conditions for task, conditions in enough.items() if len(conditions) >= 2}
+def select_conditions(tasks: Tasks, design: Design, term: Term) -> Tasks:
+    """Return the conditions that a term compares, without tasks that have too few of them.
+
+    Conditions with too few networks for an interval are left out. Of two crossed factors, levels are left out
+    until every combination exists.
+    """
+    selected = {}
+    for task, conditions in tasks.items():
+        enough = [
+            data
+            for data in conditions
+            if len(data.seeds) >= MIN_NETWORKS and design.is_compared(data.condition, term)
+        ]
+        selected[task] = _with_cells(enough, design, {design.cell(data.condition) for data in enough})
+    return _with_two_levels(selected, design)
+
+
+def shared_conditions(tasks: Tasks, design: Design) -> Tasks:
+    """Return the conditions whose levels all tasks have, so that tasks can be pooled."""
+    cells = [{design.cell(data.condition) for data in conditions} for conditions in tasks.values()]
+    shared = set.intersection(*cells) if cells else set()
+    return _with_two_levels(
+        {task: _with_cells(conditions, design, shared) for task, conditions in tasks.items()}, design
+    )
+
+
+def _with_cells(
+    conditions: Sequence[ConditionData], design: Design, cells: Collection[Cell]
+) -> list[ConditionData]:
+    """Return the conditions of some cells, which are all combinations of their levels."""
+    grid = largest_grid(list(cells)) if design.is_crossed else cells
+    return [data for data in conditions if design.cell(data.condition) in grid]
+
+
+def _with_two_levels(tasks: Tasks, design: Design) -> Tasks:
+    """Leave out tasks in which a factor has fewer than two levels."""
+    enough = {}
+    for task, conditions in tasks.items():
+        levels = zip(*(design.cell(data.condition) for data in conditions), strict=True)
+        if conditions and all(len(set(of_factor)) >= 2 for of_factor in levels):
+            enough[task] = conditions
+    return enough
+
+
+def incomparable_tasks(tasks: Tasks, measure: DegeneracyMeasure) -> str:
+    """Return why a measure cannot compare the tasks of conditions in one group, empty if it can."""
+    for conditions in tasks.values():
+        if len({data.condition.task_name for data in conditions}) <= 1:
+            continue
+        if measure.has_task_units:
+            return "losses of different tasks have different scales"
+        for metric in measure.metrics:
+            settings = [data.hyperparameters(metric) for data in conditions]
+            if any(each != settings[0] for each in settings):
+                return f"hyperparameters of {metric} differ between the tasks"
+    return ""
 
 
 def curves_without_each_network(

@@ -33,7 +33,7 @@ from analysis.steps.trends import compute_trends
 from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
 from degen.condition import Condition, build
-from degen.errors import BadInputError, require, require_choice
+from degen.errors import BadInputError, require, require_choice, require_number
 from degen.networks import WEIGHTS_AT
 from degen.statistics import Bootstrap, PermutationTest
 from degen.storage import RunFolder
@@ -41,7 +41,7 @@ from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *("feature_learning", "metrics", "bootstrap", "permutation_test"),
+    *("feature_learning", "metrics", "bootstrap", "permutation_test", "min_converged_fraction"),
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -75,6 +75,9 @@ class ExperimentAnalysis:
         self.bootstrap: Bootstrap = build(settings["bootstrap"], Bootstrap, "bootstrap")[1]
         test = settings["permutation_test"]
         self.permutation_test: PermutationTest = build(test, PermutationTest, "permutation_test")[1]
+        fraction = settings["min_converged_fraction"]
+        require_number("min_converged_fraction", fraction, minimum=0.0, maximum=1.0)
+        self.min_converged_fraction: float = fraction
         misplaced = ", ".join(settings.get("metric", {}))
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
@@ -185,7 +188,13 @@ class ExperimentAnalysis:
         metrics = list(self.metrics)
         degeneracy = compute_degeneracy(self.experiment, self.results, table, metrics, self.bootstrap)
         print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
-        trends = compute_trends(self.experiment, self.results, self.bootstrap, self.permutation_test)
+        trends = compute_trends(
+            self.experiment,
+            self.results,
+            self.bootstrap,
+            self.permutation_test,
+            self.min_converged_fraction,
+        )
         print(f"\n{format_summary(self.experiment, trends)}\n", flush=True)
 
     def _draw_figures(self) -> tuple[str, list[Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,13 @@ class ConditionData:
         arrays, _ = read_tensors(self.results.matrix(metric, self.condition.signature))
         return arrays["distances"].numpy()[np.ix_(included, included)]
 
+    def hyperparameters(self, metric: str) -> dict[str, Any]:
+        """Return the hyperparameters of a metric's distances, empty if it has none."""
+        settings: dict[str, Any] = read_metadata(self.results.matrix(metric, self.condition.signature)).get(
+            "hyperparameters", {}
+        )
+        return settings
+
     def baseline_ratio(self, metric: str) -> float | None:
         """Return the distance between networks over the split-half baseline, both from half of the trials.
 
@@ -115,11 +123,13 @@ class DegeneracyMeasure:
         build_curve: computes the measure.
         metrics: metrics whose distance matrices the measure reads.
         has_arrow: whether Table 1 of the paper has an arrow for the quantity, in any normalization.
+        has_task_units: whether values have the units of a task's loss, so that tasks cannot be compared.
     """
 
     build_curve: CurveBuilder
     metrics: tuple[str, ...] = ()
     has_arrow: bool = True
+    has_task_units: bool = False
 
 
 def _curve_arguments(
@@ -203,10 +213,10 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         ),
     },
     "behavior": {
-        "sigma OOD": DegeneracyMeasure(_deviation("ood_loss")),
+        "sigma OOD": DegeneracyMeasure(_deviation("ood_loss"), has_task_units=True),
         "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
         "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss")),
-        "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False),
+        "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False, has_task_units=True),
     },
     "representation": {"1 - SVCCA": DegeneracyMeasure(_distance("svcca"), ("svcca",))},
 }
@@ -238,7 +248,9 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
         for prefix, build_curve in (("sigma_ood_", _deviation), ("sigma_log_ood_", _log_deviation)):
             if name.startswith(prefix):
                 column = f"ood_loss_{name.removeprefix(prefix)}"
-                available[level][name] = DegeneracyMeasure(build_curve(column))
+                available[level][name] = DegeneracyMeasure(
+                    build_curve(column), has_task_units=build_curve is _deviation
+                )
     return available
 
 

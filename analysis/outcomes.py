@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from degen.reporting.formatting import format_change
-from degen.statistics.trend import FALLS, RISES
+from degen.statistics.joint_test import FALLS, RISES
 
 TOO_FEW = "too few networks"
 NOT_DEFINED = "not defined"
@@ -16,10 +17,18 @@ AT_BASELINE = "at the split-half baseline"
 DEPENDS = "depends on the embedding"
 FRAGILE = "fragile"
 DECIDED = {RISES: "rises", FALLS: "falls"}
-"""Word of each direction of an effect."""
+"""Word of each direction of an effect along numbers."""
+COMPARED = {RISES: "higher", FALLS: "lower"}
+"""Word of each direction of the difference between two levels."""
+DIFFERENT = "differs"
+"""Word of a difference among several levels."""
+INTERACTS = "interaction"
+"""Word of an effect that depends on another factor."""
+SEEN = (*DECIDED.values(), *COMPARED.values(), DIFFERENT, INTERACTS)
+"""Outcomes of an effect that is seen."""
 NO_EFFECT = "no effect seen"
 
-OUTCOMES = (TOO_FEW, NOT_DEFINED, AT_BASELINE, DEPENDS, FRAGILE, *DECIDED.values(), NO_EFFECT)
+OUTCOMES = (TOO_FEW, NOT_DEFINED, AT_BASELINE, DEPENDS, FRAGILE, *SEEN, NO_EFFECT)
 """Outcomes of a trend. If several apply, the first one is the outcome."""
 
 AGREES, DISAGREES = "agrees", "disagrees"
@@ -31,7 +40,9 @@ class Evidence:
     """Everything that the outcome of a trend depends on.
 
     Attributes:
-        direction: `Trend.direction`.
+        direction: `JointTest.direction`.
+        words: word of each direction.
+        detail: text after that word, such as the levels that differ.
         problem: reason why there is no interval and no p, empty if there is none.
         smallest_p: smallest p that the permutation test can give for these networks.
         detectable_change: change of the log degeneracy that would be detected with power 0.8.
@@ -43,6 +54,8 @@ class Evidence:
     direction: str
     smallest_p: float
     detectable_change: float
+    words: Mapping[str, str] = dataclasses.field(default_factory=lambda: DECIDED)
+    detail: str = ""
     problem: str = ""
     is_at_baseline: bool = False
     opposed: str = ""
@@ -58,6 +71,8 @@ class Outcome:
         fragile: removing any one of 3 networks undoes it
         >>> print(Outcome(NO_EFFECT, "a change of +25% would have been"))
         no effect seen (a change of +25% would have been)
+        >>> print(Outcome(COMPARED[RISES], "in GRU than in Standard"))
+        higher in GRU than in Standard
     """
 
     word: str
@@ -84,11 +99,11 @@ def judge(evidence: Evidence | None, significance: float) -> Outcome:
         return Outcome(AT_BASELINE)
     if evidence.opposed:
         return Outcome(DEPENDS, evidence.opposed)
-    if evidence.direction not in DECIDED:
+    if evidence.direction not in evidence.words:
         return Outcome(NO_EFFECT, _format_detectable(evidence.detectable_change))
     if evidence.influential_networks:
         return Outcome(FRAGILE, format_fragility(evidence.influential_networks))
-    return Outcome(DECIDED[evidence.direction])
+    return Outcome(evidence.words[evidence.direction], evidence.detail)
 
 
 def compare_with_paper(word: str, paper_direction: str) -> str:
@@ -100,15 +115,17 @@ def compare_with_paper(word: str, paper_direction: str) -> str:
         >>> compare_with_paper("falls", "\u2191"), compare_with_paper("fragile", "\u2191")
         ('disagrees', 'fragile')
     """
-    if word not in DECIDED.values() or not paper_direction:
+    if word not in (*DECIDED.values(), *COMPARED.values()) or not paper_direction:
         return word
-    return AGREES if word == DECIDED[paper_direction] else DISAGREES
+    return AGREES if word in (DECIDED[paper_direction], COMPARED[paper_direction]) else DISAGREES
 
 
 def format_outcome(word: str, detail: str) -> str:
     """Format an outcome with its reason or limit."""
     if not detail:
         return word
+    if word in COMPARED.values():
+        return f"{word} {detail}"
     return f"{word}: {detail}" if word == FRAGILE else f"{word} ({detail})"
 
 

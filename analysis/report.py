@@ -11,13 +11,21 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.cells import explanations, missing_networks, row_numbers, row_warnings
+from analysis.cells import (
+    explanations,
+    has_several_terms,
+    missing_networks,
+    row_numbers,
+    row_task,
+    row_term,
+    row_warnings,
+)
 from analysis.experiment_results import ExperimentResults
 from analysis.figures import MAIN, NAMES, SPECIFICATION
 from analysis.labels import task_title
 from analysis.report_tables import hyperparameters_table, network_counts, outcomes_table, required_networks
 from analysis.specification import specification_rows
-from analysis.summary import describe, question, summarize
+from analysis.summary import question, summary_lines
 from analysis.trend_rows import POOLED, TrendRow
 from degen.condition import Condition
 from degen.files import write_atomically
@@ -117,9 +125,7 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         outcomes_title="Answer",
         groups=_by_task(rows),
         rows=rows,
-        summary={
-            title: [describe(row) for row in group] for title, group in summarize(rows).items() if group
-        },
+        summary={title: lines for title, lines in summary_lines(results.experiment, rows).items() if lines},
         figures=_drawn(results, [MAIN]),
         folded_figures=_drawn(results, [name for name in NAMES if name not in (MAIN, SPECIFICATION)]),
     ).render({name: results}, runs)
@@ -129,11 +135,11 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
 
 
 def _by_task(rows: Sequence[TrendRow]) -> Groups:
-    """Return the main measures of all tasks together, and of each task."""
+    """Return the main measures of all tasks together, and of each task, by term."""
     groups: dict[str, dict[str, TrendRow]] = {}
     for row in sorted(rows, key=lambda row: row.task != POOLED):
         if row.is_main_measure:
-            title = "all tasks" if row.task == POOLED else task_title(row.task)
+            title = f"{row_task(row)}: {row_term(row)}" if has_several_terms(rows) else row_task(row)
             groups.setdefault(title, {})[row.heading] = row
     return groups
 

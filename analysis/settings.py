@@ -34,6 +34,7 @@ FIELDS = (
     "feature_learning",
     "bootstrap",
     "permutation_test",
+    "min_converged_fraction",
 )
 """Fields of the analysis that the command line may set. The other fields belong to training."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from analysis.design import LEVELS, TREND
 from analysis.measure_trends import MeasureTrend
 from analysis.outcomes import DECIDED
 from analysis.trend_rows import TrendRow
-from degen.statistics.trend import FALLS, RISES
+from degen.statistics.joint_test import FALLS, RISES
 
 
 def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
@@ -35,10 +36,17 @@ def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
 def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
     """Return the rows of a measure and of its other settings, by task. Measures without settings have none.
 
-    Rows of a task are sorted by their effect.
+    The rows are those of the first factor, sorted by their effect. A factor with several named levels has no
+    single effect, and no rows.
     """
     families = {row.variant_of for row in rows if row.variant_of}
-    members = [row for row in rows if row.variant_of or row.measure in families]
+    members = [
+        row
+        for row in rows
+        if (row.variant_of or row.measure in families)
+        and row.term == rows[0].term
+        and (row.kind == TREND or (row.kind == LEVELS and row.levels))
+    ]
     by_task: dict[str, list[TrendRow]] = {}
     for row in sorted(members, key=lambda row: row.effect):
         by_task.setdefault(row.task, []).append(row)

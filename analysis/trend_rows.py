@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from analysis.design import PAIR
 from analysis.measures import SECOND_HEADLINES
-from analysis.outcomes import format_outcome
+from analysis.outcomes import NO_EFFECT, SEEN, format_outcome
+from degen.statistics.joint_test import NO_DIRECTION
 
 POOLED = "pooled"
 """Task of a row that pools all tasks."""
@@ -24,6 +26,10 @@ class TrendRow:
     Attributes:
         experiment: name of the experiment.
         task: name of the task, or `POOLED`.
+        term: what is tested: a factor, or "gamma x channels" for an interaction.
+        kind: kind of the term: trend (along numbers), levels (any difference between named levels), pair (of
+            two of several levels) or interaction.
+        levels: the two levels that are compared, such as "GRU vs. Standard", empty for other terms.
         level: level of degeneracy.
         measure: name of the measure.
         variant_of: measure that this measure is another setting of, or empty.
@@ -31,19 +37,21 @@ class TrendRow:
         is_headline: whether the row answers the question of the experiment: a main measure over all tasks.
         conditions: number of conditions.
         networks: number of networks behind the row.
-        effect: relative change over the whole factor, 1 for twice. NaN if there are too few networks.
+        effect: relative change over the whole factor, or from the second to the first of `levels`, 1 for
+            twice. Of an interaction, relative change of that ratio. NaN if there are several effects or too
+            few networks.
         low: lower end of the bootstrap interval of the effect.
         high: upper end of the bootstrap interval of the effect.
         nominal_level: nominal level of the interval.
         p: of the permutation test.
         p_error: Monte Carlo standard error of p.
-        q: false discovery rate at which the row counts as a discovery (`with_false_discovery_rate`). NaN for
-            rows outside of the family.
+        q: false discovery rate at which the row counts as a discovery (`with_false_discovery_rate`,
+            `correct_pairs`). NaN for rows outside of a family.
         significance: p below which a trend is significant.
         smallest_p: smallest p that the test can give for these networks.
         detectable_change: relative change that would be detected with power 0.8.
         spearman: rank correlation of factor and degeneracy.
-        direction: direction of the effect, `Trend.direction`.
+        direction: direction of the effect, `JointTest.direction`.
         outcome: one of `analysis.outcomes.OUTCOMES`.
         outcome_detail: reason or limit of the outcome.
         outcome_below_threshold: outcome of the networks whose loss on fresh trials is below the threshold.
@@ -56,11 +64,15 @@ class TrendRow:
         most_influential: the influential network that moves the effect most, with the trend without it.
         left_out: number of trained networks that are not behind the row. They did not converge, or their
             condition or task has too few networks.
+        left_out_conditions: the conditions that are not behind the row, with their converged networks.
         missing: number of networks that are not trained yet.
     """
 
     experiment: str
     task: str
+    term: str
+    kind: str
+    levels: str
     level: str
     measure: str
     variant_of: str
@@ -89,6 +101,7 @@ class TrendRow:
     influential_networks: int | None
     most_influential: str
     left_out: int
+    left_out_conditions: str
     missing: int
 
     @property
@@ -104,22 +117,60 @@ class TrendRow:
     @property
     def is_in_family(self) -> bool:
         """True if the row belongs to the family of tests whose false discovery rate is controlled."""
-        return self.is_headline and self.measure not in SECOND_HEADLINES and np.isfinite(self.p)
+        is_candidate = self.is_headline and self.kind != PAIR and self.measure not in SECOND_HEADLINES
+        return is_candidate and np.isfinite(self.p)
 
 
 Row = TypeVar("Row", bound=TrendRow)
 
 
 def with_false_discovery_rate(rows: Sequence[Row]) -> list[Row]:
-    """Set q of the rows that belong to the family of tests (Benjamini & Hochberg 1995).
+    """Set q of the rows that belong to a family of tests (Benjamini & Hochberg 1995).
 
-    The family are the paper's measures over all tasks, as far as they have a p. Other rows have no q.
+    The family are the paper's measures over all tasks, as far as they have a p. Pairs of levels keep the q of
+    `correct_pairs`. Other rows have no q.
     """
-    family = [row for row in rows if row.is_in_family]
-    q = dict.fromkeys(map(id, rows), np.nan)
-    if family:
-        q |= zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True)
+    q = {id(row): row.q if row.kind == PAIR else np.nan for row in rows}
+    q |= _false_discovery_rates([row for row in rows if row.is_in_family])
     return [dataclasses.replace(row, q=float(q[id(row)])) for row in rows]
+
+
+def correct_pairs(rows: Sequence[Row]) -> list[Row]:
+    """Set q of pairs of levels, and require it to be below the significance for an outcome.
+
+    All pairs of a factor are tested, and the more levels it has, the more pairs differ by chance. The family
+    of a pair are the pairs of its factor, task and measure (Benjamini & Hochberg 1995).
+    """
+    families: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.kind == PAIR and np.isfinite(row.p):
+            families.setdefault((row.task, row.term, row.level, row.measure), []).append(row)
+    q: dict[int, float] = {}
+    for family in families.values():
+        q |= _false_discovery_rates(family)
+    return [_corrected(row, q[id(row)]) if id(row) in q else row for row in rows]
+
+
+def _corrected(row: Row, q: float) -> Row:
+    """Return a pair with its q, without a direction if q is not below the significance."""
+    corrected = dataclasses.replace(row, q=q)
+    if row.outcome not in SEEN or q < row.significance:
+        return corrected
+    detail = f"q of all pairs is not below {row.significance:g}"
+    return dataclasses.replace(
+        corrected,
+        direction=NO_DIRECTION,
+        outcome=NO_EFFECT,
+        outcome_detail=detail,
+        outcome_below_threshold=NO_EFFECT,
+    )
+
+
+def _false_discovery_rates(family: Sequence[TrendRow]) -> dict[int, float]:
+    """Return q by the id of the row."""
+    if not family:
+        return {}
+    return dict(zip(map(id, family), false_discovery_control([row.p for row in family]), strict=True))
 
 
 def trend_table(rows: Sequence[TrendRow]) -> pd.DataFrame:

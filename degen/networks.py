@@ -19,7 +19,7 @@ WEIGHTS_AT = ("converged", "settled")
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class TrainedNetwork:
     """A finished network.
 
     Attributes:
@@ -41,7 +41,7 @@ class Network:
     history: History
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Network:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> TrainedNetwork:
         """Create a network from the tensors and metadata of its file."""
         initial, weights, settled = (
             {name: array.unsqueeze(0) for name, array in _below(kind, tensors).items()}
@@ -57,7 +57,7 @@ class Network:
             history=_history(tensors),
         )
 
-    def with_weights_at(self, stage: str) -> Network:
+    def with_weights_at(self, stage: str) -> TrainedNetwork:
         """Return the network with `weights` at this stage, `converged` or `settled`.
 
         Raises:

@@ -13,7 +13,7 @@ import torch
 
 from degen.condition import Condition
 from degen.models import Model, Parameters
-from degen.networks import Network
+from degen.networks import TrainedNetwork
 from degen.storage import RunFolder
 from degen.tasks import Task
 from degen.training import History
@@ -37,7 +37,7 @@ class Run:
 
     path: Path
     condition: Condition
-    networks: list[Network]
+    networks: list[TrainedNetwork]
     sessions: list[dict[str, Any]]
 
     @property

@@ -23,7 +23,7 @@ from degen.errors import require, require_integer
 from degen.metrics.feature_learning import representation_alignment
 from degen.metrics.ntk import kernel_alignment
 from degen.models import Parameters
-from degen.networks import Network
+from degen.networks import TrainedNetwork
 from degen.streams import Stream
 from launch.experiment import Experiment
 
@@ -121,7 +121,7 @@ def _rows(
 
 
 def compute_alignments(
-    condition: Condition, networks: Sequence[Network], probe: KernelProbe
+    condition: Condition, networks: Sequence[TrainedNetwork], probe: KernelProbe
 ) -> list[dict[str, float]]:
     """Compute the alignments of each network's initial and trained state, in double precision.
 

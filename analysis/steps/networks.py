@@ -22,7 +22,7 @@ from analysis.unmeasured import describe_unmeasured, training_command
 from degen.condition import Condition, snake_case
 from degen.errors import require
 from degen.metrics.pairs import thread_map
-from degen.networks import Network
+from degen.networks import TrainedNetwork
 from degen.run import Run
 from degen.storage import RunFolder
 from degen.streams import Stream
@@ -130,7 +130,9 @@ def table_fingerprint(table: pd.DataFrame) -> str:
     return fingerprint(*(table[column].tolist() for column in columns))
 
 
-def _load_networks(runs: Path, condition: Condition, seeds: list[int], weights_at: str) -> list[Network]:
+def _load_networks(
+    runs: Path, condition: Condition, seeds: list[int], weights_at: str
+) -> list[TrainedNetwork]:
     """Load finished networks. Warn if the code has changed since they were trained."""
     run = load_run(runs, condition, weights_at)
     changes = " and ".join(changes_since(run.sessions, code_digests(condition)))
@@ -142,7 +144,7 @@ def _load_networks(runs: Path, condition: Condition, seeds: list[int], weights_a
 
 def _rows(
     condition: Condition,
-    networks: Sequence[Network],
+    networks: Sequence[TrainedNetwork],
     ood: TrialSet,
     further_ood: FurtherOOD,
     weights_at: str,
@@ -173,7 +175,7 @@ def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -
 
 
 def _row(
-    condition: Condition, network: Network, trials: Mapping[str, Trials], weights_at: str
+    condition: Condition, network: TrainedNetwork, trials: Mapping[str, Trials], weights_at: str
 ) -> dict[str, Any]:
     history, training = network.history, condition.training
     solved, converged = epochs_to_threshold(history, training), epochs_to_convergence(history, training)
@@ -202,7 +204,7 @@ def _row(
     }
 
 
-def _weight_statistics(condition: Condition, network: Network) -> dict[str, float]:
+def _weight_statistics(condition: Condition, network: TrainedNetwork) -> dict[str, float]:
     """Return the statistics of the effective recurrent matrix, or of the stacked blocks of a gated cell."""
     recurrent = condition.model.recurrent(network.weights)[0]
     change = recurrent - condition.model.recurrent(network.initial)[0]
@@ -217,7 +219,7 @@ def _weight_statistics(condition: Condition, network: Network) -> dict[str, floa
     }
 
 
-def _history(condition: Condition, network: Network) -> pd.DataFrame:
+def _history(condition: Condition, network: TrainedNetwork) -> pd.DataFrame:
     table = pd.DataFrame(dataclasses.asdict(network.history))
     table.insert(0, "epoch", range(1, len(table) + 1))
     return table.assign(condition=condition.signature, task=condition.task_name, seed=network.seed)

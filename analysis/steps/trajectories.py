@@ -25,7 +25,7 @@ from analysis.steps.networks import load_run
 from analysis.trials import TrialSet
 from degen.condition import Condition
 from degen.metrics.fixed_points import FixedPoints, fixed_points
-from degen.networks import Network
+from degen.networks import TrainedNetwork
 from degen.tasks import Trials
 from launch.experiment import Experiment
 
@@ -90,7 +90,7 @@ def _select_seed(seeds: list[int], condition: Condition, lines: pd.DataFrame | N
     return min(lines[is_here & lines["is_line"]]["seed"], default=seeds[0])
 
 
-def _compute_table(condition: Condition, network: Network, probe: TrialSet) -> pd.DataFrame:
+def _compute_table(condition: Condition, network: TrainedNetwork, probe: TrialSet) -> pd.DataFrame:
     """Compute the rows of one network, without the columns condition and seed."""
     trials = probe.draw(condition.task, "probe", condition.dtype)
     with torch.no_grad():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from degen.statistics.bootstrap import MIN_NETWORKS
-from degen.statistics.trend import NO_DIRECTION
+from degen.statistics.joint_test import NO_DIRECTION
 
 _MAX_CHANGE = 1e4
 """Relative change above which only the order of magnitude matters."""

@@ -4,9 +4,8 @@ All functions are pure: arrays in, numbers out.
 """
 
 from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
-from degen.statistics.comparison import Comparison, fit_contrast
 from degen.statistics.coverage import true_coverage
-from degen.statistics.crossed import CrossedComparison, fit_crossed
+from degen.statistics.crossed import CrossedTests, fit_crossed
 from degen.statistics.factor_curve import (
     FactorCurve,
     deviation_curve,
@@ -16,6 +15,7 @@ from degen.statistics.factor_curve import (
 )
 from degen.statistics.group_difference import GroupDifference, Ratio, Separation
 from degen.statistics.jackknife import pseudo_values
+from degen.statistics.joint_test import JointTest, fit_contrast
 from degen.statistics.leave_one_out import decisive_networks, leave_one_out_curves
 from degen.statistics.permutation import PermutationTest
 from degen.statistics.trend import Trend, fit_trend
@@ -23,11 +23,11 @@ from degen.statistics.trend import Trend, fit_trend
 __all__ = [
     "MIN_NETWORKS",
     "Bootstrap",
-    "Comparison",
-    "CrossedComparison",
+    "CrossedTests",
     "Estimate",
     "FactorCurve",
     "GroupDifference",
+    "JointTest",
     "PermutationTest",
     "Ratio",
     "Separation",

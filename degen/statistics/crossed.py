@@ -11,17 +11,17 @@ import numpy as np
 
 from degen.errors import require
 from degen.statistics.bootstrap import Bootstrap
-from degen.statistics.comparison import Comparison, compare_conditions, require_conditions
 from degen.statistics.contrast import pair_weights, trend_weights
 from degen.statistics.factor_curve import FactorCurve
 from degen.statistics.jackknife import Array
+from degen.statistics.joint_test import JointTest, compare_conditions, require_conditions
 
 Cell = tuple[Hashable, Hashable]
 """Levels of two crossed factors."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CrossedComparison:
+class CrossedTests:
     """Main effects and interaction of two crossed factors.
 
     A factor whose levels are numbers has one effect: the change from its lowest to its highest level. A
@@ -33,14 +33,14 @@ class CrossedComparison:
         interaction: how much each effect of the second factor changes by each effect of the first factor.
     """
 
-    first: Comparison
-    second: Comparison
-    interaction: Comparison
+    first: JointTest
+    second: JointTest
+    interaction: JointTest
 
 
 def fit_crossed(
     curves: Sequence[FactorCurve], cells: Sequence[Cell], bootstrap: Bootstrap, n_permutations: int
-) -> CrossedComparison:
+) -> CrossedTests:
     """Compute main effects and interaction of two crossed factors, with equal weights of their levels.
 
     Levels that are numbers are sorted and evenly spaced. Other levels are names, in the order of their first
@@ -65,8 +65,8 @@ def fit_crossed(
         >>> groups = [generator.normal(mean, 1, 9) for mean in (10, 20, 10, 20)]
         >>> bootstrap = Bootstrap(n_samples=999, level=0.95, seed=0)
         >>> curve = mean_curve(groups, [range(9)] * 4, bootstrap, "flip_flop")
-        >>> found = fit_crossed([curve], cells, bootstrap, 999)
-        >>> found.first.p < 0.05, found.second.p < 0.05, found.interaction.p < 0.05
+        >>> tests = fit_crossed([curve], cells, bootstrap, 999)
+        >>> tests.first.p < 0.05, tests.second.p < 0.05, tests.interaction.p < 0.05
         (False, True, False)
     """
     require_conditions(curves, len(cells))
@@ -79,15 +79,13 @@ def fit_crossed(
     averages = [np.full((1, len(each)), 1 / len(each)) for each in levels]
     settings = bootstrap, n_permutations
 
-    def compare(
-        weights: Array, n_effects: int, strata: Sequence[int], fit: Array | None = None
-    ) -> Comparison:
+    def compare(weights: Array, n_effects: int, strata: Sequence[int], fit: Array | None = None) -> JointTest:
         n_equivalent = math.factorial(1 + n_effects)
         return compare_conditions(
             curves, weights[:, order], n_effects, strata, n_equivalent, *settings, null_fit=fit
         )
 
-    return CrossedComparison(
+    return CrossedTests(
         first=compare(np.kron(first, averages[1]), n_first, positions[1]),
         second=compare(np.kron(averages[0], second), n_second, positions[0]),
         interaction=compare(

@@ -1,4 +1,4 @@
-"""Influence of single networks on a trend, by leaving out each network in turn.
+"""Influence of single networks on a test, by leaving out each network in turn.
 
 A network is left out as a whole: a row and a column of a distance matrix, or a value (Efron & Tibshirani
 1993, chapters 10 and 11). Bootstrap samples contain the remaining networks equally often as with it, unless
@@ -8,11 +8,13 @@ no other condition has its seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap
+from degen.statistics.bootstrap import MIN_NETWORKS
 from degen.statistics.factor_curve import FactorCurve
-from degen.statistics.permutation import PermutationTest
-from degen.statistics.trend import Trend, fit_trend
+from degen.statistics.joint_test import JointTest
+
+Result = TypeVar("Result", bound=JointTest)
 
 
 def leave_one_out_curves(
@@ -48,33 +50,39 @@ def leave_one_out_curves(
 
 
 def decisive_networks(
-    whole: Trend,
+    whole: Result,
     curves: Mapping[str, FactorCurve],
     without: Mapping[str, Mapping[str, FactorCurve | None]],
-    bootstrap: Bootstrap,
-    test: PermutationTest,
-) -> dict[str, Trend]:
-    """Find the networks that change the direction of a trend when any one of them is left out.
+    fit: Callable[[Sequence[FactorCurve]], Result],
+    significance: float,
+) -> dict[str, Result]:
+    """Find the networks that change the direction of a test when any one of them is left out.
 
     Args:
-        whole: trend of all networks.
+        whole: test of all networks.
         curves: for each task the curve of all networks, from which `whole` is computed.
         without: for each task the curves of `leave_one_out_curves`. Further tasks are ignored.
-        bootstrap: settings of the intervals.
-        test: settings of the permutation tests.
+        fit: computes the test of some curves, such as `fit_trend` with its settings.
+        significance: p below which a test is significant.
 
     Returns:
-        For each such network the trend without it, sorted by how far the effect moves, largest first. A
-        network is skipped if no curve remains without it.
+        For each such network the test without it, sorted by how far an effect moves, largest first. A network
+        is skipped if no curve remains without it.
     """
-    direction = whole.direction(test.significance)
+    direction = whole.direction(significance)
     decisive = {}
     for task in curves:
         for network, reduced in without[task].items():
             remaining = [curve for curve in {**curves, task: reduced}.values() if curve is not None]
             if not remaining:
                 continue
-            trend = fit_trend(remaining, bootstrap, test.n_permutations)
-            if trend.direction(test.significance) != direction:
-                decisive[network] = trend
-    return dict(sorted(decisive.items(), key=lambda item: -abs(item[1].effect - whole.effect)))
+            test = fit(remaining)
+            if test.direction(significance) != direction:
+                decisive[network] = test
+    return dict(sorted(decisive.items(), key=lambda item: -_largest_move(item[1], whole)))
+
+
+def _largest_move(test: JointTest, whole: JointTest) -> float:
+    """Return the largest difference between corresponding effects."""
+    pairs = zip(test.effects, whole.effects, strict=True)
+    return max(abs(effect.value - reference.value) for effect, reference in pairs)

@@ -11,7 +11,7 @@ from torch import Tensor
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_tensors, write_tensors
-from degen.networks import Network, network_tensors
+from degen.networks import TrainedNetwork, network_tensors
 from degen.storage.paths import RunPaths
 from degen.training import Ensemble, status
 
@@ -30,7 +30,7 @@ class NetworkFiles:
         metadata = {"signature": self.condition.signature, "seed": seed, "status": final_status}
         write_tensors(self.paths.network(seed), network_tensors(ensemble, member, final_status), metadata)
 
-    def read(self, seed: int) -> Network:
+    def read(self, seed: int) -> TrainedNetwork:
         """Return a finished network.
 
         Raises:
@@ -39,7 +39,7 @@ class NetworkFiles:
         file = self.paths.network(seed)
         tensors, metadata = read_signed_tensors(file, self.condition.signature)
         require(metadata.get("seed") == seed, str(file), metadata.get("seed"), f"the network of seed {seed}")
-        return Network.from_tensors(tensors, metadata)
+        return TrainedNetwork.from_tensors(tensors, metadata)
 
 
 def read_signed_tensors(file: Path, signature: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

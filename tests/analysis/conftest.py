@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pandas as pd
@@ -71,6 +72,12 @@ def signatures(place: Path) -> list[str]:
 
 def table(place: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(place / "results" / "tiny" / f"{name}.parquet")
+
+
+def summary_word(row: dict[str, Any]) -> str:
+    """Return what the summary says about a row of trends."""
+    is_uninformative = row["outcome"] == "no effect seen" and not row["detectable_change"] <= 1
+    return "only a change of" if is_uninformative else str(row["outcome"])
 
 
 def store(folder: RunFolder, seed: int, losses: list[float]) -> None:

@@ -55,6 +55,8 @@ def plant(
     variants: Sequence[str] = (),
     ratios: Sequence[np.ndarray] | None = None,
     shares_seeds: bool = True,
+    planted: Experiment | None = None,
+    unconverged: Sequence[int] = (),
 ) -> ResultsFolder:
     """Write the files that trends are computed from.
 
@@ -64,14 +66,19 @@ def plant(
         variants: metrics that are another setting of DSA.
         ratios: losses on fresh trials over the threshold, of each condition.
         shares_seeds: whether networks of different conditions have equal seeds.
+        planted: the experiment, by default `planted_experiment`.
+        unconverged: for each condition the number of further networks that did not converge.
     """
     results, tables, rows = ResultsFolder(folder), [], []
-    for i, condition in enumerate(planted_experiment().conditions[: len(losses)]):
+    for i, condition in enumerate((planted or planted_experiment()).conditions[: len(losses)]):
         n, signature = len(losses[i]), condition.signature
         seeds = list(range(n)) if shares_seeds else list(range(100 * i, 100 * i + n))
         columns = {"seed": seeds, "ood_loss": losses[i], "weight_norm": 1.0, "status": "converged"}
         ratio = ratios[i] if ratios is not None else 0.5
         tables.append(pd.DataFrame({"condition": signature, **columns, "test_loss_ratio": ratio}))
+        if i < len(unconverged):
+            failed = {"condition": signature, "seed": range(n, n + unconverged[i]), "status": "unconverged"}
+            tables.append(pd.DataFrame(failed))
         rows.append((signature, "sigma_ood", "behavior", None))
         for metric, conditions in (matrices or {}).items():
             if conditions[i] is not None:
@@ -100,7 +107,7 @@ def write_matrix(
 
 def trends(results: ResultsFolder, test: PermutationTest = TEST) -> dict[str, TrendRow]:
     """Return the rows by measure."""
-    rows = compute_trends(planted_experiment(), results, BOOTSTRAP, test)
+    rows = compute_trends(planted_experiment(), results, BOOTSTRAP, test, 0.5)
     return {row.measure: row for row in rows}
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,11 @@ from analysis.measures import MEASURES, ConditionData, CurveBuilder
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.files import write_tensors
-from degen.statistics import Bootstrap, FactorCurve, PermutationTest, Trend, decisive_networks, fit_trend
+from degen.statistics import Bootstrap, Estimate, FactorCurve, Trend, decisive_networks, fit_trend
+from degen.statistics.inference import PooledContrasts
 from launch.experiment import experiment
 
 BOOTSTRAP = Bootstrap(n_samples=500, level=0.95, seed=0)
-TEST = PermutationTest(n_permutations=999, significance=0.05)
 SIGMA, MEAN = (MEASURES["behavior"][name].build_curve for name in ("sigma OOD", "mean OOD"))
 TASK = "delayed_discrimination"
 SIZES = (8, 11, 14)
@@ -64,7 +66,8 @@ def find(measure: CurveBuilder, **tasks: list[ConditionData]) -> tuple[Trend, di
         for task, one in tasks.items()
     }
     whole = fit_trend(list(curves.values()), BOOTSTRAP, 999)
-    return whole, decisive_networks(whole, curves, without, BOOTSTRAP, TEST)
+    fit = partial(fit_trend, bootstrap=BOOTSTRAP, n_permutations=999)
+    return whole, decisive_networks(whole, curves, without, fit, 0.05)
 
 
 def groups_with_outlier() -> list[np.ndarray]:
@@ -181,18 +184,8 @@ def test_a_condition_of_five_is_left_out_with_any_of_them(sources, conditions):
 
 
 def trend(effect: float, low: float, high: float, test: Callable[[], tuple[float, float]]) -> Trend:
-    return Trend(
-        effect=effect,
-        low=low,
-        high=high,
-        standard_error=0.1,
-        spearman=1.0,
-        networks=9,
-        smallest_p=0.001,
-        detectable_change=0.3,
-        problem="",
-        test=test,
-    )
+    contrasts = SimpleNamespace(intervals=[Estimate(effect, low, high)], p_value=test)
+    return Trend(contrasts=cast(PooledContrasts, contrasts))
 
 
 def test_a_direction_needs_an_interval_and_a_p():

@@ -15,7 +15,7 @@ from analysis.trials import ExtraOOD, TrialSet, build_further_ood
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.models import Parameters
-from degen.networks import Network
+from degen.networks import TrainedNetwork
 from degen.streams import Stream
 from degen.tasks import Trials
 from degen.training import History
@@ -108,7 +108,7 @@ def test_the_loss_of_many_trials_is_that_of_all_at_once(task):
 # Feature learning -------------------------------------------------------------------------------------------
 
 
-def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[Network]:
+def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[TrainedNetwork]:
     """Two networks whose final weights are drawn afresh."""
     initial, final = (
         condition.model.initialize(condition.task, Stream.named(seeds, "weights", dtype=dtype))
@@ -120,7 +120,8 @@ def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[N
 
     history = History([1.0], [0.0], [0.1], [1.0], [0.5], [0.0])
     return [
-        Network(i, "converged", "", one(initial, i), one(final, i), one(final, i), history) for i in (0, 1)
+        TrainedNetwork(i, "converged", "", one(initial, i), one(final, i), one(final, i), history)
+        for i in (0, 1)
     ]
 
 

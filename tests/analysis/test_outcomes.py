@@ -8,6 +8,7 @@ import pytest
 
 from analysis.outcomes import (
     AGREES,
+    COMPARED,
     DECIDED,
     DISAGREES,
     OUTCOMES,
@@ -59,9 +60,10 @@ def test_networks_that_hide_a_trend_do_not_make_it_fragile():
 
 
 def test_only_directions_are_compared_with_the_paper():
+    assert compare_with_paper("higher", RISES) == compare_with_paper("lower", FALLS) == AGREES
     assert compare_with_paper("rises", RISES) == compare_with_paper("falls", FALLS) == AGREES
     assert compare_with_paper("rises", FALLS) == compare_with_paper("falls", RISES) == DISAGREES
     for word in OUTCOMES:
         assert compare_with_paper(word, "") == word
-        if word not in DECIDED.values():
+        if word not in (*DECIDED.values(), *COMPARED.values()):
             assert compare_with_paper(word, RISES) == word

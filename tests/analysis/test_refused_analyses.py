@@ -42,6 +42,7 @@ def composed_once():
         (["metrics.dsa.components=some"], "metrics.dsa.components", "'some'", "one of most, least"),
         (["metrics.dsa_weighted.form=speed"], "metrics.dsa_weighted.form", "'speed'", "one of map, flow"),
         (["metrics.dsa_geometry.controlled=true"], "metrics.dsa_geometry.form", "'geometry'", "map or flow"),
+        (["min_converged_fraction=2"], "min_converged_fraction", "2", "of at least 0 and at most 1"),
         (["share_hyperparameters=2"], "share_hyperparameters", "2", "true or false"),
         (["metrics.dsa.controlled=2"], "metrics.dsa.controlled", "2", "true or false"),
         (

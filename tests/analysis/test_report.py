@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.analysis.conftest import table
+from tests.analysis.conftest import summary_word, table
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def test_the_report_answers_the_question_of_the_experiment(analyzed, report):
     assert "<h1>How does degeneracy change along bits (1, 2)?</h1>" in report
     rows = table(analyzed, "trends")
     for row in rows[rows["is_main_measure"]].to_dict("records"):
-        assert f"N-bit flip-flop, {row['level']} ({row['measure']}): {row['outcome']}" in report
+        assert f"N-bit flip-flop, {row['level']} ({row['measure']}): {summary_word(row)}" in report
     for part in ("How to read the outcomes", "confirmation trials", "not below the threshold"):
         assert part in report
     assert "the paper" not in report[: report.index("How to read")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
-from analysis.outcomes import AT_BASELINE, FRAGILE, NO_EFFECT, NOT_DEFINED, OUTCOMES, TOO_FEW
+from analysis.outcomes import AT_BASELINE, FRAGILE, NO_EFFECT, NOT_DEFINED, OUTCOMES, SEEN, TOO_FEW
 from analysis.summary import CHANGES, UNCHANGED, UNKNOWN, describe, format_summary, summarize
-from tests.analysis.conftest import table
+from tests.analysis.conftest import summary_word, table
 from tests.analysis.planted import along, flat, plant, planted_experiment, trends
 
 N = 8
@@ -26,14 +27,21 @@ def rows(tmp_path_factory):
 
 def test_main_measures_are_grouped_by_what_can_be_said(rows):
     groups = {name: [row.measure for row in group] for name, group in summarize(list(rows.values())).items()}
-    assert groups == {CHANGES: ["PIF"], UNCHANGED: ["sigma OOD", "sigma log OOD"], UNKNOWN: ["DSA"]}
+    # A doubled standard deviation of the losses of 8 networks would not have been seen.
+    assert groups == {CHANGES: ["PIF"], UNCHANGED: [], UNKNOWN: ["DSA", "sigma OOD", "sigma log OOD"]}
+
+
+@pytest.mark.parametrize(("change", "group"), [(1.0, UNCHANGED), (1.01, UNKNOWN), (math.nan, UNKNOWN)])
+def test_no_effect_needs_a_design_that_sees_a_doubling(rows, change, group):
+    row = dataclasses.replace(rows["PIF"], outcome=NO_EFFECT, detectable_change=change)
+    assert summarize([row])[group] == [row]
 
 
 @pytest.mark.parametrize("word", OUTCOMES)
 def test_every_outcome_has_a_group(rows, word):
-    row = dataclasses.replace(rows["PIF"], outcome=word)
+    row = dataclasses.replace(rows["PIF"], outcome=word, detectable_change=0.2)
     (group,) = (name for name, members in summarize([row]).items() if members)
-    assert group == {"rises": CHANGES, "falls": CHANGES, NO_EFFECT: UNCHANGED}.get(word, UNKNOWN)
+    assert group == (CHANGES if word in SEEN else UNCHANGED if word == NO_EFFECT else UNKNOWN)
 
 
 def test_the_summary_is_readable(rows):
@@ -78,4 +86,4 @@ def test_an_analysis_prints_its_summary(analyzed):
     assert "How does degeneracy change along bits (1, 2)?\n" in printed
     rows = table(analyzed, "trends")
     for row in rows[rows["is_headline"]].to_dict("records"):
-        assert f"  N-bit flip-flop, {row['level']} ({row['measure']}): {row['outcome']}" in printed
+        assert f"  N-bit flip-flop, {row['level']} ({row['measure']}): {summary_word(row)}" in printed

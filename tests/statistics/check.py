@@ -11,9 +11,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from degen.statistics import Bootstrap, Estimate, Trend, distance_curve, fit_trend
+from degen.statistics import (
+    Bootstrap,
+    Estimate,
+    JointTest,
+    Trend,
+    distance_curve,
+    fit_contrast,
+    fit_crossed,
+    fit_trend,
+)
 from degen.statistics.coverage import NETWORKS
-from degen.statistics.trend import NO_DIRECTION
+from degen.statistics.joint_test import NO_DIRECTION
 from tests.statistics.nulls import NULLS, deviation_null
 from tests.statistics.simulated import (
     POPULATIONS,
@@ -124,6 +133,57 @@ def detectable_table(runs: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+LEVELS: dict[str, tuple[str, Sequence[float]]] = {
+    "three levels, none differs": ("levels", (0, 0, 0)),
+    "three levels, one is twice as high (power)": ("levels", (0, 0, 0.69)),
+    "3 x 2, first factor without effect, second one strong": ("first", (0, 1.5) * 3),
+    "3 x 2, first factor doubles degeneracy (power)": ("first", (0, 1.5, 0.35, 1.85, 0.69, 2.19)),
+    "3 x 2, two strong factors without interaction": ("interaction", (0, 1.5, 0.5, 2, 1, 2.5)),
+    "3 x 2, first factor doubles degeneracy at one level only (power)": (
+        "interaction",
+        (0, 0, 0, 0.35, 0, 0.69),
+    ),
+}
+"""Tests of named levels and of crossed factors: the test, and the log degeneracy of each condition."""
+
+
+def level_test(name: str, kind: str, networks: int, run: int) -> JointTest:
+    """Return a test of `LEVELS` of simulated log-normal networks with shared seeds."""
+    which, logs = LEVELS[name]
+    generator = np.random.default_rng([run, networks, *name.encode()])
+    bootstrap = Bootstrap(n_samples=SAMPLES, level=0.95, seed=run)
+    if kind == "sigma":
+        curves = deviation_null((0.5,) * len(logs), changes=logs)(generator, networks, bootstrap)
+    else:
+        scaled = [np.exp(each) * relative_distances("log-normal 0.5", generator, networks) for each in logs]
+        curves = [distance_curve(scaled, [range(networks)] * len(logs), bootstrap, "flip_flop")]
+    if which == "levels":
+        return fit_contrast(curves, bootstrap, SAMPLES)
+    cells = [(width, cell) for width in (32, 64, 128) for cell in ("tanh", "gru")]
+    crossed = fit_crossed(curves, cells, bootstrap, SAMPLES)
+    return crossed.first if which == "first" else crossed.interaction
+
+
+def level_rate(name: str, kind: str, networks: int, runs: Sequence[int]) -> float:
+    """Return how often a test of `LEVELS` sees an effect."""
+    tests = [level_test(name, kind, networks, run) for run in runs]
+    return float(np.mean([test.direction(0.05) != NO_DIRECTION for test in tests]))
+
+
+def level_table(runs: int) -> pd.DataFrame:
+    """Return the rate of effects seen by tests of named levels and of crossed factors."""
+    rows = [
+        {"test": name}
+        | {
+            f"{kind}, {networks}": level_rate(name, kind, networks, range(runs))
+            for kind in ("distances", "sigma")
+            for networks in (8, 16)
+        }
+        for name in LEVELS
+    ]
+    return pd.DataFrame(rows)
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Format a table as Markdown."""
     cells = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
@@ -143,6 +203,7 @@ def main() -> None:
             runs * 3 // 5,
         ),
         "Detectable change as a factor (its power), four conditions": (detectable_table, runs * 2 // 25),
+        "Effects seen between named levels and of crossed factors": (level_table, runs // 4),
     }
     for title, (build, number) in tables.items():
         print(f"\n{title}\n\n{markdown(build(number))}", flush=True)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from degen.statistics import Bootstrap, FactorCurve, fit_trend, mean_curve
-from degen.statistics.trend import NO_DIRECTION
-from tests.statistics.check import rates, trend
+from degen.statistics.joint_test import NO_DIRECTION
+from tests.statistics.check import LEVELS, level_rate, rates, trend
 from tests.statistics.nulls import NULLS
 from tests.statistics.simulated import NETWORKS, curve_of, distances
 
@@ -30,11 +30,31 @@ AIMS = {
 """Rates of docs/statistics.md for 8 networks, rounded up."""
 
 
+POWER_OF_DISTANCES = {
+    "three levels, one is twice as high (power)": 0.26,
+    "3 x 2, first factor doubles degeneracy (power)": 0.59,
+    "3 x 2, first factor doubles degeneracy at one level only (power)": 0.21,
+}
+"""Power of docs/statistics.md for 8 networks."""
+
+
 @pytest.mark.parametrize("name", AIMS)
 def test_false_positives_are_as_rare_as_stated(name):
     found, excluded = rates(name, 8, RUNS)
     assert found <= AIMS[name] + 3 * math.sqrt(AIMS[name] * (1 - AIMS[name]) / len(RUNS))
     assert found <= excluded
+
+
+@pytest.mark.parametrize("kind", ["distances", "sigma"])
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels_and_crossed_factors_have_the_stated_rates(name, kind):
+    rate = level_rate(name, kind, 8, range(20_000, 20_080))
+    stated = POWER_OF_DISTANCES.get(name, 0.05)
+    tolerance = 3 * math.sqrt(stated * (1 - stated) / 80)
+    if name not in POWER_OF_DISTANCES:
+        assert rate <= stated + tolerance
+    elif kind == "distances":
+        assert abs(rate - stated) <= tolerance
 
 
 @pytest.mark.parametrize("kind", ["distances", "sigma"])

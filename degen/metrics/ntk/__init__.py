@@ -4,7 +4,7 @@
 to any number of outputs.
 """
 
-from degen.metrics.ntk.estimate import Estimate, estimated_alignment
+from degen.metrics.ntk.estimate import AlignmentEstimate, estimated_alignment
 from degen.metrics.ntk.exact import kernel_alignment, tangent_kernel
 
-__all__ = ["Estimate", "estimated_alignment", "kernel_alignment", "tangent_kernel"]
+__all__ = ["AlignmentEstimate", "estimated_alignment", "kernel_alignment", "tangent_kernel"]

@@ -16,7 +16,7 @@ from degen.metrics.ntk.exact import Outputs, Parameters, require_equal_shapes, r
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class AlignmentEstimate:
     """Estimated value of each network and its standard error.
 
     Attributes:
@@ -36,7 +36,7 @@ def estimated_alignment(
     weights: Sequence[str],
     probes: int,
     seed: int = 0,
-) -> Estimate:
+) -> AlignmentEstimate:
     r"""Estimate the kernel alignment over any number of outputs, without forming the kernel.
 
     Random sign vectors :math:`z_1, \dots, z_k` combine all outputs. One backward pass per vector gives
@@ -84,7 +84,7 @@ def estimated_alignment(
         value, error = _jackknife(before, after)
         values.append(value)
         errors.append(error)
-    return Estimate(np.array(values), np.array(errors))
+    return AlignmentEstimate(np.array(values), np.array(errors))
 
 
 def _probe_products(

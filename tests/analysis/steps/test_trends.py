@@ -210,7 +210,7 @@ def test_the_table_is_computed_again_only_if_its_inputs_change(tmp_path, caplog)
 
     def compute(test: PermutationTest = TEST) -> str:
         caplog.clear()
-        compute_trends(planted_experiment(), results, BOOTSTRAP, test)
+        compute_trends(planted_experiment(), results, BOOTSTRAP, test, 0.5)
         return caplog.messages[-1]
 
     results = plant(tmp_path, flat(N), {"dsa": along(N, 3, 2, 1)})

@@ -1,0 +1,53 @@
+"""The commands of docs/factors.md, with smaller networks, print what the page shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).parent.parent / "docs/factors.md").read_text()
+CODE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+SUMMARIES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+TRAINING = ("training.batch_size=8", "training.steps_per_epoch=2", "training.max_epochs=3")
+TRAINING = (*TRAINING, "training.threshold=10", "training.patience=1", "training.settle_epochs=1")
+TRAINING = (
+    *TRAINING,
+    "training.validation_trials=8",
+    "training.confirmation_trials=16",
+    "seeds=6",
+    "width=8",
+)
+ANALYSIS = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2,3]", "bootstrap.n_samples=200")
+ANALYSIS = (*ANALYSIS, "probe.n_trials=8", "ood.n_trials=8", "feature_learning.n_trials=2")
+ANALYSIS = (*ANALYSIS, "permutation_test.n_permutations=99")
+
+
+def names(printed: str) -> set[str]:
+    """Return what each line of a summary is about: task, level, measure and term."""
+    return set(re.findall(r"^  (N-bit flip-flop, .*?): ", printed, re.MULTILINE))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_page_prints_what_it_shows(tmp_path, number):
+    for line in CODE[number].splitlines():
+        words = shlex.split(line)
+        given = {word.partition("=")[0] for word in TRAINING}
+        kept = [word for word in words[1:] if word.partition("=")[0] not in given]
+        extra = ANALYSIS if "analysis" in words else ()
+        finished = subprocess.run(
+            [sys.executable, *kept, *TRAINING, *extra],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert names(finished.stdout) == names(SUMMARIES[number])
+    assert len(names(SUMMARIES[number])) >= 12
+    (report,) = tmp_path.glob("results/*/report.html")
+    text = report.read_text()
+    assert all(name in text for name in names(SUMMARIES[number]))
