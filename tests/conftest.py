@@ -57,7 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-SLOWEST_FILES = ("test_paper", "test_gpu", "test_interruption", "test_conf", "test_dsa_distance")
+SLOWEST_FILES = (
+    "test_paper",
+    "test_analysis_again",
+    "test_hyperparameters",
+    "test_gpu",
+    "test_conf",
+    "test_interruption",
+    "test_refused_analyses",
+)
 """Files that take longest. Workers start with them, so that none of them runs last by itself."""
 
 
