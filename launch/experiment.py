@@ -11,6 +11,7 @@ from degen.condition import Condition
 from degen.errors import require
 from degen.training import NoPenalty
 from launch.config import compose, expand_sweep
+from launch.experiment_file import require_valid_file
 from launch.settings import parse_seeds
 
 
@@ -92,7 +93,7 @@ def experiments(name: str, overrides: Sequence[str] = ()) -> list[Experiment]:
         BadInputError: a condition is not allowed, or two conditions of an experiment are equal.
     """
     base = compose("train", [f"experiment={name}", *overrides])
-    _require_valid_file(name, base["experiment"])
+    require_valid_file(name, base)
     if "experiments" in base["experiment"]:
         return [experiment(listed, overrides) for listed in base["experiment"]["experiments"]]
     return [_build_experiment(name, base, overrides)]
@@ -102,7 +103,7 @@ def experiment(name: str, overrides: Sequence[str] = ()) -> Experiment:
     """Return the experiment of a file that lists no others. Arguments and errors as for `experiments`."""
     base = compose("train", [f"experiment={name}", *overrides])
     settings = base["experiment"]
-    _require_valid_file(name, settings)
+    require_valid_file(name, base)
     require("experiments" not in settings, "experiment", name, "a single experiment, not a list")
     return _build_experiment(name, base, overrides)
 
@@ -139,38 +140,6 @@ def _expand_grids(name: str, grids: list[list[str]], overrides: Sequence[str]) -
 def _describe_scale(scale: str, overrides: Sequence[str]) -> str:
     changes = [text for text in overrides if not text.startswith(("scale=", "hydra."))]
     return f"{scale} with {', '.join(changes)}" if changes else scale
-
-
-_KEYS = ("factor", "label", "grids", "shared", "trajectories", "experiments")
-
-
-def _require_valid_file(name: str, settings: Any) -> None:
-    """Raise `BadInputError` unless an experiment file has the required keys with values of the right kind."""
-    file = f"experiment/{name}.yaml"
-    is_mapping = isinstance(settings, dict) and not isinstance(settings.get("experiment"), dict)
-    allowed = "a file that begins with the line # @package _global_ and has a mapping named experiment"
-    require(is_mapping, file, settings, allowed)
-    for key in settings:
-        require(key in _KEYS, f"experiment of {file}", key, f"made of the keys {', '.join(_KEYS)}")
-    if "experiments" in settings:
-        return
-    factor, label = settings.get("factor"), settings.get("label")
-    is_factor = isinstance(factor, str) or _is_texts(factor)
-    require(is_factor, f"experiment.factor of {file}", factor, "the path of the swept value, a text")
-    require(isinstance(label, str), f"experiment.label of {file}", label, "the name of the axis, a text")
-    _require_grids(f"experiment.grids of {file}", settings.get("grids"))
-    if settings.get("shared", []) != []:
-        _require_grids(f"experiment.shared of {file}", settings["shared"])
-
-
-def _require_grids(field: str, grids: Any) -> None:
-    is_grids = isinstance(grids, list) and grids != [] and all(map(_is_texts, grids))
-    allowed = 'a list of lists of overrides, with several values in quotes: [[task=flip_flop, "gamma=0.5,1"]]'
-    require(is_grids, field, grids, allowed)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and value != [] and all(isinstance(text, str) for text in value)
 
 
 def unique_conditions(experiments: Sequence[Experiment]) -> list[Condition]:

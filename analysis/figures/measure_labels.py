@@ -15,6 +15,7 @@ LEVEL_LABELS = {
 MEASURE_LABELS = {
     "dsa": "DSA",
     "dsa_weighted": "DSA, weighted by variance",
+    "dsa_flow": "flow, weighted by variance",
     "dsa_lag_1": "DSA, lag 1",
     "dsa_rank_10": "DSA, rank 10",
     "dsa_variance_90": "DSA, 90 % of the variance",

@@ -207,8 +207,9 @@ class ExperimentTrends:
         """Describe a condition and its converged networks."""
         statuses = self.networks["status"][self.networks["condition"] == condition.signature]
         task = f"{task_title(condition.task_name)} " if len(self._task_names) > 1 else ""
-        converged = int((statuses == "converged").sum())
-        return f"{task}{self.design.describe(condition)} ({converged} of {len(statuses)} converged)"
+        n_converged = int((statuses == "converged").sum())
+        convergence = f"{n_converged} of {len(statuses)} converged" if len(statuses) else "not trained"
+        return f"{task}{self.design.describe(condition)} ({convergence})"
 
     @property
     def _task_names(self) -> set[str]:

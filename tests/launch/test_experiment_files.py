@@ -48,6 +48,14 @@ GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
             f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n  grid: []\n",
             r"experiment of experiment/mine.yaml must be made of the keys factor, label, .*, got 'grid'\.$",
         ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n{GRIDS}scale: reduced\n",
+            r"experiment/mine.yaml sets scale: reduced, but scale is a group of options",
+        ),
+        (
+            f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n{GRIDS}sedes: 3\n",
+            r"field of experiment/mine.yaml must be one of .*seeds.*, got 'sedes'\.$",
+        ),
     ],
 )
 def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content, sentence):
