@@ -87,6 +87,23 @@ def network_tensors(ensemble: Ensemble, index: int, status: str) -> dict[str, Te
     return tensors | _history_tensors(ensemble.histories[index])
 
 
+def snapshot_tensors(ensemble: Ensemble, index: int) -> dict[str, Tensor]:
+    """Return the tensors of a network in training: `weights/<name>` and `history/<field>`.
+
+    Args:
+        ensemble: the ensemble that contains the network.
+        index: position of the network in the ensemble.
+    """
+    tensors = {f"weights/{name}": weights[index] for name, weights in ensemble.parameters.items()}
+    return tensors | _history_tensors(ensemble.histories[index])
+
+
+def snapshot_from(tensors: Mapping[str, Tensor]) -> tuple[Parameters, History]:
+    """Return weights, each (1, ...), and history of these `snapshot_tensors`."""
+    weights = {name: array.unsqueeze(0) for name, array in _below("weights", tensors).items()}
+    return weights, _history(tensors)
+
+
 def checkpoint_tensors(ensemble: Ensemble) -> dict[str, Tensor]:
     """Return the tensors of networks in training.
 

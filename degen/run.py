@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from degen.condition import Condition
+from degen.errors import require_integer
 from degen.models import Model, Parameters
 from degen.networks import TrainedNetwork
 from degen.storage import RunFolder
@@ -61,17 +62,30 @@ class Run:
         networks = [network for network in self.networks if network.status == "converged"]
         return dataclasses.replace(self, networks=networks)
 
-    def with_weights_at(self, stage: str) -> Run:
+    def with_weights_at(self, stage: str | int) -> Run:
         """Return the run with the weights of another stage of training.
 
         Args:
-            stage: `converged` for the epoch of convergence (the default of `load`), or `settled` for the end
-                of the settling epochs.
+            stage: `converged` for the epoch of convergence (the default of `load`), `settled` for the end of
+                the settling epochs, or the number of an epoch. For an epoch, networks whose training ended
+                before it are left out.
 
         Raises:
-            BadInputError: `stage` has another value.
+            BadInputError: `stage` has another value, or a network has no snapshot of the epoch.
         """
+        if isinstance(stage, int):
+            return self._at_epoch(stage)
         networks = [network.with_weights_at(stage) for network in self.networks]
+        return dataclasses.replace(self, networks=networks)
+
+    def _at_epoch(self, epoch: int) -> Run:
+        require_integer("epoch", epoch, 0)
+        folder = RunFolder(self.path, self.condition)
+        networks = []
+        for network in self.networks:
+            weights = folder.snapshots.read(folder.networks.read(network.seed), epoch)
+            if weights is not None:
+                networks.append(dataclasses.replace(network, weights=weights))
         return dataclasses.replace(self, networks=networks)
 
     @cached_property

@@ -24,10 +24,12 @@ class Progress:
         title: text before the first line.
         training: the recipe, from which the status of a network follows.
         n_networks: number of networks to train.
+        purpose: text after the first line.
     """
 
-    def __init__(self, title: str, training: Training, n_networks: int):
+    def __init__(self, title: str, training: Training, n_networks: int, purpose: str = ""):
         self.title = title
+        self.purpose = purpose
         self.training = training
         self.n_networks = n_networks
         self.counts = {"converged": 0, "unconverged": 0, "diverged": 0}
@@ -36,7 +38,7 @@ class Progress:
         self.bar: tqdm | None = None
 
     def __enter__(self) -> Progress:
-        logger.info("%s: training %d networks", self.title, self.n_networks)
+        logger.info("%s: training %d networks%s", self.title, self.n_networks, self.purpose)
         if sys.stderr.isatty():
             self.bar = tqdm(total=self.n_networks, unit="network")
         return self

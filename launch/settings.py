@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class TrainSettings:
         device: auto, cpu, cuda or cuda:<number>.
         tf32: whether CUDA multiplies float32 matrices in the TF32 format.
         checkpoint_seconds: longest time between checkpoints, rounded up to the end of an epoch.
+        snapshots: epochs after which the weights of networks are stored, and `end`.
 
     Raises:
         BadInputError: a value is not allowed.
@@ -33,11 +34,13 @@ class TrainSettings:
     device: str
     tf32: bool
     checkpoint_seconds: float
+    snapshots: Sequence[int | str] = ()
 
     def __post_init__(self) -> None:
         require_device_name(self.device)
         require(isinstance(self.tf32, bool), "tf32", self.tf32, "true or false")
         require_number("checkpoint_seconds", self.checkpoint_seconds, minimum=0.0)
+        parse_snapshots(self.snapshots)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TrainSettings:
@@ -80,6 +83,26 @@ def parse_seeds(seeds: Any) -> list[int]:
     holds = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
     require(holds and 0 < len(seeds) == len(set(seeds)), "seeds", seeds, allowed)
     return seeds
+
+
+def parse_snapshots(snapshots: Any) -> list[int]:
+    """Return the epochs of a list of epochs and `end`, in ascending order.
+
+    Epoch 0 (the initial weights) and `end` are allowed because results name them. Every network file contains
+    both.
+
+    Raises:
+        BadInputError: it is no such list, or an entry is repeated or negative.
+
+    Examples:
+        >>> parse_snapshots([2, 0, 1, "end"])
+        [0, 1, 2]
+    """
+    is_list = isinstance(snapshots, Sequence) and not isinstance(snapshots, str)
+    is_valid = is_list and all(each == "end" or (type(each) is int and each >= 0) for each in snapshots)
+    allowed = "a list of different epochs of at least 0, as in [0,1,5,end]"
+    require(is_valid and len(snapshots) == len(set(snapshots)), "snapshots", snapshots, allowed)
+    return sorted(each for each in snapshots if each != "end")
 
 
 def runs_folder(config: dict[str, Any]) -> Path:

@@ -22,7 +22,7 @@ from degen.storage import RunFolder
 from launch.cli import Arguments, command_line, exit_on_user_error
 from launch.config import compose_launcher
 from launch.experiment import Sweep, compose_sweep
-from launch.settings import TrainSettings, check_run_folders
+from launch.settings import TrainSettings, check_run_folders, parse_snapshots
 from launch.slurm import client as slurm
 from launch.slurm.plan import SubmissionPlan, plan_submission
 from launch.slurm.snapshot import snapshot_code
@@ -78,7 +78,8 @@ def _submit(
     for shard in plan.shards:
         condition, _ = requested[shard.signature]
         folder = RunFolder.of(runs, condition).shard(shard.seeds)
-        folder.create(bytes_needed=bytes_needed(condition, len(shard.seeds)))
+        n_snapshots = len(parse_snapshots(settings.snapshots))
+        folder.create(bytes_needed=bytes_needed(condition, len(shard.seeds), n_snapshots))
         folder.store_condition()
     names = {
         signature: f"{condition.task_name}/{condition.name}"

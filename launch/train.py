@@ -18,7 +18,6 @@ import logging
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,15 +29,16 @@ from degen.condition import Condition
 from degen.locks import LockedError
 from degen.storage import RunFolder
 from degen.training import Ensemble, History, train
+from launch.checkpointer import Checkpointer
 from launch.cli import entrypoint
 from launch.config import in_launcher_job, resolved
 from launch.device import prepare_device, prepare_torch, resolve_device
 from launch.experiment import conditions
 from launch.progress import Progress
 from launch.provenance import changes_since, code_digests
-from launch.settings import TrainSettings, check_run_folders, parse_seeds
+from launch.retraining import RetrainingCheckpointer, move_snapshots
+from launch.settings import TrainSettings, check_run_folders, parse_seeds, parse_snapshots
 from launch.signals import Interrupted, interruptible
-from launch.training_record import TrainingRecord
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +52,17 @@ def run_training(config: DictConfig) -> None:
     settings, seeds, folders = check_training(resolved(config), HydraConfig.get().overrides.task)
     device = resolve_device(settings.device)
     prepare_device(device, settings.tf32)
+    snapshots = parse_snapshots(settings.snapshots)
     for folder in folders:
         # Do not write to a finished folder: it may belong to a colleague and be read-only.
-        if set(seeds) - set(folder.finished_seeds()):
-            folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds)))
+        if set(seeds) - set(folder.complete_seeds(snapshots)):
+            folder.create(bytes_needed=bytes_needed(folder.condition, len(seeds), len(snapshots)))
     for number, folder in enumerate(folders, start=1):
         progress_prefix = f"[{number}/{len(folders)}] " if len(folders) > 1 else ""
         try:
-            train_condition(folder, seeds, device, settings.checkpoint_seconds, progress_prefix)
+            train_condition(
+                folder, seeds, device, settings.checkpoint_seconds, progress_prefix, snapshots=snapshots
+            )
         except LockedError as error:
             if in_launcher_job():
                 raise  # a job that trains nothing must fail
@@ -93,25 +96,34 @@ def train_condition(
     device: torch.device,
     checkpoint_seconds: float,
     progress_prefix: str = "",
+    *,
+    snapshots: Sequence[int] = (),
 ) -> None:
     """Train the seeds that are not finished, from a checkpoint if there is one.
 
     Args:
         progress_prefix: text before each progress line.
+        snapshots: epochs after which the weights are stored. Finished networks without them are trained
+            again.
 
     Raises:
         LockedError: another process trains in this folder.
+        BadInputError: a network that is trained again does not end in the same bits.
     """
     title = f"{progress_prefix}{folder.path}"
     warn_of_changes(folder, title)
-    if not set(seeds) - set(folder.finished_seeds()):
+    if not set(seeds) - set(folder.complete_seeds(snapshots)):
         logger.info("%s: all %d networks are finished", title, len(seeds))
         return
     try:
         with folder.lock():
             ensemble, inactive = _resume_or_create(folder, seeds, device)
             if len(ensemble):
-                _train(folder, ensemble, Checkpointer(folder, ensemble, inactive, checkpoint_seconds), title)
+                options = folder, ensemble, inactive, checkpoint_seconds, snapshots
+                _train(folder.condition, ensemble, Checkpointer(*options), title)
+            # Repeatedly: a resumed training may have passed some of the epochs.
+            while lacking := sorted(set(seeds) - set(folder.complete_seeds(snapshots))):
+                _train_again(folder, lacking, device, checkpoint_seconds, snapshots, title)
     except Interrupted as interrupted:
         logger.info("%s: interrupted and saved; run the same command again to resume", title)
         if interrupted.code == 128 + signal.SIGUSR2:
@@ -121,6 +133,26 @@ def train_condition(
             except (OSError, subprocess.SubprocessError) as error:
                 logger.info("%s: this job could not be requeued; submit it again (%s)", title, error)
         raise
+
+
+def _train_again(
+    folder: RunFolder,
+    seeds: list[int],
+    device: torch.device,
+    checkpoint_seconds: float,
+    snapshots: Sequence[int],
+    title: str,
+) -> None:
+    """Train finished networks again, and store their snapshots if they end in the same bits."""
+    again = folder.retraining()
+    again.create(bytes_needed=0)
+    with again.lock():
+        ensemble, inactive = _resume_or_create(again, seeds, device)
+        if len(ensemble):
+            options = again, ensemble, inactive, checkpoint_seconds, snapshots
+            purpose = " again, for their snapshots"
+            _train(folder.condition, ensemble, RetrainingCheckpointer(folder, *options), title, purpose)
+    move_snapshots(again, folder)
 
 
 def warn_of_changes(folder: RunFolder, title: str) -> None:
@@ -150,53 +182,10 @@ def _resume_or_create(
     return saved.select(resumed).to(device).join(ensemble), saved.select(inactive)
 
 
-class Checkpointer:
-    """Stores an ensemble while it trains: finished networks, checkpoints, and the training record.
-
-    Args:
-        folder: where they are stored.
-        ensemble: the networks to train.
-        inactive: further networks that the checkpoint must keep.
-        interval_s: longest time between checkpoints, in seconds.
-    """
-
-    def __init__(
-        self, folder: RunFolder, ensemble: Ensemble, inactive: Ensemble | None, interval_s: float
-    ) -> None:
-        self.folder = folder
-        self.inactive = inactive
-        self.interval_s = interval_s
-        self.record = TrainingRecord(folder, ensemble)
-        self.latest = ensemble.select(range(len(ensemble)))
-        self.saved_at = time.monotonic()
-
-    def __call__(self, running: Ensemble, done: Ensemble) -> None:
-        """Store what an epoch finished.
-
-        Args:
-            running: the networks that train on.
-            done: the networks that ended in this epoch.
-        """
-        for member in range(len(done)):
-            self.folder.networks.write(done, member)
-        self.latest = running.select(range(len(running)))
-        self.record.count_epoch()
-        if len(done) or time.monotonic() - self.saved_at >= self.interval_s:
-            self.save()
-
-    def save(self) -> None:
-        """Write a checkpoint of the latest epoch."""
-        latest = self.latest
-        self.folder.checkpoints.write(
-            latest if self.inactive is None else latest.to("cpu").join(self.inactive)
-        )
-        self.record.store(latest)
-        self.saved_at = time.monotonic()
-
-
-def _train(folder: RunFolder, ensemble: Ensemble, checkpointer: Checkpointer, title: str) -> None:
-    condition = folder.condition
-    progress = Progress(title, condition.training, len(ensemble))
+def _train(
+    condition: Condition, ensemble: Ensemble, checkpointer: Checkpointer, title: str, purpose: str = ""
+) -> None:
+    progress = Progress(title, condition.training, len(ensemble), purpose)
 
     def on_epoch(running: Ensemble, done: Ensemble) -> None:
         checkpointer(running, done)
@@ -219,16 +208,17 @@ def _train(folder: RunFolder, ensemble: Ensemble, checkpointer: Checkpointer, ti
             raise
 
 
-def bytes_needed(condition: Condition, seeds: int) -> int:
+def bytes_needed(condition: Condition, seeds: int, n_snapshots: int) -> int:
     """Return the disk space of a run folder.
 
-    A network file contains three sets of weights, and each of two checkpoints contains five. All three
-    contain the history.
+    A network file contains three sets of weights, and each of two checkpoints contains five. A snapshot
+    contains one. All contain the history.
     """
     network = Ensemble.new([0], condition.task, condition.model, dtype=condition.dtype)
     size = sum(weights.numel() * weights.element_size() for weights in network.initial.values())
     epochs = condition.training.max_epochs + condition.training.settle_epochs
-    return seeds * (13 * size + 3 * 8 * len(dataclasses.fields(History)) * epochs) + 2**20
+    history = 8 * len(dataclasses.fields(History)) * epochs
+    return seeds * ((13 + n_snapshots) * size + (3 + n_snapshots) * history) + 2**20
 
 
 def main() -> None:

@@ -20,10 +20,11 @@ class TrainingRecord:
 
     It is stored at each checkpoint, so it is there even if the process is killed. During training its
     progress is in `epochs` (of this session), `epoch` (of the network with the fewest), `training` (number
-    of networks), and `stored` (the time of writing).
+    of networks), and `stored` (the time of writing). `trained_again` says whether the networks were finished
+    before, and are trained again for snapshots.
     """
 
-    def __init__(self, folder: RunFolder, ensemble: Ensemble):
+    def __init__(self, folder: RunFolder, ensemble: Ensemble, *, trained_again: bool):
         device = ensemble.like.device
         self.folder = folder
         self.earlier = folder.manifest.read_shard()
@@ -32,6 +33,7 @@ class TrainingRecord:
             "started": _now(),
             "seconds": 0.0,
             "seeds": list(ensemble.seeds),
+            "trained_again": trained_again,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "cpu": cpu_model(),
             "tf32": device.type == "cuda" and torch.get_float32_matmul_precision() != "highest",

@@ -66,7 +66,8 @@ def test_another_class_changes_the_signature():
 
 
 @pytest.mark.parametrize(
-    "override", ["seeds=3", "device=cpu", "tf32=true", "runs=elsewhere", "checkpoint_seconds=1"]
+    "override",
+    ["seeds=3", "device=cpu", "tf32=true", "runs=elsewhere", "checkpoint_seconds=1", "snapshots=[1]"],
 )
 def test_run_settings_do_not_change_the_signature(override):
     assert build(override).signature == build().signature

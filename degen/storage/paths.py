@@ -54,9 +54,28 @@ class RunPaths:
         return sorted(int(file.stem) for file in files if re.fullmatch(r"\d{5,}", file.stem))
 
     @property
+    def snapshots(self) -> Path:
+        """Folder of the snapshots."""
+        return self.root / "snapshots"
+
+    def snapshot(self, seed: int, epoch: int) -> Path:
+        """Return the file of the weights of a network after an epoch."""
+        return self.snapshots / f"{seed:05d}-{epoch:05d}.safetensors"
+
+    def snapshot_epochs(self, seed: int) -> list[int]:
+        """Return the epochs of the snapshots of a network in ascending order."""
+        files = self.snapshots.glob(f"{seed:05d}-*.safetensors")
+        return sorted(int(file.stem.partition("-")[2]) for file in files)
+
+    @property
     def checkpoint(self) -> Path:
         """Checkpoint of the shard."""
         return self.shard_path / "checkpoint.safetensors"
+
+    @property
+    def retraining(self) -> Path:
+        """Folder in which the shard trains finished networks again."""
+        return self.shard_path / "retraining"
 
     @property
     def manifest(self) -> Path:

@@ -18,6 +18,7 @@ from degen.storage.condition_file import read_condition, write_condition
 from degen.storage.manifest import Manifest
 from degen.storage.network_files import NetworkFiles
 from degen.storage.paths import RunPaths
+from degen.storage.snapshots import Snapshots
 
 
 class RunFolder:
@@ -27,6 +28,7 @@ class RunFolder:
         path: the folder.
         paths: the files in it.
         networks: its finished networks.
+        snapshots: weights of its networks along training.
         checkpoints: its networks in training.
         manifest: its training sessions.
     """
@@ -41,6 +43,7 @@ class RunFolder:
         self.condition = condition
         self.paths = RunPaths(path, shard_seeds)
         self.networks = NetworkFiles(self.paths, condition)
+        self.snapshots = Snapshots(self.paths, condition)
         self.checkpoints = Checkpoints(self.paths, condition.signature)
         self.manifest = Manifest(self.paths, condition.signature)
 
@@ -76,6 +79,15 @@ class RunFolder:
         """
         return RunFolder(self.path, self.condition, seeds)
 
+    def retraining(self) -> RunFolder:
+        """Return the folder in which this process trains finished networks again, for their snapshots.
+
+        The sessions are recorded in the manifest of this folder.
+        """
+        again = RunFolder(self.paths.retraining, self.condition)
+        again.manifest = self.manifest
+        return again
+
     def create(self, bytes_needed: int) -> None:
         """Create missing folders and check that files can be written to them.
 
@@ -106,13 +118,23 @@ class RunFolder:
             BadInputError: a file is damaged or altered, or belongs to another condition.
         """
         for seed in self.finished_seeds():
-            self.networks.read(seed)
+            self.snapshots.validate(self.networks.read(seed))
         self.checkpoints.read()
         self.manifest.read()
 
     def finished_seeds(self) -> list[int]:
         """Return the seeds of the finished networks in ascending order."""
         return self.paths.finished_seeds()
+
+    def complete_seeds(self, epochs: Sequence[int]) -> list[int]:
+        """Return the seeds of the finished networks that have snapshots at all of these epochs.
+
+        A network has no snapshots after the end of its training.
+        """
+        seeds = self.finished_seeds()
+        if not any(epochs):  # the network file contains the initial weights
+            return seeds
+        return [seed for seed in seeds if not self.snapshots.missing(self.networks.read(seed), epochs)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -133,8 +155,9 @@ class RunFolder:
                 raise LockedError(f"{self.path} is being trained by {error}") from None
             remove_temporary_files(self.paths.shard_path)
             # Other shards may be writing files of their seeds.
-            for prefix in [""] if seeds is None else [f"{seed:05d}." for seed in seeds]:
-                remove_temporary_files(self.paths.networks, prefix)
+            for name in [""] if seeds is None else [f"{seed:05d}" for seed in seeds]:
+                remove_temporary_files(self.paths.networks, name and f"{name}.")
+                remove_temporary_files(self.paths.snapshots, name and f"{name}-")
             self.store_condition()
             yield
 

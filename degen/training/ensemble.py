@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from degen.models import Model, Parameters
@@ -42,6 +43,15 @@ class History:
     def copy(self) -> History:
         """Return a copy that shares no list with the original."""
         return History(**{field.name: list(getattr(self, field.name)) for field in dataclasses.fields(self)})
+
+    def starts_with(self, other: History) -> bool:
+        """Return whether the first epochs have exactly the values of another history."""
+        return all(
+            np.array_equal(
+                getattr(self, field.name)[: len(other)], getattr(other, field.name), equal_nan=True
+            )
+            for field in dataclasses.fields(self)
+        )
 
 
 WEIGHT_SETS = ("initial", "parameters", "first_moment", "second_moment", "converged")

@@ -91,6 +91,15 @@ def epochs_to_convergence(history: History, training: Training) -> int | None:
     return next((epoch for epoch, bound in bounds if bound < training.threshold), None)
 
 
+def last_epoch(history: History, training: Training) -> int:
+    """Return the epoch whose weights are the result of training, 0 before training.
+
+    It is the epoch of convergence, or the last epoch of a network that has not converged.
+    """
+    converged = epochs_to_convergence(history, training)
+    return len(history) if converged is None else converged
+
+
 def needs_confirmation(history: History, training: Training) -> bool:
     """Return whether the last epoch completes `patience` epochs below the threshold.
 

@@ -14,12 +14,15 @@ from degen.condition import Condition
 from degen.errors import BadInputError, require_integer
 from degen.storage import RunFolder
 from launch.experiment import Sweep
+from launch.settings import parse_snapshots
 from launch.slurm.submissions import ArrayTask, Shard
 
 
 @dataclasses.dataclass(frozen=True)
 class SubmissionPlan:
     """The jobs of a sweep.
+
+    A network without the requested snapshots is not finished.
 
     Attributes:
         sweep: the requested conditions and seeds.
@@ -99,12 +102,12 @@ def plan_submission(
     require_integer("submit.conditions_per_job", conditions_per_job, 1)
     if seeds_per_job is not None:
         require_integer("submit.seeds_per_job", seeds_per_job, 1)
-    runs = Path(sweep.config["runs"])
+    runs, snapshots = Path(sweep.config["runs"]), parse_snapshots(sweep.config["snapshots"])
     in_job = _seeds_in_jobs(tasks)
     seconds_per_network = _seconds_per_network(runs, sweep.conditions)
     shards, finished, active, hours = [], 0, 0, 0.0
     for condition, seeds in sweep.requested.values():
-        stored = set(seeds) & set(RunFolder.of(runs, condition).finished_seeds())
+        stored = set(seeds) & set(RunFolder.of(runs, condition).complete_seeds(snapshots))
         busy = set(seeds) & in_job.get(condition.signature, set()) - stored
         missing = sorted(set(seeds) - stored - busy)
         finished, active = finished + len(stored), active + len(busy)

@@ -15,7 +15,7 @@ from degen.locks import LockedError
 from degen.storage import RunFolder
 from launch.cli import configure_logging
 from launch.device import prepare_device, prepare_torch, resolve_device
-from launch.settings import TrainSettings
+from launch.settings import TrainSettings, parse_snapshots
 from launch.slurm.snapshot import require_snapshot
 from launch.train import train_condition
 
@@ -75,10 +75,13 @@ def _train(shard: dict[str, Any], settings: TrainSettings) -> None:
     folder.create(bytes_needed=0)
     device = resolve_device(settings.device)
     prepare_device(device, settings.tf32)
+    snapshots = parse_snapshots(settings.snapshots)
     deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
-            return train_condition(folder, shard["seeds"], device, settings.checkpoint_seconds)
+            return train_condition(
+                folder, shard["seeds"], device, settings.checkpoint_seconds, snapshots=snapshots
+            )
         except LockedError as error:
             if time.monotonic() >= deadline:
                 raise
