@@ -20,6 +20,7 @@ from degen.tasks.contract import require_valid
 from tests.analysis.conftest import SMALL, run
 from tests.conftest import TINY, task
 from tests.in_process import rejection
+from tests.test_readme import block
 
 neurogym = pytest.importorskip("neurogym")
 
@@ -208,6 +209,15 @@ def test_the_configuration_selects_environment_and_arguments():
         "task=neurogym", "task.env=GoNogo-v0", "task.kwargs={dt:50,timing:{delay:1000}}", "task.n_steps=60"
     )
     assert here == environment("GoNogo-v0", kwargs={"dt": 50, "timing": {"delay": 1000}}, n_steps=60)
+
+
+def test_the_example_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    page = "docs/neurogym.md"
+    command = block(page, "sh", "seeds=4").removeprefix("python -m launch.train ").split()
+    run(tmp_path, "launch.train", *command, *TINY[2:], "training.threshold=10")
+    monkeypatch.chdir(tmp_path)
+    exec(block(page, "python", "degen.load("), {})
+    assert capsys.readouterr().out.startswith("tensor([0.")
 
 
 def test_networks_are_trained_and_measured(tmp_path):
