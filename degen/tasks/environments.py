@@ -43,7 +43,8 @@ def make_environment(name: str, kwargs: Mapping[str, Any]) -> Any:
             arguments.
     """
     try:
-        neurogym, gymnasium = (importlib.import_module(package) for package in ("neurogym", "gymnasium"))
+        registration = importlib.import_module("neurogym.envs.registration")
+        gymnasium = importlib.import_module("gymnasium")
     except ImportError:
         raise BadInputError("neurogym must be installed for task=neurogym: pip install neurogym.") from None
     gymnasium.logger.set_level(gymnasium.logger.ERROR)  # it warns about environments that cannot be drawn
@@ -56,7 +57,7 @@ def make_environment(name: str, kwargs: Mapping[str, Any]) -> Any:
         allowed = f"an environment of a module that can be imported ({error})"
         raise BadInputError(f"task.env must be {allowed}, got {name!r}.") from error
     except gymnasium.error.Error as error:
-        names = neurogym.all_envs(collections=True)
+        names = registration.all_envs(collections=True)
         nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         allowed = f"the name of an environment, such as {', '.join(nearest)}"
         raise BadInputError(f"task.env must be {allowed}, got {name!r}.") from error
@@ -87,7 +88,7 @@ def trials(name: str, environment: Any, seed: Sequence[int]) -> Iterator[Trial]:
         # Generators with equal seeds would make, say, durations and correct choices depend on each other.
         _seed(generator, [*seed, number])
     new_trial = getattr(environment.unwrapped, "new_trial", None)
-    require(new_trial is not None, "task.env", name, "an environment with trials (neurogym.TrialEnv)")
+    require(new_trial is not None, "task.env", name, "an environment with trials (neurogym.core.TrialEnv)")
     new_trial = environment.get_wrapper_attr("new_trial")
     while True:
         call(f"new_trial of {name}", new_trial)

@@ -151,7 +151,7 @@ def test_a_bad_environment_is_rejected_in_one_sentence(name, settings, sentence)
 
 
 def test_without_neurogym_the_error_says_what_to_type(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "neurogym", None)
+    monkeypatch.setitem(sys.modules, "neurogym.envs.registration", None)
     sentence = rejection(tmp_path, "launch.train", "task=neurogym")
     assert sentence == "neurogym must be installed for task=neurogym: pip install neurogym."
 
@@ -159,11 +159,11 @@ def test_without_neurogym_the_error_says_what_to_type(monkeypatch, tmp_path):
 OWN = """
 import gymnasium
 import numpy as np
-import neurogym
 from neurogym import spaces
+from neurogym.core import TrialEnv
 
 
-class Repeat(neurogym.TrialEnv):
+class Repeat(TrialEnv):
     def __init__(self, dt=100, fault=""):
         super().__init__(dt=dt)
         self.fault = fault
