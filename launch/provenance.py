@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
+        # Imported by degen.tasks.Neurogym only.
+        **({"neurogym": importlib.metadata.version("neurogym")} if "neurogym" in sys.modules else {}),
     }
 
 

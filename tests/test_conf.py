@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,8 @@ def test_files_have_the_values_of_the_specification():
         "sine_wave": (0.0005, "Constant", 500, 32, 1.0, 0.05, 100),
         "path_integration": (0.001, "ReduceLROnPlateau", 1000, 64, 0.1, 0.05, 100),
     }
-    others = ["context_integration", "delayed_match", "lorenz96", "ring_integration"]  # not in the paper
-    assert sorted([*table, *others]) == files("task")
+    others = ["context_integration", "delayed_match", "lorenz96", "neurogym", "ring_integration"]
+    assert sorted([*table, *others]) == files("task")  # the others are not in the paper
     for task, row in table.items():
         condition = build(f"task={task}", "parameterization=mup")
         training = condition.training
@@ -64,6 +65,17 @@ def test_files_have_the_values_of_the_specification():
         assert (training.steps_per_epoch, training.patience, training.fresh_trials) == (128, 3, True)
     plateau = build("task=path_integration").training.schedule
     assert (plateau.factor, plateau.patience) == (0.5, 40)
+
+
+def test_files_have_the_values_of_the_pilot():
+    page = (Path(CONF).parent / "docs" / "tasks.md").read_text()
+    names = "context_integration|ring_integration|delayed_match"
+    rows = re.findall(rf"^\| `({names})` \| ([\d.]+) \| ([\d.]+) \|", page, re.MULTILINE)
+    assert len(rows) == 3
+    for task, learning_rate, threshold in rows:
+        training = build(f"task={task}").training
+        assert float(learning_rate) == training.optimizer.learning_rate
+        assert float(threshold) == training.threshold
 
 
 @pytest.mark.parametrize("scale", files("scale"))

@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import degen
+from degen.tasks.contract import require_valid
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,6 +45,22 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
         block("docs/train.md", "python", "degen.load(").partition("degen.load(")[2].partition("\n")[2], names
     )
     assert names["hidden"].shape == (1, 64, 50, 32)
+
+
+def test_class_targets_are_returned_as_the_page_shows():
+    page = "docs/extend.md"
+    source = block(page, "python", "class EvidenceAccumulation")
+    classes = block(page, "python", "cross_entropy").replace("\n", "\n        ").rstrip()
+    returned = re.search(r"return Trials\(.*", source)
+    assert returned is not None
+    source = source.replace(returned[0], classes).replace("n_outputs = 1", "n_outputs = 2")
+    module = ModuleType("page")
+    sys.modules["page"] = module
+    try:
+        exec(source, module.__dict__)
+        require_valid(module.EvidenceAccumulation(n_steps=50, noise_std=0.2))
+    finally:
+        del sys.modules["page"]
 
 
 def test_the_readme_is_short_and_its_links_exist():

@@ -29,5 +29,5 @@ def draw(
             axis.plot(curve["epoch"], curve["loss"], linewidth=0.7, alpha=0.7)
         axis.axhline(thresholds[signature], color="black", linewidth=0.6, linestyle="--")
         axis.set(title=title, xlabel=f"epoch ({curves['seed'].nunique()} networks)", yscale="log")
-    axes[0].set_ylabel("mean squared error")
+    axes[0].set_ylabel("task loss")
     return save_figure(add_caption(figure, caption), folder, "loss")

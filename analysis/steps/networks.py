@@ -84,7 +84,7 @@ def collect_networks(
         One row per finished network of any status. Columns: condition (signature), label, task,
         parameterization, width, seed, status, epochs (settling included), epochs_to_threshold (first
         validation loss below the threshold), epochs_to_convergence, threshold, final_loss (validation loss
-        of the weights), test_loss and ood_loss (mean squared errors on fresh trials and on the OOD version of
+        of the weights), test_loss and ood_loss (task losses on fresh trials and on the OOD version of
         the task), test_loss_ratio (test_loss / threshold), ood_loss_<name> (extra OOD conditions),
         test_loss_settled and ood_loss_settled (for settled weights, if converged weights are measured),
         weight_change and weight_norm (Frobenius norms of the change of the effective recurrent matrix and of

@@ -52,8 +52,8 @@ def compute_trajectories(
     on trials of other tasks.
 
     Columns: condition, seed, kind (trial, fixed or slow), trial and step (-1 for points), x and y (principal
-    components of the states on the probe), value (trials: mean of the nonzero targets; points: largest
-    modulus of the eigenvalues), q (speed of points).
+    components of the states on the probe), value (trials: mean of the nonzero targets or classes; points:
+    largest modulus of the eigenvalues), q (speed of points).
 
     Args:
         table: the table of `analysis.steps.networks.collect_networks`.
@@ -120,7 +120,8 @@ def _trial_rows(components: Tensor, trials: Trials) -> pd.DataFrame:
     Args:
         components: (trials, time, 2).
     """
-    target = trials.targets[0, ..., 0].double()
+    is_classes = trials.loss == "cross_entropy"
+    target = trials.targets[0].argmax(dim=-1) if is_classes else trials.targets[0, ..., 0].double()
     values = target.sum(dim=1) / (target != 0).sum(dim=1).clamp(min=1)
     n_trials, n_steps = components.shape[:2]
     return pd.DataFrame(

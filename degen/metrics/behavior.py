@@ -35,7 +35,7 @@ def sigma_ood(losses: Array) -> float:
     .. math:: \sigma_{OOD} = \sqrt{\tfrac{1}{N} \sum_i (L_i - \bar L)^2}
 
     Args:
-        losses: (networks,), mean squared error of each network on out-of-distribution trials.
+        losses: (networks,), task loss of each network on out-of-distribution trials.
 
     Returns:
         The standard deviation, in units of the losses.
@@ -57,7 +57,7 @@ def sigma_log_ood(losses: Array) -> float:
     other losses at the end of training, which `sigma_ood` reflects.
 
     Args:
-        losses: (networks,), mean squared error of each network on out-of-distribution trials.
+        losses: (networks,), task loss of each network on out-of-distribution trials.
 
     Raises:
         BadInputError: fewer than two losses, or a loss that is not finite or not above 0.
@@ -75,7 +75,7 @@ def summarize_ood(losses: Array) -> OODSummary:
     """Compute summary statistics of OOD losses.
 
     Args:
-        losses: (networks,), mean squared error of each network on out-of-distribution trials.
+        losses: (networks,), task loss of each network on out-of-distribution trials.
 
     Raises:
         BadInputError: fewer than two losses, or a loss that is not finite.

@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
 from degen.streams import Stream
+
+LOSSES = ("squared_error", "cross_entropy")
+"""Losses of a time step: mean squared error over outputs, or cross-entropy in nats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +21,14 @@ class Trials:
 
     Attributes:
         inputs: (..., trials, time, n_inputs).
-        targets: (..., trials, time, n_outputs).
+        targets: (..., trials, time, n_outputs). For the cross-entropy they are the probabilities of the
+            classes: 1 for the correct class and 0 for the others.
         mask: (..., trials, time), weights of the loss; None for the plain mean.
         start: (..., trials, n_start), mapped to the initial hidden state by a learned linear map; None for
             an initial state of zero.
         noise: (..., trials, time, units), added to the state of a network after each step; None without
             noise. Tasks leave it out: models draw it (`Model.add_noise`).
+        loss: one of `LOSSES`. For `cross_entropy`, outputs are the logits of the classes.
 
     Examples:
         >>> from degen.tasks import FlipFlop
@@ -37,11 +43,17 @@ class Trials:
     mask: Tensor | None = None
     start: Tensor | None = None
     noise: Tensor | None = None
+    loss: str = "squared_error"
+
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """All arrays that are not None, by name."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Trials:
         """Return trials with `function` applied to every array that is not None."""
-        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        mapped = {name: function(array) for name, array in arrays.items() if array is not None}
+        mapped: dict[str, Any] = {name: function(array) for name, array in self.arrays.items()}
         return dataclasses.replace(self, **mapped)
 
 

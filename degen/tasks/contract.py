@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from degen.calls import call
-from degen.errors import require
+from degen.errors import require, require_choice
 from degen.streams import Stream
-from degen.tasks.base import Task, Trials
+from degen.tasks.base import LOSSES, Task, Trials
 
 _SEEDS, _TRIALS = (0, 1), 32
 
@@ -30,7 +30,7 @@ def require_valid(task: Task, dtype: torch.dtype = torch.float32) -> None:
     name = type(task).__name__
     trials = _draw_valid(name, task, dtype)
     _require_separable(name, task, trials, dtype)
-    _require_valid_ood(name, task, dtype)
+    _require_valid_ood(name, task, trials.loss, dtype)
 
 
 def _require_separable(name: str, task: Task, trials: Trials, dtype: torch.dtype) -> None:
@@ -58,7 +58,7 @@ def _require_separable(name: str, task: Task, trials: Trials, dtype: torch.dtype
         require(False, f"{name}.generate", got, allowed)
 
 
-def _require_valid_ood(name: str, task: Task, dtype: torch.dtype) -> None:
+def _require_valid_ood(name: str, task: Task, loss: str, dtype: torch.dtype) -> None:
     """Check the OOD version: networks of the task must be able to run its trials."""
     ood = call(f"{name}.ood", task.ood)
     if ood is None:
@@ -74,7 +74,8 @@ def _require_valid_ood(name: str, task: Task, dtype: torch.dtype) -> None:
             getattr(ood, field),
             allowed,
         )
-    _draw_valid(f"{name}.ood()", ood, dtype)
+    ood_loss = _draw_valid(f"{name}.ood()", ood, dtype).loss
+    require(ood_loss == loss, f"loss of {name}.ood()", ood_loss, f"{loss}, as in {name}")
 
 
 def _draw_valid(name: str, task: Task, dtype: torch.dtype) -> Trials:
@@ -95,7 +96,20 @@ def _draw_valid(name: str, task: Task, dtype: torch.dtype) -> Trials:
         is_weight = bool((trials.mask >= 0).all() and (trials.mask.flatten(1).sum(dim=1) > 0).all())
         got = f"weights from {trials.mask.min().item():g} to {trials.mask.max().item():g}"
         require(is_weight, f"mask of {name}", got, "0 or above, and above 0 in some time steps")
+    require_choice(f"loss of {name}", trials.loss, LOSSES)
+    if trials.loss == "cross_entropy":
+        _require_probabilities(name, trials)
     return trials
+
+
+def _require_probabilities(name: str, trials: Trials) -> None:
+    """Check that the targets of a cross-entropy are probabilities in every time step that has a weight."""
+    counts = torch.ones_like(trials.targets[..., 0]) if trials.mask is None else trials.mask
+    targets = trials.targets[counts > 0]
+    is_valid = bool((targets >= 0).all()) and _is_close(targets.sum(dim=-1), torch.ones_like(targets[:, 0]))
+    got = f"values from {targets.min().item():g} to {targets.max().item():g}"
+    allowed = "probabilities that sum to 1 over outputs, because the loss is cross_entropy"
+    require(is_valid and targets.shape[-1] > 1, f"targets of {name}", got, allowed)
 
 
 def _stream(dtype: torch.dtype, seeds: tuple[int, ...] = _SEEDS) -> Stream:

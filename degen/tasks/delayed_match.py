@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 
-from degen.errors import require, require_integer
+from degen.errors import require, require_integer, require_number
 from degen.streams import Stream
 from degen.tasks.base import Task, Trials
 from degen.tasks.windows import window
@@ -15,13 +14,14 @@ from degen.tasks.windows import window
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DelayedMatch(Task):
-    """A sample direction, a delay, and a test direction, which is the sample in half of the trials.
+    """A sample item, a delay, and a test item, which is the sample in half of the trials.
 
-    Directions are evenly spaced on a circle, and each is shown as its sine and cosine. The target is +1 for a
-    match and -1 otherwise in the response window that follows the test, and 0 before it.
+    Each item has an input of its own. The target is +1 for a match and -1 otherwise in the response window
+    that follows the test, and 0 before it.
 
     Args:
-        n_directions: number of directions.
+        n_items: number of items and inputs.
+        amplitude: input of the item that is shown.
         n_steps: time steps per trial.
         sample_onset: step at which the sample starts.
         pulse_steps: duration of the sample and of the test.
@@ -33,17 +33,18 @@ class DelayedMatch(Task):
 
     Examples:
         >>> task = DelayedMatch(
-        ...     n_directions=2, n_steps=12, sample_onset=1, pulse_steps=2, min_delay=3, max_delay=3,
+        ...     n_items=2, amplitude=1.0, n_steps=12, sample_onset=1, pulse_steps=2, min_delay=3, max_delay=3,
         ...     response_steps=4,
         ... )
         >>> trials = task.generate(1, Stream.named([0], "example"))
-        >>> trials.inputs[..., 1].flatten().int().tolist()  # the cosine
+        >>> trials.inputs.sum(dim=-1).flatten().int().tolist()
         [0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0]
         >>> trials.targets.flatten().int().tolist()
         [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
     """
 
-    n_directions: int
+    n_items: int
+    amplitude: float
     n_steps: int
     sample_onset: int
     pulse_steps: int
@@ -51,11 +52,11 @@ class DelayedMatch(Task):
     max_delay: int
     response_steps: int
 
-    n_inputs = 2
     n_outputs = 1
 
     def __post_init__(self) -> None:
-        require_integer("task.n_directions", self.n_directions, 2)
+        require_integer("task.n_items", self.n_items, 2)
+        require_number("task.amplitude", self.amplitude, above=0.0)
         require_integer("task.n_steps", self.n_steps, 1)
         require_integer("task.sample_onset", self.sample_onset, 0)
         require_integer("task.pulse_steps", self.pulse_steps, 1)
@@ -76,27 +77,28 @@ class DelayedMatch(Task):
         return self.sample_onset + 2 * self.pulse_steps + max_delay + self.response_steps
 
     @property
+    def n_inputs(self) -> int:
+        return self.n_items
+
+    @property
     def variant(self) -> str:
-        return f"{self.n_directions}dir-delay{self.max_delay}"
+        return f"{self.n_items}items-delay{self.max_delay}"
 
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         delay = stream.integers(self.min_delay, self.max_delay, n_trials, 1)
-        sample = stream.integers(0, self.n_directions - 1, n_trials, 1)
+        sample = stream.integers(0, self.n_items - 1, n_trials, 1)
         is_match = stream.integers(0, 1, n_trials, 1)
-        other = (sample + stream.integers(1, self.n_directions - 1, n_trials, 1)) % self.n_directions
+        other = (sample + stream.integers(1, self.n_items - 1, n_trials, 1)) % self.n_items
         test = torch.where(is_match == 1, sample, other)
         test_onset = self.sample_onset + self.pulse_steps + delay
+        items = torch.arange(self.n_items, device=stream.device)
         pulses = [
-            window(onset, self.pulse_steps, self.n_steps, stream.dtype) * self._direction(item, stream.dtype)
+            window(onset, self.pulse_steps, self.n_steps, stream.dtype) * (item == items).unsqueeze(-2)
             for onset, item in ((torch.full_like(delay, self.sample_onset), sample), (test_onset, test))
         ]
         response = window(test_onset + self.pulse_steps, self.response_steps, self.n_steps, stream.dtype)
-        return Trials(pulses[0] + pulses[1], response * (2 * is_match - 1).to(stream.dtype).unsqueeze(-1))
-
-    def _direction(self, item: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Return sine and cosine (..., trials, 1, 2) of directions (..., trials, 1)."""
-        angle = item.to(dtype).unsqueeze(-1) * (2 * math.pi / self.n_directions)
-        return torch.cat((angle.sin(), angle.cos()), dim=-1)
+        targets = response * (2 * is_match - 1).to(stream.dtype).unsqueeze(-1)
+        return Trials(self.amplitude * (pulses[0] + pulses[1]), targets)
 
     def ood(self) -> DelayedMatch:
         """Return the task with delays twice as long, in longer trials if they do not fit."""

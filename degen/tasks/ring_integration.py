@@ -16,8 +16,9 @@ from degen.tasks.base import Task, Trials
 class RingIntegration(Task):
     """Channels whose input is an angular velocity; the targets are the sine and cosine of the angle.
 
-    Each velocity is an autoregressive process of first order. All angles start at 0. The task asks for a
-    ring attractor per channel, as head-direction circuits have (for example Cueva & Wei 2018, ICLR).
+    Each velocity is an autoregressive process of first order. The inputs are velocities divided by their
+    standard deviation. All angles start at 0. The task asks for a ring attractor per channel, as
+    head-direction circuits have (for example Cueva & Wei 2018, ICLR).
 
     Args:
         channels: number C of angles, with C inputs and 2C outputs: all sines, then all cosines.
@@ -31,7 +32,7 @@ class RingIntegration(Task):
     Examples:
         >>> task = RingIntegration(channels=1, n_steps=50, velocity_std=0.2, correlation_steps=10.0)
         >>> trials = task.generate(8, Stream.named([0], "example", dtype=torch.float64))
-        >>> angle = trials.inputs.cumsum(dim=-2)
+        >>> angle = 0.2 * trials.inputs.cumsum(dim=-2)
         >>> torch.allclose(trials.targets, torch.cat((angle.sin(), angle.cos()), dim=-1))
         True
     """
@@ -61,15 +62,14 @@ class RingIntegration(Task):
 
     def generate(self, n_trials: int, stream: Stream) -> Trials:
         remaining = math.exp(-1 / self.correlation_steps)
-        velocity = self.velocity_std * stream.normal(n_trials, self.channels)
-        innovations = stream.normal(n_trials, self.n_steps, self.channels)
-        innovations = innovations * (self.velocity_std * math.sqrt(1 - remaining**2))
+        velocity = stream.normal(n_trials, self.channels)
+        innovations = stream.normal(n_trials, self.n_steps, self.channels) * math.sqrt(1 - remaining**2)
         velocities = []
         for t in range(self.n_steps):
             velocities.append(velocity)
             velocity = remaining * velocity + innovations[..., t, :]
         inputs = torch.stack(velocities, dim=-2)
-        angle = inputs.cumsum(dim=-2)
+        angle = self.velocity_std * inputs.cumsum(dim=-2)
         return Trials(inputs, torch.cat((angle.sin(), angle.cos()), dim=-1))
 
     def ood(self) -> RingIntegration:

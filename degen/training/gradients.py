@@ -34,19 +34,36 @@ class LossesAndGradients(NamedTuple):
 
 
 def task_loss(outputs: Tensor, trials: Trials, full_batch: Trials | None = None) -> Tensor:
-    """Return each network's mean squared error (seeds,) over trials, time and outputs.
+    """Return each network's loss (seeds,): the mean squared error, or the cross-entropy in nats.
+
+    It is averaged over trials and time, with the mask as weights.
 
     Args:
         outputs: (seeds, trials, time, n_outputs).
-        trials: targets, and optionally the mask that weights the error.
+        trials: targets, the kind of loss, and optionally the mask that weights the error.
         full_batch: the batch of which `trials` are a part. The result is then the contribution of the part
             to the loss of the full batch.
     """
-    error, full_batch = (outputs - trials.targets) ** 2, full_batch or trials
+    error, full_batch = output_errors(outputs, trials), full_batch or trials
     if trials.mask is None or full_batch.mask is None:
         return _sum_per_network(error) / math.prod(full_batch.targets.shape[1:])
     weights = _sum_per_network(full_batch.mask) * outputs.shape[-1]
     return _sum_per_network(error * trials.mask.unsqueeze(-1)) / weights
+
+
+def output_errors(outputs: Tensor, trials: Trials) -> Tensor:
+    """Return errors (seeds, trials, time, n_outputs) whose mean over outputs is the loss of a time step.
+
+    Examples:
+        >>> outputs, targets = torch.zeros(1, 1, 1, 4), torch.eye(4)[2].view(1, 1, 1, 4)
+        >>> trials = Trials(outputs, targets, loss="cross_entropy")
+        >>> torch.allclose(output_errors(outputs, trials).mean(), torch.tensor(4.0).log())
+        True
+    """
+    if trials.loss == "squared_error":
+        return (outputs - trials.targets) ** 2
+    # The cross-entropy is a sum over classes, hence the factor.
+    return -outputs.shape[-1] * trials.targets * outputs.log_softmax(dim=-1)
 
 
 def _sum_per_network(array: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def step_bytes(task: Task, model: Model, batch_size: int, dtype: torch.dtype) ->
     time, n_inputs, n_outputs = trials.inputs.shape[-2], task.n_inputs + 1, task.n_outputs
     # States and inputs; gradients of states and of outputs; what else the model stores.
     history = (time + 1) * (2 * model.width + n_inputs + n_outputs) + time * model.stored_arrays * model.width
-    # Inputs without and with a constant 1; targets, outputs, errors, and gradients of outputs and errors.
-    others = time * (2 * n_inputs + 5 * n_outputs) + 8 * model.width
+    # Inputs without and with a constant 1; targets, outputs, logarithms of probabilities, errors, a product,
+    # and gradients of outputs, logarithms and errors.
+    others = time * (2 * n_inputs + 8 * n_outputs) + 8 * model.width
     # Current, initial and converged weights, two moments and gradients; concatenations, transposes and
     # temporary arrays of the optimizer.
     n_weights = sum(array.numel() for array in weights)

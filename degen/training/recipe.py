@@ -37,7 +37,7 @@ class Training:
         max_epochs: maximum number of epochs until convergence. Settling epochs are added to it.
         steps_per_epoch: number of optimizer steps per epoch.
         batch_size: number of trials per step.
-        threshold: mean squared error below which the task counts as solved.
+        threshold: task loss below which the task counts as solved.
         patience: number of consecutive epochs below the threshold before a confirmation.
         validation_trials: number of validation trials, which all networks share.
         confirmation_trials: number of confirmation trials, which all networks share.

@@ -14,7 +14,7 @@ from degen.models import Model, Parameters
 from degen.streams import Stream
 from degen.tasks import Task, Trials
 from degen.training.ensemble import Ensemble
-from degen.training.gradients import network_slices, task_loss
+from degen.training.gradients import network_slices, output_errors, task_loss
 from degen.training.recipe import Training, epochs_to_convergence, needs_confirmation
 
 TRIALS_PER_BLOCK = 128
@@ -93,11 +93,11 @@ def trial_losses(
 
 
 def _loss_per_trial(outputs: Tensor, trials: Trials, full_batch: Trials) -> Tensor:
-    """Return each trial's mean squared error (seeds, trials), weighted as in the loss of the full batch."""
-    squares = (outputs - trials.targets).square().mean(dim=-1)
+    """Return the loss of each trial (seeds, trials), weighted as in the loss of the full batch."""
+    errors = output_errors(outputs, trials).mean(dim=-1)
     if trials.mask is None or full_batch.mask is None:
-        return squares.mean(dim=-1)
-    return (squares * trials.mask).mean(dim=-1) / full_batch.mask.mean(dim=(1, 2)).unsqueeze(1)
+        return errors.mean(dim=-1)
+    return (errors * trials.mask).mean(dim=-1) / full_batch.mask.mean(dim=(1, 2)).unsqueeze(1)
 
 
 def _measure_blocks(

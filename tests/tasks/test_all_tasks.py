@@ -21,7 +21,7 @@ VARIANTS = [
     ("task=lorenz96", "task.channels=5"),
     ("task=context_integration", "task.modalities=3"),
     ("task=ring_integration", "task.channels=2"),
-    ("task=delayed_match", "task.n_directions=6"),
+    ("task=delayed_match", "task.n_items=6"),
     *(
         ("task=path_integration", f"task.dimensions={d}", f"task.heading={heading}", f"task.start={start}")
         for d in (2, 3)
@@ -151,11 +151,12 @@ def test_the_ood_task_differs_only_in_length(name):
         ("ring_integration", "channels", 0),
         ("ring_integration", "velocity_std", 0.0),
         ("ring_integration", "correlation_steps", 0.0),
-        ("delayed_match", "n_directions", 1),
+        ("delayed_match", "n_items", 1),
+        ("delayed_match", "amplitude", 0.0),
         ("delayed_match", "sample_onset", -1),
         ("delayed_match", "pulse_steps", 0),
         ("delayed_match", "min_delay", -1),
-        ("delayed_match", "max_delay", 36),
+        ("delayed_match", "max_delay", 9),
         ("delayed_match", "response_steps", 0),
         ("path_integration", "dimensions", 4),
         ("path_integration", "dimensions", 2.0),

@@ -30,7 +30,7 @@ def test_the_target_is_the_sign_of_the_cued_evidence():
 def test_coherences_signs_and_contexts_are_uniform_and_independent():
     trials = draw("task.noise_std=0")
     coherence, cue = trials.inputs[0, :, 20, :2], trials.inputs[0, :, 20, 2]
-    values = torch.tensor([-3, -2, -1, 1, 2, 3], dtype=torch.float64) / 6
+    values = torch.tensor([-3, -2, -1, 1, 2, 3], dtype=torch.float64) / 3
     codes = (coherence.unsqueeze(-1) - values).abs().argmin(dim=-1)
     cells = torch.bincount(codes[:, 0] * 12 + codes[:, 1] * 2 + cue.long(), minlength=72)
     assert ((cells - 3000 / 72).abs() < 4.5 * (3000 / 72) ** 0.5).all()
@@ -39,7 +39,7 @@ def test_coherences_signs_and_contexts_are_uniform_and_independent():
 def test_noise_has_its_deviation_during_the_stimulus_only():
     noisy, silent = draw(), draw("task.noise_std=0")
     noise = noisy.inputs - silent.inputs
-    assert abs(noise[0, :, 5:45, :2].std() - 0.5) < 0.01
+    assert abs(noise[0, :, 5:45, :2].std() - 1.0) < 0.02
     assert (noise[0, :, :5] == 0).all()
     assert (noise[0, :, 45:] == 0).all()
     assert (noise[..., 2:] == 0).all()
@@ -50,7 +50,7 @@ def test_an_ideal_integrator_solves_the_task():
     trials = draw()
     total = (trials.inputs[0, ..., :2] * trials.inputs[0, ..., 2:]).sum(dim=(1, 2))
     wrong = (total.sign() != trials.targets[0, :, -1, 0]).double().mean()
-    assert 4 * wrong * 15 / 60 < 0.02
+    assert 4 * wrong * 15 / 60 < 0.05
 
 
 def test_ood_trials_have_twice_the_stimulus():

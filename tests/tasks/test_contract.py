@@ -13,6 +13,8 @@ from degen.tasks import Task, Trials
 from degen.tasks.contract import require_valid
 from tests.conftest import task
 
+LOSSES = {"unknown loss": "hinge", "a single class": "cross_entropy"}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Echo(Task):
@@ -53,6 +55,8 @@ class Echo(Task):
             mask = torch.zeros(x.shape[:-1])
         if self.fault == "an index":
             x = x[[99]]
+        if self.fault in LOSSES:
+            return Trials(x, y, mask, loss=LOSSES[self.fault])
         return (x, y) if self.fault == "a tuple" else Trials(x, y, mask)
 
     def ood(self) -> Task | None:
@@ -93,6 +97,8 @@ class Echo(Task):
         ),
         ("empty mask", r"mask of Echo must be 0 or above, and above 0 in .*, got 'weights from 0 to 0'\.$"),
         ("an index", r"Echo.generate must not fail, got IndexError: .* \(.*test_contract.py, line \d+\)\.$"),
+        ("unknown loss", r"loss of Echo must be one of squared_error, cross_entropy, got 'hinge'\.$"),
+        ("a single class", r"targets of Echo must be probabilities .*, got 'values from -1 to 1'\.$"),
         ("ood is a number", r"Echo.ood must be a function that returns a Task or None, got 'int'\.$"),
         ("ood with NaN", r"Echo.ood\(\).generate must be a function that returns finite trials"),
         ("ood with start", r"n_start of Echo.ood\(\) must be 0, as in Echo, got 1\.$"),
@@ -120,3 +126,37 @@ def test_a_faulty_task_is_rejected_in_one_sentence(fault, sentence):
 def test_tasks_of_the_package_are_valid(overrides, dtype):
     require_valid(task(*overrides), dtype)
     require_valid(Echo())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classes(Task):
+    """Class targets; the first step has no weight and no class."""
+
+    scale: float = 1.0
+    ood_loss: str = "cross_entropy"
+    loss: str = "cross_entropy"
+    n_inputs = 1
+    n_outputs = 2
+
+    def generate(self, n_trials: int, stream: Stream) -> Trials:
+        x = stream.normal(n_trials, 12, 1)
+        y = self.scale * torch.cat([x > 0, x <= 0], dim=-1).to(x.dtype)
+        mask = torch.ones_like(x[..., 0])
+        y[..., 0, :] = mask[..., 0] = 0.0
+        return Trials(x, y, mask, loss=self.loss)
+
+    def ood(self) -> Task:
+        return dataclasses.replace(self, loss=self.ood_loss)
+
+
+def test_class_targets_are_probabilities_where_they_have_weight():
+    require_valid(Classes())
+    sentence = r"^targets of Classes must be probabilities that sum to 1 .*, got 'values from 0 to 2'\.$"
+    with pytest.raises(BadInputError, match=sentence):
+        require_valid(Classes(scale=2.0))
+
+
+def test_the_ood_task_has_the_loss_of_the_task():
+    sentence = r"^loss of Classes.ood\(\) must be cross_entropy, as in Classes, got 'squared_error'\.$"
+    with pytest.raises(BadInputError, match=sentence):
+        require_valid(Classes(ood_loss="squared_error"))

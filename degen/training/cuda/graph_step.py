@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import warnings
 from collections.abc import Iterator
 
@@ -33,10 +32,8 @@ class CudaGraphStep:
     def __call__(self, trials: Trials, coefficients: Tensor) -> None:
         """Run the step with these arguments."""
         self.coefficients.copy_(coefficients)
-        for field in dataclasses.fields(Trials):
-            static = getattr(self.trials, field.name)
-            if static is not None:
-                static.copy_(getattr(trials, field.name))
+        for name, static in self.trials.arrays.items():
+            static.copy_(trials.arrays[name])
         if self.graph is None:
             self._run_eager()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -16,6 +17,7 @@ from degen.training.step import TrainingStep, epoch_trials
 from degen.training.validation import mean_loss
 from tests.composed import files
 from tests.conftest import TINY, build
+from tests.training.classification import LargestSum
 from tests.training.cuda.device_without_values import capturable
 
 TASKS = (
@@ -132,6 +134,18 @@ def test_coefficients_and_trials_are_on_the_device(overrides):
     assert (coefficients.shape, coefficients.device.type) == ((4, 2, 2), "meta")
     drawn = list(epoch_trials([0, 1], [0, 3], condition.task, condition.model, condition.training, like))
     assert [trials.inputs.device.type for trials in drawn] == ["meta"] * 4
+
+
+@pytest.mark.parametrize("cell", files("parameterization"))
+def test_the_cross_entropy_never_leaves_the_device(cell):
+    condition = build(*TINY, f"parameterization={cell}")
+    condition = dataclasses.replace(condition, task=LargestSum(n_steps=20))
+    step, trials, coefficients = step_on("meta", condition)
+    static = CudaGraphStep(step, trials, coefficients)
+    with capturable():
+        static(trials, coefficients)
+        losses = mean_loss(condition.model, step.ensemble.parameters, trials.map(lambda array: array[:1]))
+    assert (losses.shape, losses.device.type) == ((2,), "meta")
 
 
 def test_the_check_rejects_reads_from_the_device():
