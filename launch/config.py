@@ -120,7 +120,18 @@ def require_known(config_name: str, config: DictConfig, overrides: Sequence[str]
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """Return a configuration as plain dictionaries and lists with all interpolations resolved."""
+    """Return a configuration as plain dictionaries and lists with all interpolations resolved.
+
+    Raises:
+        BadInputError: an experiment file replaces a group of options by a text.
+    """
+    for group in ("task", "parameterization", "training", "regularizer", "scale"):
+        option = config.get(group)
+        if isinstance(option, str):
+            raise BadInputError(
+                f"{group} is a group of options, and an experiment file sets it to {option!r}. Write "
+                f"'override /{group}: {option}' below 'defaults:' in the file."
+            )
     return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from degen.errors import BadInputError, require
+from degen.errors import require
 from launch.config import compose
 from launch.paths import CONF
 
 _KEYS = ("factor", "label", "grids", "shared", "trajectories", "experiments")
-_GROUPS = ("task", "parameterization", "training", "regularizer", "scale")
 
 
 def require_valid_file(name: str, config: dict[str, Any]) -> None:
@@ -41,13 +40,7 @@ def require_valid_file(name: str, config: dict[str, Any]) -> None:
 
 
 def _require_known_fields(file: str, config: dict[str, Any]) -> None:
-    """Raise `BadInputError` if a field of a file does not exist, or replaces a group of options by a text."""
-    for group in _GROUPS:
-        if not isinstance(config[group], dict):
-            raise BadInputError(
-                f"{file} sets {group}: {config[group]}, but {group} is a group of options. Write "
-                f"'override /{group}: {config[group]}' below 'defaults:' in the file."
-            )
+    """Raise `BadInputError` if a file sets a field that neither training nor analysis has."""
     analysis: Iterable[Any] = OmegaConf.load(CONF / "analyze.yaml")
     known = {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
     for field in config:

@@ -13,7 +13,7 @@ from degen.condition import Condition
 from degen.errors import require
 from degen.files import write_tensors
 from degen.models import Parameters
-from degen.networks import Network, snapshot_from, snapshot_tensors
+from degen.networks import TrainedNetwork, snapshot_from, snapshot_tensors
 from degen.storage.network_files import read_signed_tensors
 from degen.storage.paths import RunPaths
 from degen.training import Ensemble
@@ -47,13 +47,13 @@ class Snapshots:
                 identity = {"signature": self.condition.signature, "seed": seed, "epoch": len(history)}
                 write_tensors(file, snapshot_tensors(running, member), {"format": FORMAT} | identity)
 
-    def missing(self, network: Network, epochs: Iterable[int]) -> list[int]:
+    def missing(self, network: TrainedNetwork, epochs: Iterable[int]) -> list[int]:
         """Return the epochs before the end of a network's training that have no snapshot."""
         stored = {0, *self.paths.snapshot_epochs(network.seed)}
         last = last_epoch(network.history, self.condition.training)
         return [epoch for epoch in epochs if epoch < last and epoch not in stored]
 
-    def read(self, network: Network, epoch: int) -> Parameters | None:
+    def read(self, network: TrainedNetwork, epoch: int) -> Parameters | None:
         """Return the weights of a finished network after an epoch.
 
         Args:
@@ -79,7 +79,7 @@ class Snapshots:
         require(epoch in stored, "snapshots", epoch, allowed)
         return self._read_file(self.paths.snapshot(network.seed, epoch), network, epoch)
 
-    def validate(self, network: Network) -> None:
+    def validate(self, network: TrainedNetwork) -> None:
         """Read every snapshot of a finished network.
 
         Raises:
@@ -88,7 +88,7 @@ class Snapshots:
         for epoch in self.paths.snapshot_epochs(network.seed):
             self._read_file(self.paths.snapshot(network.seed, epoch), network, epoch)
 
-    def _read_file(self, file: Path, network: Network, epoch: int) -> Parameters:
+    def _read_file(self, file: Path, network: TrainedNetwork, epoch: int) -> Parameters:
         weights, history = snapshot_from(self._read_tensors(file, network.seed, epoch))
         remedy = f"delete the file, then train with snapshots=[{epoch}]"
         allowed = f"of the stored network of seed {network.seed} ({remedy})"

@@ -50,7 +50,7 @@ GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
         ),
         (
             f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n{GRIDS}scale: reduced\n",
-            r"experiment/mine.yaml sets scale: reduced, but scale is a group of options",
+            r"scale is a group of options, and an experiment file sets it to 'reduced'\. Write 'override ",
         ),
         (
             f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n{GRIDS}sedes: 3\n",
