@@ -3,6 +3,7 @@
 Examples:
     python -m analysis experiment=demo
     python -m analysis experiment=demo weights_at=settled results=results-settled
+    python -m analysis experiment=demo 'snapshots=[0,1,2,5,10,end]'
     python -m analysis experiment=demo metrics.dsa.score=frobenius bootstrap.level=0.9
     python -m analysis experiment=demo 'overrides=["width=128"]'
     python -m analysis --config-dir my_conf experiment=my_experiment
@@ -11,7 +12,7 @@ Examples:
 The last example measures a sweep, given by the overrides of `launch.train -m`. For an experiment, `overrides`
 repeats the overrides that it was trained with. conf/analyze.yaml contains all fields.
 Steps run in order and skip finished work: networks, activations, feature learning, hyperparameters (for all
-experiments together if they share them), distances, degeneracy, figures.
+experiments together if they share them), distances, degeneracy, snapshots (if given), figures.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.metric_interface import Distances, Hyperparameters, Metric, States
@@ -51,8 +53,11 @@ class OperatorMetric(Metric):
         maps = None if first[1] is None or second[1] is None else (first[1], second[1])
         options: dict[str, Any] = {"score": self.score, "seed": self.seed}
         halves = dsa.half_distances(first[0], second[0], **options, input_maps=maps)
-        operators, input_maps = self.fit(hidden, inputs, hyperparameters)
-        return Distances(dsa.distance_matrix(operators, **options, input_maps=input_maps), halves)
+        return Distances(self.matrix(states, hyperparameters), halves)
+
+    def matrix(self, states: States, hyperparameters: Hyperparameters) -> NDArray[np.float64]:
+        operators, input_maps = self.fit(states["hidden"], states["inputs"], hyperparameters)
+        return dsa.distance_matrix(operators, score=self.score, seed=self.seed, input_maps=input_maps)
 
 
 class SelectingMetric(OperatorMetric):

@@ -28,6 +28,7 @@ from analysis.steps.distances import compute_distances
 from analysis.steps.feature_learning import KernelProbe, compute_feature_learning
 from analysis.steps.line_attractors import measure_line_attractors
 from analysis.steps.networks import collect_networks, finished_seeds
+from analysis.steps.snapshots import compute_snapshots, parse_epochs, require_snapshots
 from analysis.steps.trajectories import compute_trajectories
 from analysis.steps.trends import compute_trends
 from analysis.summary import format_summary
@@ -41,7 +42,7 @@ from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *("feature_learning", "metrics", "bootstrap", "permutation_test", "min_converged_fraction"),
+    *("feature_learning", "snapshots", "metrics", "bootstrap", "permutation_test", "min_converged_fraction"),
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -85,6 +86,7 @@ class ExperimentAnalysis:
             name: _build_metric(name, node, experiment.conditions)
             for name, node in settings["metrics"].items()
         }
+        self.epochs = parse_epochs(settings["snapshots"], self.metrics)
         self.runs = Path(settings["runs"])
         self.results = ResultsFolder(Path(settings["results"]) / experiment.name)
         self.previous_manifest: Manifest | None = None
@@ -108,6 +110,7 @@ class ExperimentAnalysis:
         """
         # Raises an error before any file changes.
         seeds = finished_seeds(self.experiment, self.runs, self.settings["overrides"])
+        require_snapshots(self.experiment, seeds, self.runs, self.epochs, self.settings["overrides"])
         self.results.create()
         self.previous_manifest = read_manifest(self.results.path)
         remove_manifest(self.results.path)
@@ -163,8 +166,13 @@ class ExperimentAnalysis:
         """
         errors = compute_distances(paired, self.results, self.metrics)
         self._compute_tables(table)
+        sources = self.runs, self.results, table
+        if self.settings["snapshots"]:
+            settings = self.metrics, self.probe, self.weights_at
+            compute_snapshots(paired, *sources, *settings, self.epochs, self.bootstrap)
+        else:
+            self.results.remove_snapshots()
         if self.experiment.trajectories:
-            sources = self.runs, self.results, table
             attractors = measure_line_attractors(paired, *sources, self.weights_at)
             compute_trajectories(paired, *sources, self.probe, attractors, self.weights_at)
         figures_fingerprint, paths = self._draw_figures()
@@ -212,7 +220,7 @@ class ExperimentAnalysis:
     def _result_files(self, paired: Experiment) -> list[Path]:
         """Return the paths of the files that figures and reports read."""
         tasks = dict.fromkeys(condition.task_name for condition in paired.conditions)
-        files = list(self.results.tables)
+        files = [*self.results.tables, self.results.snapshots.with_suffix(".csv")]
         for metric in self.metrics:
             files += [self.results.hyperparameters(metric, task) for task in tasks]
             files += [self.results.matrix(metric, condition.signature) for condition in paired.conditions]

@@ -100,6 +100,11 @@ class ExperimentResults:
         """The table of `analysis.steps.line_attractors.measure_line_attractors`, empty if there is none."""
         return self._table(self.results.line_attractors)
 
+    @cached_property
+    def snapshots(self) -> pd.DataFrame:
+        """The table of `analysis.steps.snapshots.compute_snapshots`, empty if there is none."""
+        return self._table(self.results.snapshots)
+
     def _table(self, path: Path) -> pd.DataFrame:
         """Return the rows of a table that belong to the conditions of the experiment."""
         table = read_table(path)

@@ -98,3 +98,7 @@ class Metric(ABC):
     @abstractmethod
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         """Compute the distances of all pairs of networks of a condition."""
+
+    def matrix(self, states: States, hyperparameters: Hyperparameters) -> NDArray[np.float64]:
+        """Compute the matrix of `distances` alone, without a baseline."""
+        return self.distances(states, hyperparameters).matrix

@@ -21,7 +21,7 @@ from analysis.cells import (
     row_warnings,
 )
 from analysis.experiment_results import ExperimentResults
-from analysis.figures import MAIN, NAMES, SPECIFICATION
+from analysis.figures import MAIN, NAMES, SNAPSHOTS, SPECIFICATION
 from analysis.labels import task_title
 from analysis.report_tables import hyperparameters_table, network_counts, outcomes_table, required_networks
 from analysis.specification import specification_rows
@@ -126,8 +126,10 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         groups=_by_task(rows),
         rows=rows,
         summary={title: lines for title, lines in summary_lines(results.experiment, rows).items() if lines},
-        figures=_drawn(results, [MAIN]),
-        folded_figures=_drawn(results, [name for name in NAMES if name not in (MAIN, SPECIFICATION)]),
+        figures=_drawn(results, [MAIN, SNAPSHOTS]),
+        folded_figures=_drawn(
+            results, [name for name in NAMES if name not in (MAIN, SPECIFICATION, SNAPSHOTS)]
+        ),
     ).render({name: results}, runs)
     path = results.results.report
     if not path.exists() or path.read_text() != page:
@@ -146,7 +148,11 @@ def _by_task(rows: Sequence[TrendRow]) -> Groups:
 
 def _drawn(results: ExperimentResults, names: Iterable[str]) -> list[Figure]:
     """Return the figures of an experiment that exist."""
-    titles = {MAIN: "Main measures and what to compare them with", SPECIFICATION: "Effect by setting of DSA"}
+    titles = {
+        MAIN: "Main measures and what to compare them with",
+        SPECIFICATION: "Effect by setting of DSA",
+        SNAPSHOTS: "When do seeds part?",
+    }
     paths = {name: results.results.figures / f"{name}.png" for name in names}
     return [(titles.get(name, name.replace("-", " ")), path) for name, path in paths.items() if path.exists()]
 

@@ -13,6 +13,8 @@ results/<experiment>/
     trends.parquet, trends.csv           one row per task and measure
     trajectories.parquet                 trials, fixed points and slow points of single networks
     line_attractors.parquet, line_attractors.csv       one row per network and period of a trial
+    snapshots/<metric>/<signature>.safetensors         distances along training
+    snapshots.parquet, snapshots.csv     one row per condition, measure and moment of training
     figures/*.pdf, *.png
     report.html                          answer, figures, settings and costs in one file
     manifest.json                        settings and checksums, written last (`analysis.manifest`)
@@ -89,10 +91,23 @@ class ResultsFolder:
         return self.path / "line_attractors.parquet"
 
     @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots.parquet"
+
+    def remove_snapshots(self) -> None:
+        """Remove the table of an earlier analysis with snapshots."""
+        for path in (self.snapshots, self.snapshots.with_suffix(".csv")):
+            path.unlink(missing_ok=True)
+
+    def snapshot_distances(self, metric: str, signature: str) -> Path:
+        """Return the path of the distances of a condition along training."""
+        return self.path / "snapshots" / metric / f"{signature}.safetensors"
+
+    @property
     def tables(self) -> list[Path]:
         """Paths of all tables of the experiment."""
         common = [self.networks, self.history, self.feature_learning, self.degeneracy, self.trends]
-        return [*common, self.trajectories, self.line_attractors]
+        return [*common, self.trajectories, self.line_attractors, self.snapshots]
 
     @property
     def figures(self) -> Path:

@@ -32,6 +32,7 @@ FIELDS = (
     "ood",
     "further_ood",
     "feature_learning",
+    "snapshots",
     "bootstrap",
     "permutation_test",
     "min_converged_fraction",

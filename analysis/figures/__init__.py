@@ -13,6 +13,7 @@ from analysis.factors import swept_columns
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
+from analysis.figures.snapshots import plot_snapshots
 from analysis.labels import format_factor, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
@@ -24,9 +25,9 @@ from launch.experiment import Experiment
 
 use_style()
 
-MAIN, SPECIFICATION = "main-measures", "specification-dsa"
+MAIN, SPECIFICATION, SNAPSHOTS = "main-measures", "specification-dsa", "snapshots"
 
-NAMES = (MAIN, SPECIFICATION, "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
+NAMES = (MAIN, SPECIFICATION, SNAPSHOTS, "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
 
@@ -39,6 +40,7 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
         results.history,
         *inputs.matrices.values(),
         *inputs.selections.values(),
+        *([results.snapshots] if results.snapshots.exists() else []),
     ]
     return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
 
@@ -57,6 +59,8 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     ]
     if settings:
         draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
+    if results.snapshots.exists():
+        draw.append(lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS))
     if inputs.matrices:
         distances = {
             signature: read_tensors(path)[0]["distances"].numpy()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from analysis.cache import Arrays, cached, fingerprint
+from analysis.metrics import States
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.networks import load_run
 from analysis.trials import TrialSet
 from degen.condition import Condition
 from degen.errors import BadInputError
+from degen.networks import TrainedNetwork
 from launch.experiment import Experiment
 
 ARRAYS = ("hidden", "recurrent", "initial_recurrent", "inputs")
@@ -89,11 +92,15 @@ def compute_activations(
 def _arrays(runs: Path, condition: Condition, seeds: list[int], probe: TrialSet, weights_at: str) -> Arrays:
     run = load_run(runs, condition, weights_at)
     networks = [network for network in run.networks if network.seed in seeds]
+    return Arrays(compute_states(condition, networks, probe), {"seeds": seeds})
+
+
+def compute_states(condition: Condition, networks: Sequence[TrainedNetwork], probe: TrialSet) -> States:
+    """Return `ARRAYS` of some networks of a condition."""
     trials = probe.draw(condition.task, "probe", condition.dtype)
     model = condition.model
     with torch.no_grad():
         hidden = torch.cat([model.unroll(network.weights, trials) for network in networks])
         recurrent = torch.cat([model.recurrent(network.weights) for network in networks])
         initial = torch.cat([model.recurrent(network.initial) for network in networks])
-    tensors = dict(zip(ARRAYS, (hidden, recurrent, initial, trials.inputs[0]), strict=True))
-    return Arrays(tensors, {"seeds": seeds})
+    return dict(zip(ARRAYS, (hidden, recurrent, initial, trials.inputs[0]), strict=True))

@@ -68,7 +68,7 @@ def _store_matrix(
     """Store a matrix and return whether it was computed, rather than stored here or in another experiment."""
     target = results.matrix(name, condition.signature)
     activations = results.activations(condition.signature)
-    hyperparameters = _read_hyperparameters(results, name, metric, condition)
+    hyperparameters = read_hyperparameters(results, name, metric, condition)
     checksum = read_metadata(activations)["sha256"]
     code = source_digests(config).values()  # of a metric of the user
     key = fingerprint(config, metric.version, hyperparameters, checksum, *code)
@@ -142,9 +142,14 @@ def _explain(
     return BadInputError(f"{message}{hint}.")
 
 
-def _read_hyperparameters(
+def read_hyperparameters(
     results: ResultsFolder, name: str, metric: Metric, condition: Condition
 ) -> Hyperparameters:
+    """Return the hyperparameters that a metric uses for a condition, empty if it has none to select.
+
+    Raises:
+        BadInputError: the selection failed.
+    """
     if metric.selection_options is None:
         return {}
     return metric.selected(require_table(results.hyperparameters(name, condition.task_name)))

@@ -64,14 +64,15 @@ def mark_empty(axis: Axes, reason: str) -> None:
     axis.set(xticks=[], yticks=[])
 
 
-def use_log_ticks(axis: Axes) -> None:
-    """Make the y axis logarithmic with a few labels, even if it spans less than a power of ten."""
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
+def use_log_ticks(axes: Axes, name: str = "y") -> None:
+    """Make an axis, x or y, logarithmic with a few labels, even if it spans less than a power of ten."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    low, high = sorted(axis.get_view_interval())
     by_decade = LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,))
-    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS) if high / low < 5 else by_decade)
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(MaxNLocator(4, steps=_STEPS) if high / low < 5 else by_decade)
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def use_linear_ticks(axis: Axes, headroom: float = 1.08) -> None:
