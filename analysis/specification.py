@@ -36,8 +36,8 @@ def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
 def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
     """Return the rows of a measure and of its other settings, by task. Measures without settings have none.
 
-    Tasks have the order of the rows. The rows of a task are those of the first factor, sorted by their effect. A factor with several named levels has no
-    single effect, and no rows.
+    Tasks have the order of `rows`. The rows of a task are those of the first factor, sorted by their effect.
+    A factor with several named levels has no single effect, and no rows.
     """
     families = {row.variant_of for row in rows if row.variant_of}
     members = [
