@@ -54,7 +54,7 @@ def test_two_conditions_have_the_effect_interval_and_p_of_a_trend():
 
 def test_the_order_of_conditions_does_not_matter():
     generator = np.random.default_rng(1)
-    groups = [generator.normal(10 + workspace, 1, 9) for workspace in (0, 1, 0)]
+    groups = [generator.normal(10 + mean, 1, 9) for mean in (0, 1, 0)]
     bootstrap = Bootstrap(n_samples=999, level=0.95, seed=0)
     one, other = (
         fit_contrast([mean_curve(these, [range(9)] * 3, bootstrap, "task")], bootstrap, 999)
