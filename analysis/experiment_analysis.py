@@ -93,7 +93,7 @@ class ExperimentAnalysis:
         for condition in experiment.conditions:
             self.kernel_probe.require_fits(condition)
         for _, metric in self.metrics.values():
-            if type(metric).__module__ != Metric.__module__:  # a class of the user
+            if not type(metric).__module__.startswith("analysis."):  # a class of the user
                 require_valid(metric, experiment.conditions[-1])
 
     def has_pairs(self) -> bool:

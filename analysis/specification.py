@@ -36,8 +36,8 @@ def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
 def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
     """Return the rows of a measure and of its other settings, by task. Measures without settings have none.
 
-    The rows are those of the first factor, sorted by their effect. A factor with several named levels has no
-    single effect, and no rows.
+    Tasks have the order of `rows`. The rows of a task are those of the first factor, sorted by their effect.
+    A factor with several named levels has no single effect, and no rows.
     """
     families = {row.variant_of for row in rows if row.variant_of}
     members = [
@@ -47,7 +47,6 @@ def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
         and row.term == rows[0].term
         and (row.kind == TREND or (row.kind == LEVELS and row.levels))
     ]
-    by_task: dict[str, list[TrendRow]] = {}
-    for row in sorted(members, key=lambda row: row.effect):
-        by_task.setdefault(row.task, []).append(row)
-    return by_task
+    by_effect = sorted(members, key=lambda row: row.effect)
+    tasks = dict.fromkeys(row.task for row in members)
+    return {task: [row for row in by_effect if row.task == task] for task in tasks}

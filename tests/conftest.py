@@ -81,7 +81,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     user = getattr(item, "funcargs", {}).get("login")
     if report.when == "call" and report.failed and isinstance(user, Login):
-        report.sections.append(("SLURM's record", record(user.cluster, user.place)))
+        report.sections.append(("SLURM's record", record(user.cluster, user.workspace)))
     return report
 
 
@@ -118,8 +118,8 @@ class Launched:
         before: Callable[[], None] | None = None,
         module: str = "launch.train",
     ):
-        self.place = tempfile.TemporaryDirectory()
-        self.outputs = Path(self.place.name) / "stdout", Path(self.place.name) / "stderr"
+        self.workspace = tempfile.TemporaryDirectory()
+        self.outputs = Path(self.workspace.name) / "stdout", Path(self.workspace.name) / "stderr"
         self.process = _PROCESSES.Process(target=_run, args=(module, arguments, folder, self.outputs, before))
         self.process.start()
 
@@ -184,9 +184,9 @@ def refusal(launched: Launched) -> str:
     return launched.stderr.removeprefix("error: ").removesuffix("\n")
 
 
-def run_folder(place: Path) -> Path:
+def run_folder(workspace: Path) -> Path:
     """The only run folder of the flip-flop below runs/ there."""
-    (folder,) = place.glob("runs/flip_flop/*")
+    (folder,) = workspace.glob("runs/flip_flop/*")
     return folder
 
 
@@ -250,7 +250,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _trained((*TINY, "seeds=3"), tmp_path_factory.mktemp("tiny"))
 
 
-def _trained(arguments: tuple[str, ...], place: Path) -> Path:
-    launched = Launched(arguments, place)
+def _trained(arguments: tuple[str, ...], workspace: Path) -> Path:
+    launched = Launched(arguments, workspace)
     assert launched.wait() == 0, launched.stderr
-    return run_folder(place)
+    return run_folder(workspace)

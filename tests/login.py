@@ -68,19 +68,19 @@ class Login:
         place: their folder.
     """
 
-    def __init__(self, cluster: Cluster, place: Path):
+    def __init__(self, cluster: Cluster, workspace: Path):
         self.cluster = cluster
-        self.place = place
-        place.mkdir(exist_ok=True)
-        (place / "slow.py").write_text(MODULE)
-        (place / "conf" / "task").mkdir(parents=True)
-        (place / "conf" / "task" / "slow.yaml").write_text(TASK)
+        self.workspace = workspace
+        workspace.mkdir(exist_ok=True)
+        (workspace / "slow.py").write_text(MODULE)
+        (workspace / "conf" / "task").mkdir(parents=True)
+        (workspace / "conf" / "task" / "slow.yaml").write_text(TASK)
         self.environment = os.environ | cluster.variables | {"OMP_NUM_THREADS": "1"}
         self.use(ROOT)
 
     def use(self, code: Path) -> None:
         """Use the packages there."""
-        self.environment["PYTHONPATH"] = os.pathsep.join((str(code), str(self.place)))
+        self.environment["PYTHONPATH"] = os.pathsep.join((str(code), str(self.workspace)))
 
     def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start `python -m module` with the user's own configurations, the slow task chosen."""
@@ -88,7 +88,7 @@ class Login:
         command = [sys.executable, "-m", module, *own, *arguments]
         return subprocess.Popen(
             command,
-            cwd=self.place,
+            cwd=self.workspace,
             env=self.environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -118,7 +118,7 @@ class Login:
 
     def job(self, gamma: float) -> Job | None:
         """The latest job for a condition of that gamma."""
-        submissions = read_submissions(self.place / "runs")
+        submissions = read_submissions(self.workspace / "runs")
         wanted = {
             signature
             for submission in submissions
@@ -143,17 +143,17 @@ class Login:
     def wait(self, what: str, holds: Callable[[], Any]) -> Any:
         """Wait until that holds; what it then is."""
         deadline = time.monotonic() + PATIENCE
-        while not (found := holds()):
+        while not (result := holds()):
             assert time.monotonic() < deadline, f"waited in vain until {what}: {self.slurm('squeue')}"
             time.sleep(0.2)
-        return found
+        return result
 
     def wait_for_end(self) -> None:
         """Wait until no job is left."""
         self.wait("all jobs have ended", lambda: not self.jobs())
 
 
-def record(cluster: Cluster, place: Path) -> str:
+def record(cluster: Cluster, workspace: Path) -> str:
     """Return what SLURM and the logs say about the jobs of a folder, for a failed test."""
     fields = "JobID,JobName%50,State,ExitCode,Start,End,Reason"
     commands = (
@@ -163,7 +163,7 @@ def record(cluster: Cluster, place: Path) -> str:
     )
     parts = [f"$ {' '.join(command)}\n{cluster.slurm(*command)}" for command in commands]
     logs = [cluster.root / "log" / name for name in ("slurmctld.log", "slurmd.log")]
-    for path in [*logs, *sorted(place.glob("**/.submissions/*/logs/*/*_log.*"))]:
+    for path in [*logs, *sorted(workspace.glob("**/.submissions/*/logs/*/*_log.*"))]:
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         parts.append("\n".join([f"{path}:", *lines[-_LAST_LINES:]]))
     return "\n\n".join(parts)

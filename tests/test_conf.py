@@ -201,6 +201,6 @@ def test_long_training_has_the_papers_33_standard_conditions():
         if "Standard" in condition.value("parameterization._target_")
         and condition.task_name != "path_integration"
     }
-    found = [condition.signature for condition in all_of("long_training")[0].conditions]
-    assert len(found) == 33
-    assert set(found) == wanted
+    result = [condition.signature for condition in all_of("long_training")[0].conditions]
+    assert len(result) == 33
+    assert set(result) == wanted

@@ -49,8 +49,8 @@ def test_a_lock_file_that_cannot_be_opened_is_rejected(folder):
 def test_locking_removes_only_temporary_files(folder):
     stored(folder, SEEDS, epochs=1)
     before = sorted(path for path in folder.path.rglob("*"))
-    for place in (folder.path, folder.path / "networks"):
-        (place / ".checkpoint.safetensors.0123.part").write_text("half")
+    for path in (folder.path, folder.path / "networks"):
+        (path / ".checkpoint.safetensors.0123.part").write_text("half")
     with folder.lock():
         pass
     assert sorted(path for path in folder.path.rglob("*")) == before

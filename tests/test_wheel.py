@@ -20,9 +20,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the installed wheel; its dependencies are those of this environment."""
-    place = tmp_path_factory.mktemp("wheel")
+    workspace = tmp_path_factory.mktemp("wheel")
     # From a copy: setuptools would build in the checkout, where files of earlier builds remain.
-    source = place / "source"
+    source = workspace / "source"
     source.mkdir()
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(PROJECT_ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -30,11 +30,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(PROJECT_ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index"]
-    build = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(place), str(source)]
+    build = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(workspace), str(source)]
     subprocess.run(build, check=True)
-    (wheel,) = place.glob("degen_rnn-*.whl")
-    subprocess.run([*pip, "install", *offline, "--target", str(place / "site"), str(wheel)], check=True)
-    return place / "site"
+    (wheel,) = workspace.glob("degen_rnn-*.whl")
+    subprocess.run([*pip, "install", *offline, "--target", str(workspace / "site"), str(wheel)], check=True)
+    return workspace / "site"
 
 
 @pytest.fixture

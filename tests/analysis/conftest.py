@@ -62,16 +62,16 @@ METRICS = {
 """The metrics of an analysis, and the level of each."""
 
 
-def run_folders(place: Path) -> list[Path]:
-    return sorted(place.glob("runs/flip_flop/*"))  # by the number of bits
+def run_folders(workspace: Path) -> list[Path]:
+    return sorted(workspace.glob("runs/flip_flop/*"))  # by the number of bits
 
 
-def signatures(place: Path) -> list[str]:
-    return [path.name.rpartition("-")[2] for path in run_folders(place)]
+def signatures(workspace: Path) -> list[str]:
+    return [path.name.rpartition("-")[2] for path in run_folders(workspace)]
 
 
-def table(place: Path, name: str) -> pd.DataFrame:
-    return pd.read_parquet(place / "results" / "tiny" / f"{name}.parquet")
+def table(workspace: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(workspace / "results" / "tiny" / f"{name}.parquet")
 
 
 def summary_word(row: dict[str, Any]) -> str:
@@ -121,21 +121,21 @@ def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_once(tmp_path_factory, _analyzed)
 
 
-def _analyzed(place: Path) -> None:
-    (place / "settings" / "experiment").mkdir(parents=True)
-    (place / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
-    trained = Launched((*OWN, "seeds=6"), place)
+def _analyzed(workspace: Path) -> None:
+    (workspace / "settings" / "experiment").mkdir(parents=True)
+    (workspace / "settings" / "experiment" / "tiny.yaml").write_text(YAML)
+    trained = Launched((*OWN, "seeds=6"), workspace)
     assert trained.wait() == 0, trained.stderr
-    for path in place.glob("runs/flip_flop/*"):
+    for path in workspace.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 6, [20.0] * 6)
         store(RunFolder.open(path), 7, [float("nan")])
-    launched = Launched((*OWN, *SMALL), place, module="analysis.__main__")
+    launched = Launched((*OWN, *SMALL), workspace, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    (place / "printed").write_text(launched.stdout)
+    (workspace / "printed").write_text(launched.stdout)
 
 
 @pytest.fixture
-def place(analyzed: Path, tmp_path: Path) -> Path:
+def workspace(analyzed: Path, tmp_path: Path) -> Path:
     """A copy of it to work in."""
     return shutil.copytree(analyzed, tmp_path / "place")
 
@@ -144,12 +144,12 @@ Analyze = Callable[..., Launched]
 
 
 @pytest.fixture
-def analyze(place: Path) -> Analyze:
+def analyze(workspace: Path) -> Analyze:
     """Analyze the copy again, in a process of its own that must succeed; figures only on demand."""
 
     def analyze(*arguments: str, draws: bool = False) -> Launched:
         before = None if draws else draw_nothing
-        launched = Launched((*OWN, *SMALL, *arguments), place, before=before, module="analysis.__main__")
+        launched = Launched((*OWN, *SMALL, *arguments), workspace, before=before, module="analysis.__main__")
         assert launched.wait() == 0, launched.stderr
         return launched
 
@@ -161,10 +161,10 @@ def analyze(place: Path) -> Analyze:
 LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
 
-def analyze_dsa(place: Path, experiment: str, *arguments: str) -> list[str]:
+def analyze_dsa(workspace: Path, experiment: str, *arguments: str) -> list[str]:
     """Return the printed lines of an analysis with the single metric `dsa`."""
     given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
-    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     return launched.stdout.splitlines()
 
@@ -176,14 +176,14 @@ def lines(printed: list[str], beginning: str) -> list[str]:
 @pytest.fixture(scope="session")
 def trained(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with a second experiment `wide`: one condition of `tiny`, and one with more units. Read only."""
-    place = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
-    settings = place / "settings" / "experiment"
+    workspace = shutil.copytree(analyzed, tmp_path_factory.mktemp("trained") / "place")
+    settings = workspace / "settings" / "experiment"
     wide = YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", '"width=8,10"')
     (settings / "wide.yaml").write_text(wide.replace("factor: task.channels", "factor: width"))
     (settings / "both.yaml").write_text(LIST)
-    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=6"), place)
+    launched = Launched(("--config-dir", "settings", "experiment=wide", "seeds=6"), workspace)
     assert launched.wait() == 0, launched.stderr
-    return place
+    return workspace
 
 
 @pytest.fixture
@@ -214,10 +214,10 @@ PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES)
 """Arguments of `analysis.paper` for both."""
 
 
-def run(place: Path, module: str, *arguments: str) -> Launched:
+def run(workspace: Path, module: str, *arguments: str) -> Launched:
     """Run a module there, which must succeed; an analysis without its own figures."""
     before = draw_nothing if module == "analysis.__main__" else None
-    launched = Launched(arguments, place, before=before, module=module)
+    launched = Launched(arguments, workspace, before=before, module=module)
     assert launched.wait() == 0, launched.stderr
     return launched
 
@@ -231,16 +231,16 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_once(tmp_path_factory, _paper)
 
 
-def _paper(place: Path) -> None:
+def _paper(workspace: Path) -> None:
     for name in EXPERIMENTS:
-        run(place, "launch.train", f"experiment={name}", *TINY)
+        run(workspace, "launch.train", f"experiment={name}", *TINY)
     widest = experiment_of("network_size", TINY).conditions[2]
-    folder = RunFolder.of(place / "runs", widest)
+    folder = RunFolder.of(workspace / "runs", widest)
     (folder.path / "networks" / "00003.safetensors").unlink()
     store(folder, 3, [20.0] * 3)
     for name in EXPERIMENTS:
-        run(place, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
-    (place / "printed").write_text(run(place, "analysis.paper", *PAPER).stdout)
+        run(workspace, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
+    (workspace / "printed").write_text(run(workspace, "analysis.paper", *PAPER).stdout)
 
 
 @pytest.fixture(scope="session")

@@ -29,21 +29,22 @@ LEVELS = METRICS | {
 
 
 def test_degeneracy_has_a_row_per_condition_and_measure(analyzed):
-    found = table(analyzed, "degeneracy")
+    result = table(analyzed, "degeneracy")
     pairs = {(signature, measure) for signature in signatures(analyzed) for measure in LEVELS}
-    assert set(zip(found["condition"], found["measure"], strict=True)) == pairs
-    assert len(found) == len(pairs)
-    assert found["level"].tolist() == [LEVELS[measure] for measure in found["measure"]]
-    counts = found[["networks", "converged", "unconverged", "diverged", "missing"]]
+    assert set(zip(result["condition"], result["measure"], strict=True)) == pairs
+    assert len(result) == len(pairs)
+    assert result["level"].tolist() == [LEVELS[measure] for measure in result["measure"]]
+    counts = result[["networks", "converged", "unconverged", "diverged", "missing"]]
     assert (counts == [6, 6, 1, 1, 1]).all(axis=None)
-    assert (found["low"] <= found["high"]).all()
-    assert np.isfinite(found[["value", "low", "high"]]).all(axis=None)
+    assert (result["low"] <= result["high"]).all()
+    assert np.isfinite(result[["value", "low", "high"]]).all(axis=None)
     assert (
-        found["factor_value"] == found["condition"].map(dict(zip(signatures(analyzed), (1, 2), strict=True)))
+        result["factor_value"]
+        == result["condition"].map(dict(zip(signatures(analyzed), (1, 2), strict=True)))
     ).all()
-    assert set(found["factor_name"]) == {"task.channels"}
-    assert found["task.channels"].tolist() == found["factor_value"].tolist()
-    assert pd.read_csv(analyzed / "results" / "tiny" / "degeneracy.csv").shape == found.shape
+    assert set(result["factor_name"]) == {"task.channels"}
+    assert result["task.channels"].tolist() == result["factor_value"].tolist()
+    assert pd.read_csv(analyzed / "results" / "tiny" / "degeneracy.csv").shape == result.shape
 
 
 def test_the_table_is_printed_with_intervals_and_counts(analyzed):
@@ -56,14 +57,14 @@ def test_the_table_is_printed_with_intervals_and_counts(analyzed):
 
 
 def test_required_networks_are_stated_for_distances_only(analyzed):
-    found = table(analyzed, "degeneracy")
-    assert (found["networks_for_10_percent"].notna() == found["measure"].isin(METRICS)).all()
+    result = table(analyzed, "degeneracy")
+    assert (result["networks_for_10_percent"].notna() == result["measure"].isin(METRICS)).all()
 
 
 def test_every_interval_has_its_true_coverage(analyzed):
-    found = table(analyzed, "degeneracy")
+    result = table(analyzed, "degeneracy")
     kinds = {True: "distance", False: "mean"}
-    for row in found.itertuples():
+    for row in result.itertuples():
         is_deviation = row.measure.startswith("sigma")
         kind = "deviation" if is_deviation else kinds[row.measure in METRICS]
         assert row.true_coverage == true_coverage(kind, 5)
@@ -72,7 +73,7 @@ def test_every_interval_has_its_true_coverage(analyzed):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_matrices_are_distances_of_converged_networks(analyzed, metric):
-    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])
+    result = table(analyzed, "degeneracy").set_index(["condition", "measure"])
     for signature in signatures(analyzed):
         arrays, metadata = read_tensors(
             analyzed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
@@ -84,7 +85,7 @@ def test_matrices_are_distances_of_converged_networks(analyzed, metric):
         assert (np.diag(distances) == 0).all()
         off_diagonal = distances[np.triu_indices(6, 1)]
         assert (off_diagonal > 0).all()
-        assert found.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
+        assert result.loc[(signature, metric), "value"] == pytest.approx(off_diagonal.mean(), rel=1e-12)
         assert ("null" in arrays) == ("half_distances" in arrays) == (METRICS[metric] == "dynamics")
 
 
@@ -93,17 +94,17 @@ DYNAMICS = [metric for metric, level in METRICS.items() if level == "dynamics"]
 
 @pytest.mark.parametrize("metric", DYNAMICS)
 def test_distances_of_dynamics_have_a_split_half_baseline(analyzed, metric):
-    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])
+    result = table(analyzed, "degeneracy").set_index(["condition", "measure"])
     for signature in signatures(analyzed):
         path = analyzed / "results" / "tiny" / "matrices" / metric / f"{signature}.safetensors"
         arrays = read_tensors(path)[0]
         null, between = arrays["null"].numpy(), arrays["half_distances"].numpy()
         assert null.shape == between.shape == (6,)
         assert (null > 0).all()
-        assert found["value"][signature, f"{metric}_null"] == pytest.approx(null.mean(), rel=1e-12)
+        assert result["value"][signature, f"{metric}_null"] == pytest.approx(null.mean(), rel=1e-12)
         ratio = between.mean() / null.mean()
-        assert found["baseline_ratio"][signature, metric] == pytest.approx(ratio, rel=1e-12)
-    with_ratio = set(found.index[found["baseline_ratio"].notna()].get_level_values("measure"))
+        assert result["baseline_ratio"][signature, metric] == pytest.approx(ratio, rel=1e-12)
+    with_ratio = set(result.index[result["baseline_ratio"].notna()].get_level_values("measure"))
     assert with_ratio == set(DYNAMICS)
 
 
@@ -140,14 +141,18 @@ def test_networks_table_agrees_with_the_run_folders(analyzed):
 def test_behavior_and_weight_change_are_over_converged_networks(analyzed):
     gathered = table(analyzed, "networks")
     good = gathered[gathered["status"] == "converged"]
-    found = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
+    result = table(analyzed, "degeneracy").set_index(["condition", "measure"])["value"]
     for signature, networks in good.groupby("condition"):
         for which in ("", *OOD):
             losses = networks[f"ood_loss{which}"].to_numpy()
-            assert found[signature, f"sigma_ood{which}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
-            assert found[signature, f"sigma_log_ood{which}"] == pytest.approx(sigma_log_ood(losses), rel=1e-9)
-            assert found[signature, f"mean_ood{which}"] == pytest.approx(losses.mean(), rel=1e-12)
-        assert found[signature, "weight_change"] == pytest.approx(networks["weight_change"].mean(), rel=1e-12)
+            assert result[signature, f"sigma_ood{which}"] == pytest.approx(losses.std(ddof=0), rel=1e-12)
+            assert result[signature, f"sigma_log_ood{which}"] == pytest.approx(
+                sigma_log_ood(losses), rel=1e-9
+            )
+            assert result[signature, f"mean_ood{which}"] == pytest.approx(losses.mean(), rel=1e-12)
+        assert result[signature, "weight_change"] == pytest.approx(
+            networks["weight_change"].mean(), rel=1e-12
+        )
 
 
 def test_activations_are_the_hidden_states_on_one_probe_for_all(analyzed):
@@ -183,8 +188,8 @@ def test_text_values_keep_the_order_of_the_file_on_the_axis(analyzed, monkeypatc
     monkeypatch.setattr(
         "analysis.figures.degeneracy.save_figure", lambda figure, folder, name: drawn.append(figure)
     )
-    found = table(analyzed, "degeneracy")
-    named = found["factor_value"].map({1: "small", 2: "large"})
-    draw(found.assign(factor_value=named), "size", "", tmp_path)
+    result = table(analyzed, "degeneracy")
+    named = result["factor_value"].map({1: "small", 2: "large"})
+    draw(result.assign(factor_value=named), "size", "", tmp_path)
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert labels == ["small", "large"]

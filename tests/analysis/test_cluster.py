@@ -39,9 +39,9 @@ def tables(results: Path) -> list[str]:
 
 
 def test_arrays_of_jobs_compute_what_one_process_computes(login):
-    (login.place / "conf" / "experiment").mkdir()
+    (login.workspace / "conf" / "experiment").mkdir()
     for name, text in (("tiny", EXPERIMENT), ("widths", WIDTHS), ("both", BOTH)):
-        (login.place / "conf" / "experiment" / name).with_suffix(".yaml").write_text(text)
+        (login.workspace / "conf" / "experiment" / name).with_suffix(".yaml").write_text(text)
     login.run("launch.train", "experiment=both")
     few = (
         "experiment=both",
@@ -53,10 +53,12 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
     )
     dry = login.run("analysis.submit", *few, *CPU, "--dry-run")
     assert "3 for distances" in dry
-    assert not (login.place / "results").exists()
+    assert not (login.workspace / "results").exists()
     login.run("analysis.submit", *few, *CPU)
     login.wait_for_end()
-    logs = {kind: login.place.glob(f"results/*/.submissions/*/logs/*/*.{kind}") for kind in ("err", "out")}
+    logs = {
+        kind: login.workspace.glob(f"results/*/.submissions/*/logs/*/*.{kind}") for kind in ("err", "out")
+    }
     printed = {kind: "".join(path.read_text() for path in paths) for kind, paths in logs.items()}
     assert "Traceback" not in printed["err"]
     # On the five conditions of both, whichever was prepared last.
@@ -65,13 +67,13 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
     stdout, stderr = alone.communicate(timeout=PATIENCE)
     assert alone.returncode == 0, stdout + stderr
     assert all(line.startswith("warning: ") for line in stderr.splitlines())  # so few candidates and networks
-    assert tables(login.place / "results") == tables(login.place / "here")
-    computed = sorted(login.place.glob("results/*/matrices/*/*.safetensors"))
+    assert tables(login.workspace / "results") == tables(login.workspace / "here")
+    computed = sorted(login.workspace.glob("results/*/matrices/*/*.safetensors"))
     assert len(computed) == 2 * (3 + 2)
     for path in computed:
-        expected, _ = read_tensors(login.place / "here" / path.relative_to(login.place / "results"))
+        expected, _ = read_tensors(login.workspace / "here" / path.relative_to(login.workspace / "results"))
         assert torch.equal(read_tensors(path)[0]["distances"], expected["distances"])
-    assert list(login.place.glob("results/tiny/figures/*.pdf"))
+    assert list(login.workspace.glob("results/tiny/figures/*.pdf"))
 
 
 SCALE = """
@@ -88,28 +90,33 @@ training: {batch_size: 8, steps_per_epoch: 2, max_epochs: 3, threshold: 10.0, pa
 
 def test_make_paper_runs_on_a_cluster(login):
     for name, text in (("scale/tiny", SCALE), ("scale_overrides/tiny_delayed_discrimination", SCALED)):
-        (login.place / "conf" / name).with_suffix(".yaml").parent.mkdir()
-        (login.place / "conf" / name).with_suffix(".yaml").write_text(text)
+        (login.workspace / "conf" / name).with_suffix(".yaml").parent.mkdir()
+        (login.workspace / "conf" / name).with_suffix(".yaml").write_text(text)
 
     def make(launcher: str) -> subprocess.CompletedProcess[str]:
         given = ["INSTALLED=", f"BIN={Path(sys.executable).parent}", "CONFIG_DIR=conf", "SCALE=tiny"]
         given += ["EXPERIMENT=auxiliary_loss", f"LAUNCHER={launcher}"]
         command = ["make", "--file", str(ROOT / "Makefile"), "paper", *given]
         return subprocess.run(
-            command, cwd=login.place, env=login.environment, capture_output=True, text=True, timeout=PATIENCE
+            command,
+            cwd=login.workspace,
+            env=login.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
 
     made = make("slurm_cpu")
     assert made.returncode == 0, made.stdout + made.stderr
     assert made.stdout.index("2 missing") < made.stdout.index("6 to train") < made.stdout.index("2 done")
     assert login.jobs() == {}
-    results = login.place / "results" / "tiny"
+    results = login.workspace / "results" / "tiny"
     assert (results / "report.html").exists()
     assert (results / "figures" / "figure-04-auxiliary-loss-attractors.pdf").exists()
 
     # What is missing only is trained, and where that fails nothing is analyzed.
-    next(login.place.glob("runs/*/*/networks/00001.safetensors")).unlink()
-    launcher = login.place / "conf" / "hydra" / "launcher" / "broken.yaml"
+    next(login.workspace.glob("runs/*/*/networks/00001.safetensors")).unlink()
+    launcher = login.workspace / "conf" / "hydra" / "launcher" / "broken.yaml"
     launcher.parent.mkdir(parents=True)
     launcher.write_text("defaults: [slurm_cpu, _self_]\nsetup: ['exit 3']\n")
     made = make("broken")
@@ -120,7 +127,7 @@ def test_make_paper_runs_on_a_cluster(login):
 
 
 def test_a_running_analysis_is_not_submitted_again(login):
-    experiment = login.place / "conf" / "experiment" / "tiny.yaml"
+    experiment = login.workspace / "conf" / "experiment" / "tiny.yaml"
     experiment.parent.mkdir()
     experiment.write_text(EXPERIMENT)
     login.run("launch.train", "experiment=tiny")
@@ -132,13 +139,13 @@ def test_a_running_analysis_is_not_submitted_again(login):
     assert waiting.stdout is not None
     assert "3 for distances" in waiting.stdout.readline()
     assert waiting.stdout.readline() == "tiny: running, not submitted again\n"
-    (login.place / "go").touch()
+    (login.workspace / "go").touch()
     stdout, stderr = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 1, stdout + stderr
     assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", stderr)
     assert login.jobs() == {}
     login.run("analysis.submit", *few, *CPU, "--wait")
-    assert (login.place / "results" / "tiny" / "degeneracy.csv").exists()
-    scripts = list((login.place / "results" / "tiny" / ".submissions").rglob("*.sh"))
+    assert (login.workspace / "results" / "tiny" / "degeneracy.csv").exists()
+    scripts = list((login.workspace / "results" / "tiny" / ".submissions").rglob("*.sh"))
     assert len(scripts) >= 4
     assert all("env DEGEN_IN_A_CONTAINER=1" in script.read_text() for script in scripts)

@@ -32,8 +32,8 @@ def test_literal_dsa_joins_the_trials_to_one_series():
     windows = np.concatenate([series[1:], series[:-1]], axis=1)  # also across the borders of trials
     fit = np.linalg.lstsq(windows[:-1], windows[1:], rcond=None)[0].T
     expected = np.sort_complex(np.linalg.eigvals(fit))
-    found = np.sort_complex(torch.linalg.eigvals(operators[0]).numpy())
-    np.testing.assert_allclose(found, expected, atol=1e-8)
+    result = np.sort_complex(torch.linalg.eigvals(operators[0]).numpy())
+    np.testing.assert_allclose(result, expected, atol=1e-8)
 
 
 def test_literal_dsa_selects_among_full_ranks_up_to_its_limit():

@@ -90,7 +90,7 @@ def test_the_network_that_causes_a_trend_is_named(sources, conditions):
 
 def test_the_network_that_hides_a_pooled_trend_is_named(sources, conditions):
     generator = np.random.default_rng(0)
-    rising = [generator.normal(10 + place, 0.3, n) for place, n in enumerate(SIZES)]
+    rising = [generator.normal(10 + index, 0.3, n) for index, n in enumerate(SIZES)]
     hidden = [one.copy() for one in rising]
     hidden[0][4] = 60
     whole, decide = find(MEAN, one=sources(*rising), other=sources(*hidden))
@@ -101,7 +101,7 @@ def test_the_network_that_hides_a_pooled_trend_is_named(sources, conditions):
 
 def test_no_network_is_decisive_for_a_strong_trend(sources):
     generator = np.random.default_rng(1)
-    rising = [generator.normal(10 + 3 * place, 1, n) for place, n in enumerate(SIZES)]
+    rising = [generator.normal(10 + 3 * index, 1, n) for index, n in enumerate(SIZES)]
     whole, decide = find(MEAN, **{TASK: sources(*rising)})
     assert whole.direction(0.05) == "\u2191"
     assert decide == {}
@@ -109,7 +109,7 @@ def test_no_network_is_decisive_for_a_strong_trend(sources):
 
 def test_the_most_influential_network_comes_first(sources):
     generator = np.random.default_rng(0)
-    near = [generator.normal(10 + 0.55 * place, 1, 12) for place in range(3)]  # p near 0.03
+    near = [generator.normal(10 + 0.55 * index, 1, 12) for index in range(3)]  # p near 0.03
     whole, decide = find(MEAN, **{TASK: sources(*near)})
     assert whole.direction(0.05) == "\u2191"
     assert len(decide) > 1
@@ -138,7 +138,7 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
         return ConditionData(condition, table, ResultsFolder(folder))
 
     whole, without = [], []
-    for place, condition in enumerate(conditions):
+    for index, condition in enumerate(conditions):
         columns = {name: generator.uniform(1, 2, 6) for name in ("ood_loss", "weight_norm")}
         table = pd.DataFrame({"seed": [0, 1, 3, 4, 6, 7], **columns})
         points = generator.standard_normal((3, 6))
@@ -146,15 +146,15 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
             zip(("dsa", "pif", "pif_initial"), np.abs(points[:, :, None] - points[:, None]), strict=True)
         )
         whole.append(write(tmp_path / "whole", table, condition, matrices))
-        kept = table[table["seed"] != 4] if place == 1 else table
+        kept = table[table["seed"] != 4] if index == 1 else table
         without.append(write(tmp_path / "without", kept, condition, matrices))
 
     curve = curves_without_each_network(whole, build, BOOTSTRAP)[f"{TASK} {conditions[1].name} seed 4"]
     expected = build(without, BOOTSTRAP)
     np.testing.assert_array_equal(curve.values, expected.values)
     weights = np.array([[-1.0, 0.0, 1.0], [-1.0, 1.0, 0.0]])
-    for found, wanted in zip(curve.bootstrapped(weights), expected.bootstrapped(weights), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for result, wanted in zip(curve.bootstrapped(weights), expected.bootstrapped(weights), strict=True):
+        np.testing.assert_array_equal(result, wanted)
     for one, other in zip(curve.network_values, expected.network_values, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -175,7 +175,7 @@ def test_a_condition_of_five_is_left_out_with_any_of_them(sources, conditions):
     ]
     # Without it the task has no trend, but the other tasks still have.
     assert not any(name.endswith("and its condition") for name in find(MEAN, one=of_two)[1])
-    rising = [10 + place + np.linspace(-0.1, 0.1, n) for place, n in enumerate(SIZES)]
+    rising = [10 + index + np.linspace(-0.1, 0.1, n) for index, n in enumerate(SIZES)]
     falling = [1000 + np.arange(6.0), 1 + np.arange(5.0)]
     decide = find(MEAN, one=sources(*falling), other=sources(*rising))[1]
     assert {one.networks for name, one in decide.items() if name.endswith("and its condition")} == {

@@ -56,8 +56,8 @@ def delays(trials: Trials) -> list[int]:
 @pytest.mark.parametrize("longest", [20, 30])
 def test_delays_outside_training_are_above_the_longest_trained(longest):
     overrides = ("task=delayed_discrimination", f"task.max_delay={longest}", "task.n_steps=110")
-    found = delays(drawn(1, 0.0, *overrides, outside=True))
-    assert all(longest < delay <= 2 * longest for delay in found)
+    result = delays(drawn(1, 0.0, *overrides, outside=True))
+    assert all(longest < delay <= 2 * longest for delay in result)
     assert min(delays(drawn(1, 0.0, *overrides))) <= longest
 
 
@@ -157,10 +157,10 @@ def test_alignments_of_networks_are_brute_forces(parameterization):
         return jacobian @ jacobian.mT, samples @ samples.mT
 
     chosen = networks(condition)
-    for network, found in zip(chosen, compute_alignments(condition, chosen, probe), strict=True):
+    for network, result in zip(chosen, compute_alignments(condition, chosen, probe), strict=True):
         (kernel, gram), (kernel_after, gram_after) = both(network.initial), both(network.weights)
-        assert found["kernel_alignment"] == pytest.approx(cosine(kernel, kernel_after), rel=1e-9)
-        assert found["representation_alignment"] == pytest.approx(cosine(gram, gram_after), rel=1e-9)
+        assert result["kernel_alignment"] == pytest.approx(cosine(kernel, kernel_after), rel=1e-9)
+        assert result["representation_alignment"] == pytest.approx(cosine(gram, gram_after), rel=1e-9)
 
 
 # DSA with inputs --------------------------------------------------------------------------------------------
@@ -195,8 +195,8 @@ def test_dsa_with_inputs_ignores_coordinates():
     )
     hidden = torch.stack([first, same, other])
     curve = metric.select(hidden)
-    found = metric.distances({"hidden": hidden, "inputs": inputs}, metric.selected(curve))
-    distances, null = found.matrix, found.halves.within
+    result = metric.distances({"hidden": hidden, "inputs": inputs}, metric.selected(curve))
+    distances, null = result.matrix, result.halves.within
     assert distances[0, 1] < 1e-3
     assert distances[0, 2] > 0.2
     assert null.shape == (3,)

@@ -28,13 +28,13 @@ def composed_once():
 
 
 def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    conf = place / "settings" / "experiment"
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    conf = workspace / "settings" / "experiment"
     conf.mkdir(parents=True)
     listed = "[auxiliary_loss, low_rank]"
     (conf / "both.yaml").write_text(f"# @package _global_\nexperiment:\n  experiments: {listed}\n")
     arguments = ("--config-dir", "settings", "experiment=both", OVERRIDES, *SMALL)
-    lines = run(place, "analysis.__main__", *arguments).stdout.splitlines()
+    lines = run(workspace, "analysis.__main__", *arguments).stdout.splitlines()
     assert lines[:2] == [
         "left out: low_rank, no condition has two finished networks",
         "networks: 12, 0 of them new",
@@ -71,69 +71,69 @@ def test_the_process_ends_with_code_2_and_one_sentence(paper):
 
 
 def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    before = (place / "results" / "table-1.csv").read_bytes()
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    before = (workspace / "results" / "table-1.csv").read_bytes()
     analysis = Launched(
-        ("experiment=network_size", OVERRIDES, *SMALL, "ood.seed=1"), place, module="analysis.__main__"
+        ("experiment=network_size", OVERRIDES, *SMALL, "ood.seed=1"), workspace, module="analysis.__main__"
     )
     analysis.wait_for("networks: ")
     analysis.kill()
     analysis.wait()
-    sentence = rejection(place, "analysis.paper", *PAPER)
+    sentence = rejection(workspace, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be a folder whose analysis has finished")
-    assert (place / "results" / "table-1.csv").read_bytes() == before
+    assert (workspace / "results" / "table-1.csv").read_bytes() == before
 
 
 def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    before = (place / "results" / "table-1.csv").read_bytes()
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    before = (workspace / "results" / "table-1.csv").read_bytes()
     settings = ("experiment=network_size", OVERRIDES, *SMALL)
     # Networks and losses are unchanged. The second condition cannot be measured.
-    results = ResultsFolder(place / "results" / "network_size")
+    results = ResultsFolder(workspace / "results" / "network_size")
     signatures = [condition.signature for condition in experiment_of("network_size", TINY).conditions]
     second = results.activations(signatures[1])
     content = second.read_bytes()
     second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    other = Launched((*settings, "metrics.dsa.score=frobenius"), place, module="analysis.__main__")
+    other = Launched((*settings, "metrics.dsa.score=frobenius"), workspace, module="analysis.__main__")
     assert other.wait() == 2, other.stderr
     measured = [signature for signature in signatures if results.matrix("dsa", signature).exists()]
     assert measured == [signatures[0], *signatures[2:]]
     scores = {read_metadata(results.matrix("dsa", signature))["metric"]["score"] for signature in measured}
     assert scores == {"frobenius"}
-    sentence = rejection(place, "analysis.paper", *PAPER)
+    sentence = rejection(workspace, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be a folder whose analysis has finished")
     second.unlink()
-    run(place, "analysis.__main__", *settings)
-    run(place, "analysis.paper", *PAPER, *NO_FIGURE)
-    assert (place / "results" / "table-1.csv").read_bytes() == before
+    run(workspace, "analysis.__main__", *settings)
+    run(workspace, "analysis.paper", *PAPER, *NO_FIGURE)
+    assert (workspace / "results" / "table-1.csv").read_bytes() == before
 
 
 def test_a_changed_table_is_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    path = place / "results" / "network_size" / "networks.parquet"
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    path = workspace / "results" / "network_size" / "networks.parquet"
     pd.read_parquet(path).iloc[1:].to_parquet(path)
-    sentence = rejection(place, "analysis.paper", *PAPER)
+    sentence = rejection(workspace, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be a folder whose analysis has finished")
 
 
 def test_results_of_other_conditions_are_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    path = place / "results" / "network_size" / "manifest.json"
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    path = workspace / "results" / "network_size" / "manifest.json"
     signature = experiment_of("network_size", TINY).conditions[0].signature
     path.write_text(path.read_text().replace(signature, "0123456789ab"))
-    sentence = rejection(place, "analysis.paper", *PAPER)
+    sentence = rejection(workspace, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
 
 
 def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    shutil.rmtree(place / "results" / "auxiliary_loss")
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(workspace / "results" / "auxiliary_loss")
     more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], *NO_FIGURE)
-    run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
-    run(place, "analysis.paper", *more)
+    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    run(workspace, "analysis.paper", *more)
     counted = re.search(
         r"counted once: (\d+) converged, (\d+) unconverged, \d+ diverged, (\d+) missing",
-        (place / "results" / "report.html").read_text(),
+        (workspace / "results" / "report.html").read_text(),
     )
     assert counted
     conditions = {
@@ -146,18 +146,18 @@ def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
 
 
 def test_a_changed_matrix_is_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    first, second, *_ = sorted(place.glob("results/network_size/matrices/pif/*.safetensors"))
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    first, second, *_ = sorted(workspace.glob("results/network_size/matrices/pif/*.safetensors"))
     shutil.copy(first, second)
-    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    sentence = rejection(workspace, "analysis.paper", *PAPER, *NO_FIGURE)
     assert sentence.startswith("results must be a folder whose analysis has finished")
     assert f"matrices/pif/{second.name}" in sentence
 
 
 def test_results_without_a_manifest_are_rejected(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    (place / "results" / "network_size" / "manifest.json").unlink()
-    sentence = rejection(place, "analysis.paper", *PAPER, *NO_FIGURE)
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    (workspace / "results" / "network_size" / "manifest.json").unlink()
+    sentence = rejection(workspace, "analysis.paper", *PAPER, *NO_FIGURE)
     allowed = "a folder whose analysis has finished (rerun python -m analysis experiment=network_size)"
     assert sentence == f"results must be {allowed}, got 'results/network_size'."
 

@@ -105,87 +105,89 @@ def composed_once():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_values_are_rejected_before_any_work(place, arguments, field, value, allowed):
-    shutil.rmtree(place / "results")
-    before = sorted(place.rglob("*"))
-    sentence = rejection(place, MODULE, *OWN, *SMALL, *arguments)
+def test_bad_values_are_rejected_before_any_work(workspace, arguments, field, value, allowed):
+    shutil.rmtree(workspace / "results")
+    before = sorted(workspace.rglob("*"))
+    sentence = rejection(workspace, MODULE, *OWN, *SMALL, *arguments)
     assert sentence.startswith(f"{field} must be ")
     assert allowed in sentence
     assert value in sentence.rpartition(", got ")[2]
-    assert sorted(place.rglob("*")) == before
+    assert sorted(workspace.rglob("*")) == before
 
 
-def test_the_process_ends_with_code_2_and_one_sentence(place):
-    before = sorted(place.rglob("*"))
+def test_the_process_ends_with_code_2_and_one_sentence(workspace):
+    before = sorted(workspace.rglob("*"))
     arguments = (*OWN, *SMALL, "bootstrap.n_samples=0")
-    assert refusal(Launched(arguments, place, module=MODULE)) == rejection(place, MODULE, *arguments)
-    assert sorted(place.rglob("*")) == before
+    assert refusal(Launched(arguments, workspace, module=MODULE)) == rejection(workspace, MODULE, *arguments)
+    assert sorted(workspace.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("seeds", "count"), [("[0,6,7]", 1), ("[6,7]", 0)])
-def test_fewer_than_two_converged_networks_are_rejected(place, seeds, count):
-    ended = run_in_process(place, MODULE, *OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few")
+def test_fewer_than_two_converged_networks_are_rejected(workspace, seeds, count):
+    ended = run_in_process(workspace, MODULE, *OWN, *SMALL, f'overrides=["seeds={seeds}"]', "results=few")
     assert ended.code == 2
     allowed = "at least two in some condition of tiny"
     assert ended.stderr == f"error: converged networks must be {allowed}, got {count}.\n"
     assert ended.stdout.count("left out: ") == 2
-    assert not (place / "few" / "tiny" / "activations").exists()
+    assert not (workspace / "few" / "tiny" / "activations").exists()
 
 
-def test_a_damaged_run_folder_is_rejected(place):
-    network = next(place.glob("runs/flip_flop/1bit*/networks/00002.safetensors"))
+def test_a_damaged_run_folder_is_rejected(workspace):
+    network = next(workspace.glob("runs/flip_flop/1bit*/networks/00002.safetensors"))
     network.write_bytes(network.read_bytes()[:-1])
-    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=fresh")
-    assert sentence.startswith(f"{network.relative_to(place)} must be a complete file written by degen, got ")
+    sentence = rejection(workspace, MODULE, *OWN, *SMALL, "results=fresh")
+    assert sentence.startswith(
+        f"{network.relative_to(workspace)} must be a complete file written by degen, got "
+    )
 
 
 @pytest.mark.parametrize("name", ["networks.parquet", "degeneracy.parquet"])
-def test_a_damaged_table_is_rejected(place, name):
-    path = place / "results" / "tiny" / name
+def test_a_damaged_table_is_rejected(workspace, name):
+    path = workspace / "results" / "tiny" / name
     path.write_bytes(path.read_bytes()[:100])
-    ended = run_in_process(place, MODULE, *OWN, *SMALL)
+    ended = run_in_process(workspace, MODULE, *OWN, *SMALL)
     assert ended.code == 2
     (error,) = [line for line in ended.stderr.splitlines() if not line.startswith("warning: ")]
     assert error.startswith(f"error: results/tiny/{name} must be a table that the analysis wrote")
 
 
-def test_a_place_that_cannot_be_written_to_is_rejected(place):
-    (place / "file").write_text("")
-    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=file")
+def test_a_place_that_cannot_be_written_to_is_rejected(workspace):
+    (workspace / "file").write_text("")
+    sentence = rejection(workspace, MODULE, *OWN, *SMALL, "results=file")
     assert sentence == "results must be the path of a folder (file is a file), got 'file'."
 
 
-def test_a_file_in_place_of_the_results_folder_is_rejected(place):
-    (place / "other").mkdir()
-    (place / "other" / "tiny").write_text("")
-    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=other")
+def test_a_file_in_place_of_the_results_folder_is_rejected(workspace):
+    (workspace / "other").mkdir()
+    (workspace / "other" / "tiny").write_text("")
+    sentence = rejection(workspace, MODULE, *OWN, *SMALL, "results=other")
     assert sentence == "results must be a writable folder, got other/tiny (File exists)."
 
 
-def test_a_metric_whose_file_names_no_package_is_rejected(place):
-    folder = place / OWN[1] / "metric"
+def test_a_metric_whose_file_names_no_package_is_rejected(workspace):
+    folder = workspace / OWN[1] / "metric"
     folder.mkdir()
     (folder / "mine.yaml").write_text("_target_: analysis.metrics.SVCCA\nvariance: 0.9\n")
-    sentence = rejection(place, MODULE, *OWN, "metric=[svcca,mine]", "results=fresh")
+    sentence = rejection(workspace, MODULE, *OWN, "metric=[svcca,mine]", "results=fresh")
     start = "a file of metric must be begun with the line # @package metrics.<name>, got '_target_, "
     assert sentence.startswith(start)
-    assert not (place / "fresh").exists()
+    assert not (workspace / "fresh").exists()
 
 
-def test_signs_are_rejected_if_the_nonlinearity_is_not_odd(place, monkeypatch):
+def test_signs_are_rejected_if_the_nonlinearity_is_not_odd(workspace, monkeypatch):
     monkeypatch.setattr(Standard, "is_odd", False)
-    sentence = rejection(place, MODULE, *OWN, *SMALL, "results=fresh")
+    sentence = rejection(workspace, MODULE, *OWN, *SMALL, "results=fresh")
     start = "metrics.pif_signed.signs must be false for Standard networks, whose nonlinearity is not odd"
     assert sentence.startswith(start)
-    assert not (place / "fresh").exists()
+    assert not (workspace / "fresh").exists()
 
 
-def test_weights_of_gated_networks_are_rejected(place, monkeypatch):
+def test_weights_of_gated_networks_are_rejected(workspace, monkeypatch):
     monkeypatch.setattr(Standard, "blocks", 3)
-    sentence = rejection(place, MODULE, *OWN, "metric=[pif]", "results=fresh")
+    sentence = rejection(workspace, MODULE, *OWN, "metric=[pif]", "results=fresh")
     assert sentence.startswith("metrics.pif.weights must be left out for Standard networks, which have ")
-    assert not (place / "fresh").exists()
+    assert not (workspace / "fresh").exists()
 
 
-def test_an_experiment_must_be_chosen(place):
-    assert "experiment" in rejection(place, MODULE, *SMALL)
+def test_an_experiment_must_be_chosen(workspace):
+    assert "experiment" in rejection(workspace, MODULE, *SMALL)

@@ -19,8 +19,8 @@ def compose(folder: Path, *overrides: str) -> Experiment:
     (folder / "experiment" / "tiny.yaml").write_text(YAML.replace("task.channels=1,2", "task.channels=1"))
     search_path = f"hydra.searchpath=[number://,'file://{folder}']"
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        (found,) = experiments("tiny", [search_path, *overrides])
-    return found
+        (result,) = experiments("tiny", [search_path, *overrides])
+    return result
 
 
 def train(folder: Path, experiment: Experiment, seeds: list[int]) -> RunFolder:

@@ -78,7 +78,7 @@ def _newer() -> None:
     SVCCA.version = 99
 
 
-def test_another_version_computes_that_metric_anew(place):
-    launched = Launched((*OWN, *SMALL), place, before=_newer, module="analysis.__main__")
+def test_another_version_computes_that_metric_anew(workspace):
+    launched = Launched((*OWN, *SMALL), workspace, before=_newer, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     assert re.findall(r"distances: (\w+) of 2 conditions, 2 of them new", launched.stdout) == ["svcca"]

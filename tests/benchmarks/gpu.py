@@ -68,39 +68,39 @@ class Benchmark:
         """The card's own: TFLOP/s of a large product and GB/s of a copy, bytes read and written."""
         n = 64 if self.tiny else 8192
         one, other = torch.rand(2, n, n, device=self.device)
-        found = {}
+        results = {}
         for name, precision in PRECISIONS.items():
             set_precision(precision)
-            found[f"{name}, TFLOP/s"] = 2 * n**3 / self.timed(lambda: one @ other) / 1e9
+            results[f"{name}, TFLOP/s"] = 2 * n**3 / self.timed(lambda: one @ other) / 1e9
         set_precision("highest")
         large = torch.rand(16 * n * n, device=self.device)
-        return found | {"copy, GB/s": 2 * 4 * large.numel() / self.timed(large.clone) / 1e6}
+        return results | {"copy, GB/s": 2 * 4 * large.numel() / self.timed(large.clone) / 1e6}
 
     def alignment(self) -> dict[str, float]:
         """Microseconds of a time step's product by the length of a row: would padding to 16 bytes pay?"""
         trials, n = (4, 8) if self.tiny else (256, 128)
-        found = {}
+        results = {}
         for name, precision in PRECISIONS.items():
             set_precision(precision)
             for row in (n + 3, n + 4):
                 sources = torch.rand(self.seeds, trials, row, device=self.device)[..., : n + 3]
                 weights = torch.rand(self.seeds, n + 3, n, device=self.device)
                 taken = self.timed(lambda s=sources, w=weights: [s @ w for _ in range(100)])
-                found[f"rows of {row}, {name}"] = 1e3 * taken / 100
+                results[f"rows of {row}, {name}"] = 1e3 * taken / 100
         set_precision("highest")
-        return found
+        return results
 
     def steps(self) -> dict[str, float]:
         """Milliseconds of a step and network, 3-bit flip-flop: recorded, plain, and cuDNN one at a time."""
-        found = {}
+        results = {}
         for name, precision in PRECISIONS.items():
             set_precision(precision)
             for seeds in (1, self.seeds):
-                found[f"degen, {seeds} seeds, {name}"] = self.epoch(self.condition(), seeds)["milliseconds"]
-            found[f"degen without a graph, {self.seeds} seeds, {name}"] = self._plain_step()
-            found[f"nn.RNN (cuDNN), one at a time, {name}"] = self._torch_step()
+                results[f"degen, {seeds} seeds, {name}"] = self.epoch(self.condition(), seeds)["milliseconds"]
+            results[f"degen without a graph, {self.seeds} seeds, {name}"] = self._plain_step()
+            results[f"nn.RNN (cuDNN), one at a time, {name}"] = self._torch_step()
         set_precision("highest")
-        return found
+        return results
 
     def _plain_step(self) -> float:
         condition = self.condition()
@@ -178,13 +178,13 @@ class Benchmark:
 
     def tasks(self) -> dict[str, dict[str, float]]:
         """Every task at paper settings, both parameterizations, and the nuclear norm."""
-        found = {}
+        results = {}
         for task in TASKS:
             for parameterization in ("standard", "mup"):
                 condition = self.condition(f"task={task}", f"parameterization={parameterization}")
-                found[f"{task}, {parameterization}"] = self.epoch(condition, self.seeds)
+                results[f"{task}, {parameterization}"] = self.epoch(condition, self.seeds)
         nuclear = self.condition("regularizer=nuclear_norm")
-        return found | {"flip_flop, standard, nuclear norm": self.epoch(nuclear, self.seeds)}
+        return results | {"flip_flop, standard, nuclear norm": self.epoch(nuclear, self.seeds)}
 
 
 def main() -> None:
@@ -199,11 +199,11 @@ def main() -> None:
     device = torch.device(given.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
     benchmark = Benchmark(device, given.tiny)
-    found: dict[str, object] = {"device": name, "torch": torch.__version__}
+    results: dict[str, object] = {"device": name, "torch": torch.__version__}
     print(f"{name}, torch {torch.__version__}", flush=True)
     for title in ("peak", "alignment", "steps", "tasks"):
-        found[title] = result = getattr(benchmark, title)()
-        (given.export / "gpu.json").write_text(json.dumps(found, indent=2) + "\n")
+        results[title] = result = getattr(benchmark, title)()
+        (given.export / "gpu.json").write_text(json.dumps(results, indent=2) + "\n")
         for line, value in result.items():
             values = value if isinstance(value, dict) else {title: value}
             print(f"{line:50} " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)

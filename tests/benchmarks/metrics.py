@@ -169,7 +169,7 @@ def permutations_against_public(groups: dict[str, torch.Tensor], wanted: int) ->
         members = sorted({index for pair in pairs for index in pair})
         where = [(members.index(i), members.index(j)) for i, j in pairs]
         matrix, seconds = timed(lambda w=w, members=members: pif.distance_matrix(w[members], seed=0))
-        found = [
+        results = [
             np.array([distances[index] for index in where])
             for distances in (
                 matrix,
@@ -178,9 +178,9 @@ def permutations_against_public(groups: dict[str, torch.Tensor], wanted: int) ->
                 pif.unaligned_distance_matrix(w[members]),
             )
         ]
-        above = int(np.sum(found[0] > np.min(found[1:], axis=0) + 1e-9))
+        above = int(np.sum(results[0] > np.min(results[1:], axis=0) + 1e-9))
         means = " ".join(
-            f"{values.mean():{width}.3f}" for values, width in zip(found, (8, 8, 10, 8), strict=True)
+            f"{values.mean():{width}.3f}" for values, width in zip(results, (8, 8, 10, 8), strict=True)
         )
         each = seconds / (len(members) * (len(members) - 1) / 2)
         print(f"{name:32s} {len(pairs):5d} {means} {above:9d} {each * PAIRS:18.0f}", flush=True)
@@ -224,10 +224,10 @@ def planted_permutations(cases: int) -> None:
         for signs in (False, True):
             flipped = flips[:, :, None] * noisy * flips[:, None, :] if signs else noisy
             b = flipped[row, order[:, :, None], order[:, None, :]]
-            found = pif.align(a, b, seed=0, signs=signs)
-            recovered = (order.gather(1, found.permutation) == torch.arange(n)).all(dim=1)
+            results = pif.align(a, b, seed=0, signs=signs)
+            recovered = (order.gather(1, results.permutation) == torch.arange(n)).all(dim=1)
             if signs:  # up to the sign of all units, which changes no weight
-                product = found.signs * flips
+                product = results.signs * flips
                 recovered &= (product == product[:, :1]).all(dim=1)
             print(f"n = {n:3d}, signs {signs}: found in {int(recovered.sum())} of {cases}", flush=True)
 
@@ -264,9 +264,9 @@ def operator_groups(
     groups = {}
     for size in sizes:
         for task, hidden, _ in networks:
-            found = operators(hidden, size)
-            if found is not None:
-                groups[f"{task}, size {size}"] = found
+            results = operators(hidden, size)
+            if results is not None:
+                groups[f"{task}, size {size}"] = results
         groups[f"random, size {size}"] = random_matrices(8, size)
     return groups
 

@@ -85,8 +85,8 @@ def _measured(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float
         torch.cuda.reset_peak_memory_stats()
         # cuBLAS reserves 32 MB for each stream, including the streams of earlier rows.
         before = torch.cuda.memory_allocated() / 2**20
-        found = measure(sizes, device, tiny)
-        return found | {"megabytes": found["megabytes"] - before}
+        results = measure(sizes, device, tiny)
+        return results | {"megabytes": results["megabytes"] - before}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_prepare) as process:
         return process.submit(measure, sizes, device, tiny).result()
@@ -102,11 +102,11 @@ def measured(device: str, tiny: bool, path: Path) -> pd.DataFrame:
     for axis, values in ({"seeds": [2]} if tiny else AXES).items():
         for value in values:
             sizes = BASE | ({"time": 5, "batch": 8} if tiny else {}) | {axis: value}
-            found = _measured(sizes, device, tiny)
-            rows.append({"axis": axis, "value": value, "seeds": sizes["seeds"]} | found)
+            results = _measured(sizes, device, tiny)
+            rows.append({"axis": axis, "value": value, "seeds": sizes["seeds"]} | results)
             _write(pd.DataFrame(rows), path)
             print(
-                f"{axis:6} {value:5} {found['milliseconds']:10.2f} ms {found['megabytes']:9.0f} MB",
+                f"{axis:6} {value:5} {results['milliseconds']:10.2f} ms {results['megabytes']:9.0f} MB",
                 flush=True,
             )
     table = pd.DataFrame(rows)

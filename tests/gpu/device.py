@@ -33,10 +33,10 @@ def new(condition: Condition, seeds: int, device: torch.device | str = DEVICE) -
     return Ensemble.new(range(seeds), *parts, device=device, dtype=condition.dtype)
 
 
-def close(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> bool:
+def close(result: Tensor, expected: Tensor, tolerance: float = 1e-10) -> bool:
     """Return whether arrays are equal up to a fraction `tolerance` of the largest entry."""
     return bool(
-        (found.cpu() - expected.cpu()).abs().max() <= tolerance * (expected.abs().max().item() + 1e-3)
+        (result.cpu() - expected.cpu()).abs().max() <= tolerance * (expected.abs().max().item() + 1e-3)
     )
 
 

@@ -51,11 +51,11 @@ def test_trials_equal_the_cpu_to_rounding(overrides):
         for device in ("cpu", DEVICE)
     )
     for field in dataclasses.fields(here):
-        expected, found = getattr(here, field.name), getattr(there, field.name)
-        assert (expected is None) == (found is None)
+        expected, result = getattr(here, field.name), getattr(there, field.name)
+        assert (expected is None) == (result is None)
         if expected is not None:
-            assert found.device.type == DEVICE.type
-            assert close(found, expected), field.name
+            assert result.device.type == DEVICE.type
+            assert close(result, expected), field.name
 
 
 @conditions

@@ -104,8 +104,8 @@ def test_the_entry_point_trains_on_the_device(launch, tmp_path):
 
 
 def test_repeated_training_on_a_device_is_bitwise_equal(launch, tmp_path):
-    for place in ("one", "other"):
-        launch(*TINY, "seeds=3", "device=cuda", f"runs={place}/runs")
+    for folder_name in ("one", "other"):
+        launch(*TINY, "seeds=3", "device=cuda", f"runs={folder_name}/runs")
     assert_same_networks(run_folder(tmp_path / "one"), run_folder(tmp_path / "other"))
 
 

@@ -85,15 +85,15 @@ def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content,
 def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, content, sentence):
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(PACKAGE + content)
-    found = rejection(tmp_path, "launch.train", "--config-dir", "conf", "experiment=mine")
-    assert re.match(sentence, found)
+    result = rejection(tmp_path, "launch.train", "--config-dir", "conf", "experiment=mine")
+    assert re.match(sentence, result)
 
 
 @pytest.mark.parametrize("override", ["overrides=[seeds=8]", "overrides", "gamma=["])
 def test_an_unreadable_override_is_rejected_with_an_example(tmp_path, override):
-    found = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
-    assert found.startswith("an override must be name=value, with text that holds = or spaces in quotes")
-    assert found.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")
+    result = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
+    assert result.startswith("an override must be name=value, with text that holds = or spaces in quotes")
+    assert result.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")
 
 
 def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):

@@ -22,8 +22,8 @@ TINY = (
 )
 
 
-def start_session(place: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    folders = [f"--{name}={place / name}" for name in ("export", "runs", "results")]
+def start_session(workspace: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    folders = [f"--{name}={workspace / name}" for name in ("export", "runs", "results")]
     return subprocess.Popen(
         [sys.executable, "-m", "launch.gpu", *arguments, *folders],
         cwd=ROOT,

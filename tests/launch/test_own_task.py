@@ -140,9 +140,9 @@ def run(home: Path, module: str, *arguments: str) -> Launched:
 
 def analyze(home: Path, warning: str = "") -> str:
     settings = ("metric=[svcca,mean]", "ood.n_trials=8", "probe.n_trials=8", "feature_learning.n_trials=2")
-    found = run(home, "analysis.__main__", *settings)
-    assert warning in found.stderr if warning else found.stderr == ""
-    return found.stdout
+    result = run(home, "analysis.__main__", *settings)
+    assert warning in result.stderr if warning else result.stderr == ""
+    return result.stdout
 
 
 def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
@@ -152,11 +152,11 @@ def test_an_own_task_trains_and_loads_if_its_module_is_found(home, monkeypatch):
     with pytest.raises(BadInputError, match=r"task._target_ must be the dotted name of an importable"):
         degen.load(folder)
     monkeypatch.syspath_prepend(str(home / "code"))
-    found = degen.load(folder)
-    assert (found.task.delay, found.task.n_steps, found.seeds) == (2, 20, [0, 1])
-    trials = found.task.generate(4, Stream.named(found.seeds, "probe"))
+    result = degen.load(folder)
+    assert (result.task.delay, result.task.n_steps, result.seeds) == (2, 20, [0, 1])
+    trials = result.task.generate(4, Stream.named(result.seeds, "probe"))
     assert torch.equal(trials.targets[..., 2:, :], trials.inputs[..., :-2, :])
-    assert found.model(found.weights, trials).shape == (2, 4, 20, 1)
+    assert result.model(result.weights, trials).shape == (2, 4, 20, 1)
 
 
 def test_changed_source_of_the_user_is_measured_again(home):

@@ -165,21 +165,21 @@ def test_a_folder_without_permission_is_rejected(tmp_path, start, runs):
     tmp_path.chmod(0o755)
     (tmp_path / "forbidden").mkdir(mode=0o555)
     sentence = refusal(start(*TINY, f"runs={runs}", before=be_nobody_when_writing))
-    place = f"{runs}/flip_flop/{build(*TINY).name}"
-    assert sentence == f"runs must be a folder that can be written to, got {place} (Permission denied)."
+    workspace = f"{runs}/flip_flop/{build(*TINY).name}"
+    assert sentence == f"runs must be a folder that can be written to, got {workspace} (Permission denied)."
     assert list((tmp_path / "forbidden").iterdir()) == []
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
     """A disk of 512 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    workspace = tmp_path / "disk"
+    workspace.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(workspace)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("a small disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    yield workspace
+    subprocess.run(["umount", str(workspace)], check=True)
 
 
 def test_a_disk_without_space_is_rejected(small_disk, tmp_path):

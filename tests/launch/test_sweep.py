@@ -53,8 +53,8 @@ def test_a_sweep_has_the_conditions_that_training_has():
 def test_the_factor_is_the_first_swept_field(overrides, factor, label, values):
     experiment = sweep_experiment(overrides)
     assert (experiment.factor, experiment.label) == ([factor], label)
-    found = [experiment.value(condition) for condition in experiment.conditions]
-    assert found == (values or [0.1, 0.2])
+    result = [experiment.value(condition) for condition in experiment.conditions]
+    assert result == (values or [0.1, 0.2])
 
 
 @pytest.mark.parametrize(

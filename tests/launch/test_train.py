@@ -34,12 +34,12 @@ def test_the_command_trains_once_and_prints_plain_lines(tmp_path):
 
     first = run()
     folder = run_folder(tmp_path)
-    place = folder.relative_to(tmp_path)
-    assert first.startswith(f"{place}: training 2 networks\n")
+    run_path = folder.relative_to(tmp_path)
+    assert first.startswith(f"{run_path}: training 2 networks\n")
     assert first.endswith("s  2 unconverged\n")
     assert not {"\r", "\033"} & set(first)
     before = stamps(folder)
-    assert run() == f"{place}: all 2 networks are finished\n"
+    assert run() == f"{run_path}: all 2 networks are finished\n"
     assert stamps(folder) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 

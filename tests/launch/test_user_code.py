@@ -83,9 +83,9 @@ def test_submitting_warns_of_networks_of_other_code(tiny_run, tmp_path):
     ended = run_in_process(
         tmp_path, "launch.submit", *TINY, "seeds=3", "hydra/launcher=slurm_cpu", "--dry-run"
     )
-    place = folder.relative_to(tmp_path)
+    run_path = folder.relative_to(tmp_path)
     changed = f"degen's numerics (version 1 then, {NUMERICS} now) changed since networks here were trained"
-    assert f"warning: {place}: {changed}; they may not be comparable\n" in ended.stderr
+    assert f"warning: {run_path}: {changed}; they may not be comparable\n" in ended.stderr
 
 
 @pytest.mark.parametrize(

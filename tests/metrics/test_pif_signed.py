@@ -67,9 +67,9 @@ def test_enumeration_with_other_weights_agrees():
 def test_planted_signs_are_recovered_under_noise(n, pairs):
     a = matrices(pairs, n)
     b = twins(a + 0.3 * matrices(pairs, n, seed=1))
-    found = pif.align(a, b, seed=0, signs=True)
+    result = pif.align(a, b, seed=0, signs=True)
     recovered = 0
-    for seed, (permutation, signs) in enumerate(zip(found.permutation, found.signs, strict=True)):
+    for seed, (permutation, signs) in enumerate(zip(result.permutation, result.signs, strict=True)):
         order, planted = random_alignment(n, seed)
         is_equal = (
             torch.equal(order[permutation], torch.arange(n)) and (signs * planted).unique().numel() == 1

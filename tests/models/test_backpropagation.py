@@ -112,11 +112,11 @@ def test_float32_agrees_to_rounding():
     """Rates are 2 sigmoid(2 p) - 1: absolute, not relative, precision near zero."""
     _, model, parameters, trials = drawn(("task=flip_flop", "width=64"), n_trials=20)
     narrow = {name: weights.float() for name, weights in parameters.items()}
-    found = gradients(model, narrow, trials.map(Tensor.float))
+    result = gradients(model, narrow, trials.map(Tensor.float))
     exact = gradients(model, parameters, trials)
-    assert (found[0] - exact[0]).abs().max() < 2e-6
+    assert (result[0] - exact[0]).abs().max() < 2e-6
     for name, gradient in exact[1].items():
-        assert (found[1][name] - gradient).norm() < 1e-5 * gradient.norm(), name
+        assert (result[1][name] - gradient).norm() < 1e-5 * gradient.norm(), name
 
 
 def test_arguments_are_not_modified():

@@ -64,7 +64,7 @@ def test_activations_outputs_and_gradients_equal_torchs(cell):
     assert torch.allclose(condition.model.unroll(weights, trials)[0], hidden, rtol=0, atol=1e-13)
     assert torch.allclose(condition.model(weights, trials)[0], outputs, rtol=0, atol=1e-13)
     nn.functional.mse_loss(outputs, trials.targets[0]).backward()
-    found = loss_and_gradients(condition.model, condition.regularizer, weights, trials).gradients
+    result = loss_and_gradients(condition.model, condition.regularizer, weights, trials).gradients
     expected = {
         "recurrent": module.weight_hh_l0.grad,
         "input": module.weight_ih_l0.grad,
@@ -75,7 +75,7 @@ def test_activations_outputs_and_gradients_equal_torchs(cell):
     assert set(expected) == set(weights)
     for name, gradient in expected.items():
         assert gradient.abs().max() > 0
-        assert torch.allclose(found[name][0], gradient, rtol=1e-11, atol=1e-14), name
+        assert torch.allclose(result[name][0], gradient, rtol=1e-11, atol=1e-14), name
 
 
 @pytest.mark.parametrize("cell", ["relu", "softplus", "gru", "lstm"])
@@ -133,8 +133,8 @@ def test_fixed_points_of_an_lstm_are_of_the_full_state():
 def test_penalties_of_a_gated_cell_are_summed_over_its_blocks(cell):
     for regularizer, norm in (("nuclear_norm", "nuc"), ("l1", None)):
         condition, weights, trials = drawn(cell, f"regularizer={regularizer}", "regularizer.strength=0.5")
-        found = loss_and_gradients(condition.model, condition.regularizer, weights, trials).penalties
-        for penalty, matrix in zip(found, weights["recurrent"], strict=True):
+        result = loss_and_gradients(condition.model, condition.regularizer, weights, trials).penalties
+        for penalty, matrix in zip(result, weights["recurrent"], strict=True):
             blocks = matrix.split(10)
             norms = [torch.linalg.matrix_norm(block, norm) if norm else block.abs().sum() for block in blocks]
             assert penalty.item() == pytest.approx(0.5 * sum(norms).item(), rel=1e-12)

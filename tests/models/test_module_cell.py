@@ -26,8 +26,8 @@ PAGE = Path(__file__).parents[2] / "docs/cells.md"
 
 def block(language: str, holding: str) -> str:
     """The fenced block of that language on the page that holds that text."""
-    found = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (only,) = [text for text in found if holding in text]
+    result = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (only,) = [text for text in result if holding in text]
     return only
 
 
@@ -63,12 +63,12 @@ def test_a_module_equals_the_cell_with_its_weights():
     } | {name: weights[name] for name in ("output", "output_bias")}
     trials = task.generate(5, Stream.named([0, 1], "trials", dtype=torch.float64))
     penalty = build("regularizer=l1").regularizer
-    found = loss_and_gradients(mine, penalty, weights, trials)
+    result = loss_and_gradients(mine, penalty, weights, trials)
     expected = loss_and_gradients(other, penalty, copied, trials)
-    assert torch.allclose(found.losses, expected.losses, rtol=1e-12)
-    assert torch.allclose(found.penalties, expected.penalties, rtol=1e-12)
+    assert torch.allclose(result.losses, expected.losses, rtol=1e-12)
+    assert torch.allclose(result.penalties, expected.penalties, rtol=1e-12)
     for name, same in (("recurrent", "cell.weight_hh"), ("input", "cell.weight_ih"), ("output", "output")):
-        assert torch.allclose(found.gradients[same], expected.gradients[name], rtol=1e-10, atol=1e-14)
+        assert torch.allclose(result.gradients[same], expected.gradients[name], rtol=1e-10, atol=1e-14)
 
 
 def test_initial_weights_depend_on_the_seed_only():

@@ -147,12 +147,12 @@ def test_the_initial_rank_keeps_the_norm_and_the_leading_directions(cell):
     model, full = build(*options).model, initial(*options)
     low = initial(*options, "parameterization.initial_rank=3", "parameterization.initial_gain=2")
     for before, after in zip(model.recurrent(full), model.recurrent(low), strict=True):
-        for block, found in zip(before.split(16), after.split(16), strict=True):
-            assert torch.linalg.matrix_rank(found) == 3
-            norms = torch.linalg.matrix_norm(torch.stack((block, found)))
+        for block, result in zip(before.split(16), after.split(16), strict=True):
+            assert torch.linalg.matrix_rank(result) == 3
+            norms = torch.linalg.matrix_norm(torch.stack((block, result)))
             assert norms[1].item() == pytest.approx(2 * norms[0].item(), rel=1e-12)
             # The best approximation of rank 3, up to a factor (Eckart & Young), has the largest cosine.
-            cosine = (block * found).sum() / norms.prod()
+            cosine = (block * result).sum() / norms.prod()
             best = torch.linalg.svdvals(block)[:3].square().sum().sqrt() / norms[0]
             assert cosine.item() == pytest.approx(best.item(), rel=1e-12)
     assert all(torch.equal(full[name], low[name]) for name in full if name != "recurrent")

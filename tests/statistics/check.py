@@ -97,8 +97,8 @@ def false_positive_table(runs: int) -> pd.DataFrame:
     for name in NULLS:
         row = {"null hypothesis": name}
         for networks in (5, 8, 16, 50):
-            found, excluded = rates(name, networks, range(runs if networks < 50 else runs // 2))
-            row[str(networks)] = f"{found:.3f} ({excluded:.3f})"
+            result, excluded = rates(name, networks, range(runs if networks < 50 else runs // 2))
+            row[str(networks)] = f"{result:.3f} ({excluded:.3f})"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -126,8 +126,8 @@ def detectable_table(runs: int) -> pd.DataFrame:
             for networks in (8, 16, 32, 50):
                 unchanged = [trend(kind, shape, networks, 0.0, run) for run in range(runs // 2)]
                 change = float(np.median([each.detectable_change for each in unchanged]))
-                found = [trend(kind, shape, networks, change, runs + run) for run in range(runs)]
-                power = np.mean([each.direction(0.05) != NO_DIRECTION for each in found])
+                result = [trend(kind, shape, networks, change, runs + run) for run in range(runs)]
+                power = np.mean([each.direction(0.05) != NO_DIRECTION for each in result])
                 row[str(networks)] = f"{np.exp(change):.3g} ({power:.2f})"
             rows.append(row)
     return pd.DataFrame(rows)

@@ -40,9 +40,9 @@ POWER_OF_DISTANCES = {
 
 @pytest.mark.parametrize("name", AIMS)
 def test_false_positives_are_as_rare_as_stated(name):
-    found, excluded = rates(name, 8, RUNS)
-    assert found <= AIMS[name] + 3 * math.sqrt(AIMS[name] * (1 - AIMS[name]) / len(RUNS))
-    assert found <= excluded
+    result, excluded = rates(name, 8, RUNS)
+    assert result <= AIMS[name] + 3 * math.sqrt(AIMS[name] * (1 - AIMS[name]) / len(RUNS))
+    assert result <= excluded
 
 
 @pytest.mark.parametrize("kind", ["distances", "sigma"])
@@ -60,9 +60,9 @@ def test_levels_and_crossed_factors_have_the_stated_rates(name, kind):
 @pytest.mark.parametrize("kind", ["distances", "sigma"])
 def test_the_detectable_change_has_the_stated_power(kind):
     change = np.median([trend(kind, 0.0, 16, 0.0, run).detectable_change for run in range(30)])
-    found = [trend(kind, 0.0, 16, change, run).direction(0.05) != NO_DIRECTION for run in range(50, 110)]
+    result = [trend(kind, 0.0, 16, change, run).direction(0.05) != NO_DIRECTION for run in range(50, 110)]
     # The stated power is 0.8 with a standard error of 0.05.
-    assert 0.65 <= np.mean(found) <= 0.95
+    assert 0.65 <= np.mean(result) <= 0.95
 
 
 def naive(matrices: list[np.ndarray]) -> FactorCurve:
@@ -106,21 +106,21 @@ def test_drawing_seeds_gives_the_nominal_coverage(missing):
         groups, seeds = correlated_groups(generator, missing)
         strangers = [[100 * i + seed for seed in one] for i, one in enumerate(seeds)]
         for name, those in (("by seed", seeds), ("apart", strangers)):
-            found = fit_trend([mean_curve(groups, those, BOOTSTRAP, "")], BOOTSTRAP, 1)
-            covered[name] += found.low <= 0 <= found.high
-            widths[name] += found.high - found.low
+            result = fit_trend([mean_curve(groups, those, BOOTSTRAP, "")], BOOTSTRAP, 1)
+            covered[name] += result.low <= 0 <= result.high
+            widths[name] += result.high - result.low
     assert 0.89 <= covered["by seed"] / len(RUNS) <= 0.99
     assert widths["by seed"] < 0.7 * widths["apart"]
 
 
 @pytest.mark.parametrize("missing", [0, 5])
 def test_permuting_within_seeds_gains_power(missing):
-    generator, found = np.random.default_rng(11), 0
+    generator, result = np.random.default_rng(11), 0
     for _ in RUNS:
         curve = mean_curve(*correlated_groups(generator, missing, step=0.3), BOOTSTRAP, "")
-        found += fit_trend([curve], BOOTSTRAP, 99).p < 0.05
+        result += fit_trend([curve], BOOTSTRAP, 99).p < 0.05
     # The trend is 0.6, its standard error 0.18. Ignoring seeds, the error would be 0.41, and power a third.
-    assert found / len(RUNS) > 0.7
+    assert result / len(RUNS) > 0.7
 
 
 def test_every_null_hypothesis_has_equal_degeneracies():

@@ -38,19 +38,19 @@ STATISTICS = {
 @pytest.mark.parametrize("name", STATISTICS)
 def test_each_copy_is_left_out_of_its_sample(name):
     statistic, expected = STATISTICS[name]
-    found = statistic(COUNTS)
+    result = statistic(COUNTS)
     for row, counts in enumerate(COUNTS):
         drawn = np.repeat(np.arange(6), counts.astype(int))
-        assert found.value[row] == pytest.approx(expected(drawn))
+        assert result.value[row] == pytest.approx(expected(drawn))
         for network in set(drawn):
             rest = np.delete(drawn, np.flatnonzero(drawn == network)[0])
-            assert found.without[row, network] == pytest.approx(expected(rest))
+            assert result.without[row, network] == pytest.approx(expected(rest))
 
 
 def test_the_jackknife_error_of_a_mean_is_the_usual_one():
     ones = np.ones((1, 6))
-    found = standard_error(jackknife(mean(VALUES, ones), ones), ones)
-    assert found[0] == pytest.approx(VALUES.std(ddof=1) / 6**0.5)
+    result = standard_error(jackknife(mean(VALUES, ones), ones), ones)
+    assert result[0] == pytest.approx(VALUES.std(ddof=1) / 6**0.5)
 
 
 @pytest.mark.parametrize("name", STATISTICS)
@@ -69,10 +69,10 @@ def test_jackknife_errors_are_those_of_many_ensembles(name):
 
 
 def test_influences_have_a_mean_of_zero():
-    found = jackknife(logarithm(deviation(VALUES, COUNTS)), COUNTS)
-    finite = np.isfinite(found.influence).all(axis=1)
+    result = jackknife(logarithm(deviation(VALUES, COUNTS)), COUNTS)
+    finite = np.isfinite(result.influence).all(axis=1)
     assert finite[0]
-    assert (COUNTS * found.influence)[finite].sum(axis=1) == pytest.approx(0, abs=1e-12)
+    assert (COUNTS * result.influence)[finite].sum(axis=1) == pytest.approx(0, abs=1e-12)
 
 
 def test_small_deviations_far_from_zero_keep_their_precision():
@@ -82,9 +82,9 @@ def test_small_deviations_far_from_zero_keep_their_precision():
 
 def test_a_sample_of_equal_networks_has_no_deviation():
     counts = np.array([[6.0, 0, 0, 0, 0, 0], [5, 1, 0, 0, 0, 0]])
-    found = deviation(1e3 + VALUES, counts)
-    assert found.value[0] == 0
-    assert found.without[1, 1] == 0
+    result = deviation(1e3 + VALUES, counts)
+    assert result.value[0] == 0
+    assert result.without[1, 1] == 0
 
 
 def test_a_sample_without_two_networks_has_no_distance():

@@ -46,15 +46,15 @@ CELLS = [(width, cell) for width in (32, 64, 128) for cell in ("tanh", "gru")]
 def test_two_conditions_have_the_effect_interval_and_p_of_a_trend():
     generator = np.random.default_rng(0)
     curve = curve_of(distance_curve, [distances(generator, scale) for scale in (1, 1.5)])
-    trend, found = fit_trend([curve], BOOTSTRAP, 99), fit_contrast([curve], BOOTSTRAP, 99)
-    assert found.effects == [(trend.effect, trend.low, trend.high)]
-    assert (found.p, found.p_error, found.smallest_p) == (trend.p, trend.p_error, trend.smallest_p)
-    assert found.detectable_change == trend.detectable_change
+    trend, result = fit_trend([curve], BOOTSTRAP, 99), fit_contrast([curve], BOOTSTRAP, 99)
+    assert result.effects == [(trend.effect, trend.low, trend.high)]
+    assert (result.p, result.p_error, result.smallest_p) == (trend.p, trend.p_error, trend.smallest_p)
+    assert result.detectable_change == trend.detectable_change
 
 
 def test_the_order_of_conditions_does_not_matter():
     generator = np.random.default_rng(1)
-    groups = [generator.normal(10 + place, 1, 9) for place in (0, 1, 0)]
+    groups = [generator.normal(10 + mean, 1, 9) for mean in (0, 1, 0)]
     bootstrap = Bootstrap(n_samples=999, level=0.95, seed=0)
     one, other = (
         fit_contrast([mean_curve(these, [range(9)] * 3, bootstrap, "task")], bootstrap, 999)
@@ -65,17 +65,17 @@ def test_the_order_of_conditions_does_not_matter():
 
 
 def test_independent_groups_are_compared_with_the_stated_error():
-    found = [fit_contrast([curve_of_groups(np.random.default_rng(run), [1, 1, 1], 8)], BOOTSTRAP, 99).p
+    result = [fit_contrast([curve_of_groups(np.random.default_rng(run), [1, 1, 1], 8)], BOOTSTRAP, 99).p
              for run in RUNS]  # fmt: skip
-    assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(RUNS))
+    assert np.mean(np.array(result) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(RUNS))
 
 
 def test_a_group_that_differs_is_found():
-    found = fit_contrast([curve_of_groups(np.random.default_rng(2), [1, 3, 1], 12)], BOOTSTRAP, 999)
-    assert found.p < 0.05
-    assert found.effects[0].low < math.log(3) < found.effects[0].high
-    assert found.effects[1].low < 0 < found.effects[1].high
-    assert found.networks == 36
+    result = fit_contrast([curve_of_groups(np.random.default_rng(2), [1, 3, 1], 12)], BOOTSTRAP, 999)
+    assert result.p < 0.05
+    assert result.effects[0].low < math.log(3) < result.effects[0].high
+    assert result.effects[1].low < 0 < result.effects[1].high
+    assert result.networks == 36
 
 
 @pytest.mark.parametrize("is_deviation", [False, True])
@@ -83,8 +83,8 @@ def test_main_effects_and_interaction_have_their_planted_sizes(is_deviation):
     """Degeneracy grows with the width, more so with gru."""
     logs = [0.0, 1.0, 0.5, 2.0, 1.0, 3.0]
     curve = crossed(np.random.default_rng(3), logs, is_deviation=is_deviation, networks=200)
-    found = fit_crossed([curve], CELLS, BOOTSTRAP, 199)
-    for comparison, planted in ((found.first, 1.5), (found.second, 1.5), (found.interaction, 1.0)):
+    result = fit_crossed([curve], CELLS, BOOTSTRAP, 199)
+    for comparison, planted in ((result.first, 1.5), (result.second, 1.5), (result.interaction, 1.0)):
         (effect,) = comparison.effects
         assert effect.low < planted < effect.high
         assert effect.value == pytest.approx(planted, abs=0.3)
@@ -115,9 +115,9 @@ def test_an_absent_effect_is_rarely_found_next_to_a_strong_one(is_deviation):
     called = {"first": 0, "interaction": 0, "second": 0}
     for run in RUNS:
         curve = crossed(np.random.default_rng(run), [0.0, 1.5] * 3, is_deviation=is_deviation)
-        found = fit_crossed([curve], CELLS, BOOTSTRAP, 99)
+        result = fit_crossed([curve], CELLS, BOOTSTRAP, 99)
         for name in called:
-            called[name] += getattr(found, name).p <= 0.05
+            called[name] += getattr(result, name).p <= 0.05
     limit = 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(RUNS))
     assert called["first"] / len(RUNS) <= limit
     assert called["interaction"] / len(RUNS) <= limit
@@ -127,20 +127,20 @@ def test_an_absent_effect_is_rarely_found_next_to_a_strong_one(is_deviation):
 def test_named_levels_have_an_effect_each():
     cells = [(name, other) for name in "abc" for other in ("x", "y", "z")]
     curve = crossed(np.random.default_rng(5), [0.0] * 9)
-    found = fit_crossed([curve], cells, BOOTSTRAP, 19)
-    assert [len(each.effects) for each in (found.first, found.second, found.interaction)] == [2, 2, 4]
+    result = fit_crossed([curve], cells, BOOTSTRAP, 19)
+    assert [len(each.effects) for each in (result.first, result.second, result.interaction)] == [2, 2, 4]
     logs = np.log(curve.values).reshape(3, 3)
-    assert [each.value for each in found.first.effects] == pytest.approx(
+    assert [each.value for each in result.first.effects] == pytest.approx(
         [logs[i].mean() - logs[0].mean() for i in (1, 2)]
     )
     expected = [logs[i, j] - logs[i, 0] - logs[0, j] + logs[0, 0] for i in (1, 2) for j in (1, 2)]
-    assert [each.value for each in found.interaction.effects] == pytest.approx(expected)
+    assert [each.value for each in result.interaction.effects] == pytest.approx(expected)
 
 
 def test_a_degeneracy_of_zero_is_named_in_every_comparison():
     curve = curve_of(deviation_curve, [np.zeros(6), *np.random.default_rng(6).standard_normal((3, 6))])
-    found = fit_crossed([curve], [("a", 1), ("a", 2), ("b", 1), ("b", 2)], BOOTSTRAP, 19)
-    for comparison in (found.first, found.second, found.interaction):
+    result = fit_crossed([curve], [("a", 1), ("a", 2), ("b", 1), ("b", 2)], BOOTSTRAP, 19)
+    for comparison in (result.first, result.second, result.interaction):
         assert math.isnan(comparison.p)
         assert comparison.problem == "task: condition 1 has a degeneracy of 0"
 

@@ -78,32 +78,32 @@ def test_a_value_that_is_not_finite_has_no_p():
     generator = np.random.default_rng(4)
     groups = [generator.standard_normal(NETWORKS) for _ in range(CONDITIONS)]
     groups[1][3] = np.nan
-    found = fit_trend([curve_of(deviation_curve, groups)], BOOTSTRAP, 99)
-    assert math.isnan(found.p)
-    assert found.direction(0.05) == "-"
-    assert found.problem == "task: condition 2 has a degeneracy of nan"
+    result = fit_trend([curve_of(deviation_curve, groups)], BOOTSTRAP, 99)
+    assert math.isnan(result.p)
+    assert result.direction(0.05) == "-"
+    assert result.problem == "task: condition 2 has a degeneracy of nan"
 
 
 @pytest.mark.parametrize("other", [np.arange(6.0), np.zeros(6)])
 def test_a_degeneracy_of_zero_is_named(other):
     """The standard deviation of equal networks has no finite logarithm."""
-    found = fit_trend([curve_of(deviation_curve, [other, np.zeros(6)])], BOOTSTRAP, 99)
-    assert np.isnan([found.low, found.high, found.p, found.p_error]).all()
-    assert found.direction(1.0) == "-"
-    assert "has a degeneracy of 0" in found.problem
+    result = fit_trend([curve_of(deviation_curve, [other, np.zeros(6)])], BOOTSTRAP, 99)
+    assert np.isnan([result.low, result.high, result.p, result.p_error]).all()
+    assert result.direction(1.0) == "-"
+    assert "has a degeneracy of 0" in result.problem
 
 
 def test_a_deviation_that_one_network_causes_is_named():
-    found = fit_trend([curve_of(deviation_curve, [np.arange(6.0), np.eye(6)[0]])], BOOTSTRAP, 99)
-    assert found.problem == "a condition has a degeneracy of zero without one of its networks"
-    assert math.isnan(found.p)
+    result = fit_trend([curve_of(deviation_curve, [np.arange(6.0), np.eye(6)[0]])], BOOTSTRAP, 99)
+    assert result.problem == "a condition has a degeneracy of zero without one of its networks"
+    assert math.isnan(result.p)
 
 
 def test_networks_that_differ_by_a_factor_have_an_exact_trend():
     losses = np.arange(1.0, 9.0)
-    found = fit_trend([curve_of(mean_curve, [losses, 2 * losses])], BOOTSTRAP, 399)
-    assert (found.low, found.effect, found.high) == pytest.approx([math.log(2)] * 3)
-    assert found.direction(0.05) == "\u2191"
+    result = fit_trend([curve_of(mean_curve, [losses, 2 * losses])], BOOTSTRAP, 399)
+    assert (result.low, result.effect, result.high) == pytest.approx([math.log(2)] * 3)
+    assert result.direction(0.05) == "\u2191"
     unchanged = fit_trend([curve_of(mean_curve, [losses, losses])], BOOTSTRAP, 399)
     assert unchanged.p == 1
 
@@ -113,32 +113,32 @@ def test_five_shared_seeds_of_two_conditions_are_too_few(n, least):
     """A hundredfold change of every seed."""
     generator = np.random.default_rng(2)
     groups = [scale * generator.uniform(1, 1.01, n) for scale in (1, 100)]
-    found = fit_trend([curve_of(mean_curve, groups)], BOOTSTRAP, 999)
-    assert found.smallest_p == pytest.approx(least)
-    assert found.p >= least
-    assert (found.direction(0.05) == "\u2191") == (n == 6)
-    assert math.isinf(found.detectable_change) == (n == 5)
+    result = fit_trend([curve_of(mean_curve, groups)], BOOTSTRAP, 999)
+    assert result.smallest_p == pytest.approx(least)
+    assert result.p >= least
+    assert (result.direction(0.05) == "\u2191") == (n == 6)
+    assert math.isinf(result.detectable_change) == (n == 5)
 
 
 def test_networks_without_shared_seeds_are_exchanged_freely():
     generator = np.random.default_rng(6)
     groups = [generator.uniform(1, scale, 9) for scale in (2, 9)]
-    found = fit_trend([mean_curve(groups, [range(9), range(9, 18)], BOOTSTRAP, "task")], BOOTSTRAP, 999)
-    assert found.smallest_p == pytest.approx(1 / 1000)
-    assert found.direction(0.05) == "\u2191"
+    result = fit_trend([mean_curve(groups, [range(9), range(9, 18)], BOOTSTRAP, "task")], BOOTSTRAP, 999)
+    assert result.smallest_p == pytest.approx(1 / 1000)
+    assert result.direction(0.05) == "\u2191"
 
 
 def test_p_has_the_stated_monte_carlo_error():
     generator = np.random.default_rng(12)
     groups = [generator.normal(10 + 0.6 * i, 1, 12) for i in range(3)]
-    found = []
+    result = []
     for seed in range(60):
         bootstrap = dataclasses.replace(BOOTSTRAP, seed=seed)
         curve = mean_curve(groups, [range(12)] * 3, bootstrap, "task")
-        found.append(fit_trend([curve], bootstrap, 400))
-    assert 0.02 < found[0].p < 0.3
+        result.append(fit_trend([curve], bootstrap, 400))
+    assert 0.02 < result[0].p < 0.3
     # The standard deviation of 60 values has a relative error of 9 %.
-    assert np.std([trend.p for trend in found]) == pytest.approx(found[0].p_error, rel=0.35)
+    assert np.std([trend.p for trend in result]) == pytest.approx(result[0].p_error, rel=0.35)
 
 
 def test_a_significant_p_implies_an_interval_without_zero():
@@ -157,17 +157,17 @@ def test_a_simulated_trend_is_found_with_its_size_and_sign():
     generator = np.random.default_rng(4)
     covered = 0
     for _ in range(100):
-        found = fit_trend(
+        result = fit_trend(
             [curve_of(distance_curve, [distances(generator, scale, 30) for scale in (1, 2, 4)])],
             BOOTSTRAP,
             99,
         )
-        assert found.p < 0.05
-        assert found.spearman == pytest.approx(1)
-        covered += found.low <= math.log(4) <= found.high
+        assert result.p < 0.05
+        assert result.spearman == pytest.approx(1)
+        covered += result.low <= math.log(4) <= result.high
     # 95 % up to four standard errors.
     assert covered / 100 >= 0.87
-    assert found.change == pytest.approx(3, abs=1.5)
+    assert result.change == pytest.approx(3, abs=1.5)
     falling = fit_trend([curve_of(deviation_curve, [np.arange(5.0), 1 + np.arange(5.0) / 50])], BOOTSTRAP, 99)
     assert falling.effect < 0
 
@@ -213,11 +213,11 @@ def test_a_ratio_resamples_numerator_and_denominator_together():
     generator = np.random.default_rng(5)
     losses = [generator.uniform(1, scale, 12) for scale in (2.0, 4.0)]
     seeds = [range(12)] * 2
-    found = ratio_curve(
+    result = ratio_curve(
         deviation_curve(losses, seeds, BOOTSTRAP, "task"), mean_curve(losses, seeds, BOOTSTRAP, "task")
     )
     counts = BOOTSTRAP.counts_by_seed(seeds, "task")
-    samples = found.bootstrapped(np.array([[-1.0, 1.0]])).effects
+    samples = result.bootstrapped(np.array([[-1.0, 1.0]])).effects
     for sample in (3, 7):
         drawn = [np.repeat(each, c[sample].astype(int)) for each, c in zip(losses, counts, strict=True)]
         logs = [math.log(values.std() / values.mean()) for values in drawn]

@@ -171,6 +171,6 @@ def test_without_space_no_folder_is_created(tmp_path, monkeypatch):
 
 def test_a_folder_without_permission_is_rejected(tmp_path):
     (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file" / "runs", Path("/proc/runs")):
+    for path in (tmp_path / "file" / "runs", Path("/proc/runs")):
         with pytest.raises(BadInputError, match="runs must be a folder that can be written to, got "):
-            RunFolder.of(place, build(*TINY)).create(0)
+            RunFolder.of(path, build(*TINY)).create(0)

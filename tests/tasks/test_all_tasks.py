@@ -52,10 +52,10 @@ def test_arrays_have_axes_keys_trials_time_units(overrides):
 def test_trials_do_not_depend_on_other_seeds(overrides):
     here = task(*overrides)
     together = here.generate(3, Stream.named([4, 0, 9, 2, 7], "test"))
-    for place, seed in enumerate([4, 0, 9, 2, 7]):
+    for index, seed in enumerate([4, 0, 9, 2, 7]):
         alone = here.generate(3, Stream.named([seed], "test"))
         for one, all_of_them in zip(arrays(alone), arrays(together), strict=True):
-            assert torch.equal(one[0], all_of_them[place])
+            assert torch.equal(one[0], all_of_them[index])
 
 
 @variants

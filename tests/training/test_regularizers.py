@@ -101,7 +101,7 @@ def test_the_polar_factor_of_zero_is_zero():
     matrices = Stream.named([0, 1, 2], "matrices", dtype=torch.float64).normal(6, 6)
     exact = polar_factor(matrices)
     matrices[1], matrices[2] = 0, torch.nan
-    found = polar_factor(matrices)
-    assert torch.equal(found[0], exact[0])
-    assert not found[1].any()
-    assert found[2].isnan().all()
+    result = polar_factor(matrices)
+    assert torch.equal(result[0], exact[0])
+    assert not result[1].any()
+    assert result[2].isnan().all()

@@ -15,25 +15,27 @@ from tests.conftest import Launched, refusal
 
 
 @pytest.fixture
-def converged(place) -> tuple[pd.DataFrame, str]:
+def converged(workspace) -> tuple[pd.DataFrame, str]:
     """The table of the tiny experiment and what was printed."""
-    launched = Launched((*OWN, "ood.n_trials=8"), place, module="analysis.diagnostics.convergence")
+    launched = Launched((*OWN, "ood.n_trials=8"), workspace, module="analysis.diagnostics.convergence")
     assert launched.wait() == 0, launched.stderr
-    return pd.read_csv(place / "results" / "tiny" / "convergence.csv"), launched.stdout
+    return pd.read_csv(workspace / "results" / "tiny" / "convergence.csv"), launched.stdout
 
 
 def test_every_network_of_every_condition_is_counted(converged):
-    found, printed = converged
-    counts = found[["converged", "unconverged", "diverged", "missing"]]
+    result, printed = converged
+    counts = result[["converged", "unconverged", "diverged", "missing"]]
     assert (counts == [6, 1, 1, 1]).all(axis=None)
-    assert len(found) == 2
-    assert all(label in printed for label in found["condition"])
+    assert len(result) == 2
+    assert all(label in printed for label in result["condition"])
 
 
-def test_a_network_that_never_got_there_is_the_worst(converged, place):
-    found, _ = converged
-    networks = pd.read_parquet(place / "results" / "tiny" / "networks.parquet")
-    for (_, row), (_, group) in zip(found.iterrows(), networks.groupby("condition", sort=False), strict=True):
+def test_a_network_that_never_got_there_is_the_worst(converged, workspace):
+    result, _ = converged
+    networks = pd.read_parquet(workspace / "results" / "tiny" / "networks.parquet")
+    for (_, row), (_, group) in zip(
+        result.iterrows(), networks.groupby("condition", sort=False), strict=True
+    ):
         assert row["epochs to threshold"] == "1 (never)"
         ratios = group["test_loss_ratio"]
         assert row["test loss / threshold"] == f"{ratios.median():.3g} ({ratios.max():.3g})"
@@ -41,7 +43,7 @@ def test_a_network_that_never_got_there_is_the_worst(converged, place):
         assert math.isfinite(row["seconds per network"])
 
 
-def test_converged_networks_above_the_threshold_are_counted(place):
+def test_converged_networks_above_the_threshold_are_counted(workspace):
     networks = pd.DataFrame(
         {
             "status": ["converged"] * 3 + ["unconverged"],
@@ -51,41 +53,43 @@ def test_converged_networks_above_the_threshold_are_counted(place):
             "ood_loss": [1.0] * 4,
         }
     )
-    path = next(place.glob("runs/flip_flop/*"))
+    path = next(workspace.glob("runs/flip_flop/*"))
     condition = RunFolder.open(path).condition
-    found = summarize_convergence(
-        networks.assign(condition=condition.signature), [condition], 4, place / "runs"
+    result = summarize_convergence(
+        networks.assign(condition=condition.signature), [condition], 4, workspace / "runs"
     )
-    assert found[["above 1.05", "above 1.5"]].to_numpy().tolist() == [[2, 1]]
-    assert format_total(found) == (
+    assert result[["above 1.05", "above 1.5"]].to_numpy().tolist() == [[2, 1]]
+    assert format_total(result) == (
         "3 of 4 networks converged; test loss over threshold: 2 above 1.05, 1 above 1.5 (66.7%)"
     )
 
 
-def test_where_most_never_got_there_so_does_the_median(place):
+def test_where_most_never_got_there_so_does_the_median(workspace):
     threshold = ("training.threshold=1e-9",)
-    assert Launched((*OWN, *threshold, "seeds=3"), place).wait() == 0
+    assert Launched((*OWN, *threshold, "seeds=3"), workspace).wait() == 0
     overrides = "overrides=['training.threshold=1e-9','seeds=3']"
-    launched = Launched((*OWN, "ood.n_trials=8", overrides), place, module="analysis.diagnostics.convergence")
+    launched = Launched(
+        (*OWN, "ood.n_trials=8", overrides), workspace, module="analysis.diagnostics.convergence"
+    )
     assert launched.wait() == 0, launched.stderr
-    found = pd.read_csv(place / "results" / "tiny" / "convergence.csv")
-    assert (found["epochs to threshold"] == "never (never)").all()
+    result = pd.read_csv(workspace / "results" / "tiny" / "convergence.csv")
+    assert (result["epochs to threshold"] == "never (never)").all()
 
 
-def test_seconds_are_of_all_networks_that_the_time_was_spent_on(place):
+def test_seconds_are_of_all_networks_that_the_time_was_spent_on(workspace):
     def seconds(*arguments: str) -> list[int]:
         launched = Launched(
-            (*OWN, "ood.n_trials=8", *arguments), place, module="analysis.diagnostics.convergence"
+            (*OWN, "ood.n_trials=8", *arguments), workspace, module="analysis.diagnostics.convergence"
         )
         assert launched.wait() == 0, launched.stderr
-        return pd.read_csv(place / "results" / "tiny" / "convergence.csv")["seconds per network"].tolist()
+        return pd.read_csv(workspace / "results" / "tiny" / "convergence.csv")["seconds per network"].tolist()
 
-    for manifest in place.glob("runs/flip_flop/*/manifest.json"):
+    for manifest in workspace.glob("runs/flip_flop/*/manifest.json"):
         manifest.write_text(re.sub(r'"seconds": [\d.e-]+', '"seconds": 1600.0', manifest.read_text()))
     assert seconds() == seconds("overrides=['seeds=2']") == [200, 200]  # eight are there
 
 
-def test_an_override_of_training_is_refused(place):
-    launched = Launched((*OWN, "width=9"), place, module="analysis.diagnostics.convergence")
+def test_an_override_of_training_is_refused(workspace):
+    launched = Launched((*OWN, "width=9"), workspace, module="analysis.diagnostics.convergence")
     assert launched.wait() == 2
     assert "width" in refusal(launched)

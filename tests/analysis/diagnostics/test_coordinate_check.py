@@ -19,8 +19,8 @@ def moved() -> pd.DataFrame:
 
 
 def powers(table: pd.DataFrame, parameterization: str) -> pd.DataFrame:
-    found = exponents(table).set_index("step")
-    return found[found["parameterization"] == parameterization][list(QUANTITIES)]
+    result = exponents(table).set_index("step")
+    return result[result["parameterization"] == parameterization][list(QUANTITIES)]
 
 
 def test_a_row_for_each_parameterization_width_and_step(moved):
@@ -30,16 +30,16 @@ def test_a_row_for_each_parameterization_width_and_step(moved):
 
 
 def test_under_mup_the_change_does_not_depend_on_the_width(moved):
-    found = powers(moved, "mup")
-    assert found.index.tolist() == list(range(1, 11))
-    assert found.abs().max(axis=None) < 0.05
+    result = powers(moved, "mup")
+    assert result.index.tolist() == list(range(1, 11))
+    assert result.abs().max(axis=None) < 0.05
 
 
 def test_under_standard_the_change_grows_with_the_width(moved):
-    found = powers(moved, "standard")
+    result = powers(moved, "standard")
     # Until wide networks reach the ends of tanh.
-    assert found.loc[1:5].min(axis=None) > 0.15
-    assert found["output"].min() > 0.4
+    assert result.loc[1:5].min(axis=None) > 0.15
+    assert result["output"].min() > 0.4
 
 
 def test_networks_move_on_with_every_step_at_first(moved):

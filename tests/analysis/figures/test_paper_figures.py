@@ -43,13 +43,13 @@ def test_figures_are_drawn_or_named_with_the_reason(paper):
 
 
 def test_every_network_is_in_its_panel(paper):
-    found = ExperimentResults(
+    result = ExperimentResults(
         experiment_of("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
     )
-    for task in found.tasks:
-        left, right = plot_networks(["kernel_alignment", "weight_change"], found, task).axes[:2]
+    for task in result.tasks:
+        left, right = plot_networks(["kernel_alignment", "weight_change"], result, task).axes[:2]
         values = np.concatenate([line.get_ydata() for line in left.lines])
-        networks = found.networks[found.networks["task"] == task]
+        networks = result.networks[result.networks["task"] == task]
         assert np.nanmax(values) == networks["kernel_alignment"].max()
         assert np.isfinite(values).sum() == len(networks)
         for axis in (left, right):
@@ -58,13 +58,13 @@ def test_every_network_is_in_its_panel(paper):
 
 
 def test_captions_count_networks_and_name_missing_conditions(paper):
-    found = ExperimentResults(
+    result = ExperimentResults(
         experiment_of("network_size", TINY), ResultsFolder(paper / "results" / "network_size")
     )
-    counts = found.counts.copy()
+    counts = result.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 5
-    found.__dict__["counts"] = counts
-    words = caption(found)
+    result.__dict__["counts"] = counts
+    words = caption(result)
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 12 * 6
@@ -73,19 +73,19 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
 
 
 def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
+    workspace = shutil.copytree(paper, tmp_path / "place")
     one = experiment_of("auxiliary_loss", TINY)
 
-    def found() -> ExperimentResults:
-        return ExperimentResults(one, ResultsFolder(place / "results" / "auxiliary_loss"))
+    def result() -> ExperimentResults:
+        return ExperimentResults(one, ResultsFolder(workspace / "results" / "auxiliary_loss"))
 
     assert (
-        plot_measures(["dsa"], found()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
+        plot_measures(["dsa"], result()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
     )
-    assert plot_embeddings(found()).get_suptitle().startswith("DSA (rad) by")
+    assert plot_embeddings(result()).get_suptitle().startswith("DSA (rad) by")
     other = ("metric=[dsa]", "metrics.dsa.score=frobenius")
-    run(place, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
-    assert "\nDSA (frobenius)\n" in plot_measures(["dsa"], found()).axes[0].get_ylabel()
+    run(workspace, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
+    assert "\nDSA (frobenius)\n" in plot_measures(["dsa"], result()).axes[0].get_ylabel()
 
 
 def test_small_factor_values_are_short_and_not_zero():
@@ -108,25 +108,25 @@ def test_figures_have_the_numbers_of_the_paper():
 
 
 def test_a_single_figure_can_be_drawn(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    shutil.rmtree(place / "results" / "figures")
-    before = (place / "results" / "report.html").stat().st_mtime_ns
-    run(place, "analysis.paper", *PAPER, "figures=[7]", "report=false")
-    assert {path.name for path in (place / "results" / "figures").iterdir()} == {
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(workspace / "results" / "figures")
+    before = (workspace / "results" / "report.html").stat().st_mtime_ns
+    run(workspace, "analysis.paper", *PAPER, "figures=[7]", "report=false")
+    assert {path.name for path in (workspace / "results" / "figures").iterdir()} == {
         "figure-07-network-size.pdf",
         "figure-07-network-size.png",
     }
-    assert (place / "results" / "report.html").stat().st_mtime_ns == before
+    assert (workspace / "results" / "report.html").stat().st_mtime_ns == before
 
 
 def test_incomplete_and_missing_figures_are_named(paper, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
-    shutil.rmtree(place / "results" / "auxiliary_loss")
-    printed = run(place, "analysis.paper", *PAPER, "figures=[4]", "report=false").stdout
+    workspace = shutil.copytree(paper, tmp_path / "place")
+    shutil.rmtree(workspace / "results" / "auxiliary_loss")
+    printed = run(workspace, "analysis.paper", *PAPER, "figures=[4]", "report=false").stdout
     assert "not drawn: figure-04-memory-demand-and-auxiliary-loss: no results of" in printed
-    run(place, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
     of = PAPER[0].replace("auxiliary_loss", "memory_demand,auxiliary_loss")
-    printed = run(place, "analysis.paper", of, *PAPER[1:], "figures=[4]", "report=false").stdout
+    printed = run(workspace, "analysis.paper", of, *PAPER[1:], "figures=[4]", "report=false").stdout
     assert (
         "drawn in part: figure-04-memory-demand-and-auxiliary-loss: no results of auxiliary_loss" in printed
     )

@@ -63,13 +63,13 @@ def test_the_page_shows_all_outcomes(paper, outcomes):
         cells = cells_of(lines)
         assert cells[0] == [first, second, *HEADINGS, "conditions", "networks (left out)"]
         assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
-        found = {
+        result = {
             (*row[:2], name): cell for row in cells[2:] for name, cell in zip(cells[0], row, strict=True)
         }
         for row in chosen.to_dict("records"):
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
             start = f"{arrow}**{outcome_of(row)}**; {numbers(row)}; paper {row['paper_direction']}"
-            assert found[row[first], row[second], heading(row)].startswith(start)
+            assert result[row[first], row[second], heading(row)].startswith(start)
     assert len(cells_of(by_measure)) == 2 + len(outcomes[["level", "measure"]].drop_duplicates())
     for row in rows[rows["is_headline"]].to_dict("records"):
         (line,) = (line for line in by_measure if line.startswith(f"| {row['level']} | {row['measure']} |"))
@@ -117,10 +117,10 @@ def test_the_report_has_table_one_with_the_papers_directions(report, outcomes):
 @pytest.fixture(scope="session")
 def browser() -> str:
     names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
+    result = next((path for name in names if (path := shutil.which(name))), None)
+    if result is None:
         pytest.skip("no Chromium here: apt-get install chromium (.ci/run does)")
-    return found
+    return result
 
 
 @pytest.mark.parametrize("width", [360, 1200], ids=["phone", "desk"])

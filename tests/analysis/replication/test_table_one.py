@@ -74,9 +74,9 @@ def test_dynamics_have_a_ratio_to_their_split_half_baseline(paper, outcomes):
     table = pd.read_csv(paper / "results" / "network_size" / "degeneracy.csv")
     ratios = table[table["measure"] == "dsa"].groupby("task")["baseline_ratio"].min()
     rows = outcomes[(outcomes["experiment"] == "network_size") & (outcomes["measure"] == "DSA")]
-    found = rows.set_index("task")["baseline_ratio"]
-    assert found.drop("pooled").to_dict() == pytest.approx(ratios.to_dict())
-    assert found["pooled"] == pytest.approx(ratios.min())
+    result = rows.set_index("task")["baseline_ratio"]
+    assert result.drop("pooled").to_dict() == pytest.approx(ratios.to_dict())
+    assert result["pooled"] == pytest.approx(ratios.min())
     assert outcomes.loc[outcomes["level"] != "dynamics", "baseline_ratio"].isna().all()
 
 
@@ -138,8 +138,8 @@ def test_influential_networks_are_counted_and_named(outcomes):
         assert line, row["most_influential"]
         task, name, seed, _, word, _ = line.groups()
         assert row["task"] in (task, "pooled")
-        found = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
-        assert [c.task_name for c in found] == [task]
+        result = [c for c in experiment_of(row["experiment"], TINY).conditions if c.name == name]
+        assert [c.task_name for c in result] == [task]
         assert int(seed) in experiment_of(row["experiment"], TINY).seeds
         assert word != DECIDED.get(row["direction"], "no effect seen")
 
@@ -151,14 +151,14 @@ def test_experiments_without_a_factor_have_no_row(paper):
 
 
 def test_metrics_of_an_earlier_analysis_are_ignored(paper, outcomes, tmp_path):
-    place = shutil.copytree(paper, tmp_path / "place")
+    workspace = shutil.copytree(paper, tmp_path / "place")
     arguments = ("experiment=network_size", OVERRIDES, *SMALL, "probe.seed=1", "metric=[dsa]")
-    run(place, "analysis.__main__", *arguments)
-    run(place, "analysis.paper", *PAPER, "figures=[7]")
-    found = pd.read_csv(place / "results" / "table-1.csv")
+    run(workspace, "analysis.__main__", *arguments)
+    run(workspace, "analysis.paper", *PAPER, "figures=[7]")
+    result = pd.read_csv(workspace / "results" / "table-1.csv")
     # Matrices of the former probe still exist.
-    assert list(place.glob("results/network_size/matrices/svcca/*"))
-    levels = found.groupby("experiment")["level"].unique()
+    assert list(workspace.glob("results/network_size/matrices/svcca/*"))
+    levels = result.groupby("experiment")["level"].unique()
     assert set(levels["network_size"]) == {"dynamics", "behavior"}
     assert set(levels["auxiliary_loss"]) == set(outcomes["level"])
-    assert "not measured" in (place / "results" / "table-1.md").read_text()
+    assert "not measured" in (workspace / "results" / "table-1.md").read_text()

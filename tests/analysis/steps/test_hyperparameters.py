@@ -18,16 +18,18 @@ from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing
 from tests.conftest import Launched
 
 
-def selections(place: Path, results: str = "results") -> list[Path]:
+def selections(workspace: Path, results: str = "results") -> list[Path]:
     """Return the stored selections relative to `place`, the newest last."""
-    stored = (place / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
-    found = [path for path in stored if pd.read_parquet(path)["lag"].max() > 1]  # not of dsa_lag_1
-    return [path.relative_to(place) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+    stored = (workspace / results / "hyperparameters").glob("dsa-flip_flop-*.parquet")
+    result = [path for path in stored if pd.read_parquet(path)["lag"].max() > 1]  # not of dsa_lag_1
+    return [path.relative_to(workspace) for path in sorted(result, key=lambda path: path.stat().st_mtime_ns)]
 
 
-def values(place: Path) -> dict[str, dict[str, float]]:
+def values(workspace: Path) -> dict[str, dict[str, float]]:
     """DSA by experiment and condition."""
-    tables = {path.parent.name: pd.read_parquet(path) for path in place.glob("results/*/degeneracy.parquet")}
+    tables = {
+        path.parent.name: pd.read_parquet(path) for path in workspace.glob("results/*/degeneracy.parquet")
+    }
     dsa = {name: table[table["measure"] == "dsa"].set_index("condition") for name, table in tables.items()}
     return {name: table["value"].to_dict() for name, table in dsa.items()}
 
@@ -40,9 +42,9 @@ def test_experiments_analyzed_together_share_a_selection(two):
     # The shared condition is measured once.
     new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
     assert new[1] == "1 of them new"
-    found = values(two)
-    (shared,) = found["tiny"].keys() & found["wide"].keys()
-    assert found["tiny"][shared] == found["wide"][shared]
+    result = values(two)
+    (shared,) = result["tiny"].keys() & result["wide"].keys()
+    assert result["tiny"][shared] == result["wide"][shared]
     chosen = [
         read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
     ]
@@ -150,31 +152,31 @@ def test_deleted_networks_do_not_prevent_a_selection(two):
     assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 15 networks")
 
 
-def test_new_networks_repeat_the_selection(place):
-    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 12 networks")
-    for path in place.glob("runs/flip_flop/*"):
+def test_new_networks_repeat_the_selection(workspace):
+    assert lines(analyze_dsa(workspace, "tiny"), "hyperparameters: ")[0].endswith(", on 12 networks")
+    for path in workspace.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 8, [9.0, 8.0])
-    assert lines(analyze_dsa(place, "tiny"), "hyperparameters: ")[0].endswith(", on 14 networks")
+    assert lines(analyze_dsa(workspace, "tiny"), "hyperparameters: ")[0].endswith(", on 14 networks")
 
 
-def test_a_network_too_small_for_the_selection_is_rejected(place):
-    (place / "settings" / "experiment" / "thin.yaml").write_text(
+def test_a_network_too_small_for_the_selection_is_rejected(workspace):
+    (workspace / "settings" / "experiment" / "thin.yaml").write_text(
         YAML.replace("task.channels=1,2", "task.channels=2").replace("width=8", "width=2")
     )
     given = ("--config-dir", "settings", "experiment=thin")
-    assert Launched((*given, "seeds=2"), place).wait() == 0
-    (selection,) = selections(place)
-    whole = pd.read_parquet(place / selection)
+    assert Launched((*given, "seeds=2"), workspace).wait() == 0
+    (selection,) = selections(workspace)
+    whole = pd.read_parquet(workspace / selection)
     assert whole["n_components"].iloc[0] > 2
     launched = Launched(
-        (*given, *SMALL, "metric=[dsa]"), place, before=draw_nothing, module="analysis.__main__"
+        (*given, *SMALL, "metric=[dsa]"), workspace, before=draw_nothing, module="analysis.__main__"
     )
     assert launched.wait() == 2
     assert "n_components must be at most the 2 units" in launched.stderr
     assert "got 6, with n_components 6, lag " in launched.stderr
     assert "(analyze the experiment without share_hyperparameters" in launched.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(place / selection), whole)
-    own = analyze_dsa(place, "thin", "share_hyperparameters=false")
+    pd.testing.assert_frame_equal(pd.read_parquet(workspace / selection), whole)
+    own = analyze_dsa(workspace, "thin", "share_hyperparameters=false")
     assert lines(own, "hyperparameters: dsa of flip_flop, n_components 2,")
 
 
@@ -200,11 +202,11 @@ def test_the_papers_lists_of_experiments_share_hyperparameters():
         assert compose("analyze", [f"experiment={name}"])["share_hyperparameters"] is shares
 
 
-def test_selection_stores_warnings_and_the_components_of_each_network(place):
+def test_selection_stores_warnings_and_the_components_of_each_network(workspace):
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
-    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    curve = pd.read_parquet(place / selections(place)[-1])
+    curve = pd.read_parquet(workspace / selections(workspace)[-1])
     selected = curve[curve["selected"]].iloc[0]
     assert len(curve.attrs["warnings"]) == (selected["lag"] == 2) + (selected["rank"] == 3)
     for warning in curve.attrs["warnings"]:
@@ -215,11 +217,11 @@ def test_selection_stores_warnings_and_the_components_of_each_network(place):
     assert selected["n_components"] == most
 
 
-def test_distances_near_their_baseline_have_a_warning(place):
+def test_distances_near_their_baseline_have_a_warning(workspace):
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
-    launched = Launched(given, place, before=draw_nothing, module="analysis.__main__")
+    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
-    paths = list(place.glob("results/tiny/matrices/dsa/*.safetensors"))
+    paths = list(workspace.glob("results/tiny/matrices/dsa/*.safetensors"))
     near = [path for path in paths if read_metadata(path)["baseline_ratio"] < 2]
     assert launched.stderr.count("times the split-half baseline, below 2\n") == len(near)
 

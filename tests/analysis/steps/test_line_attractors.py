@@ -46,47 +46,47 @@ def integrator(gain: float) -> torch.Tensor:
 
 @pytest.mark.parametrize(("period", "wait"), [("delay", 20), ("response", 15)])
 def test_an_integrator_has_a_line_attractor(period, wait):
-    found = measured(integrator(1.0), 0.012, period)
-    assert found["is_attractor"]
-    assert found["fraction_reached"] == 1
-    assert found["straightness"] == pytest.approx(1)
-    assert found["rank_correlation"] > 0.99  # points of one value are tied
-    assert found["one_neutral"] > 0.99
-    assert found["second_modulus"] == pytest.approx(0, abs=1e-9)
+    result = measured(integrator(1.0), 0.012, period)
+    assert result["is_attractor"]
+    assert result["fraction_reached"] == 1
+    assert result["straightness"] == pytest.approx(1)
+    assert result["rank_correlation"] > 0.99  # points of one value are tied
+    assert result["one_neutral"] > 0.99
+    assert result["second_modulus"] == pytest.approx(0, abs=1e-9)
     # f1 is 2 to 10, the difference -8 to 8, for 5 steps; tanh takes off up to 1/6.
     reach = {"delay": 8, "response": 16}[period] * 5 * 0.012
-    assert 5 / 6 * reach < found["length"] < reach
-    assert found["drift"] == pytest.approx(wait * found["speed"], rel=0.05)
+    assert 5 / 6 * reach < result["length"] < reach
+    assert result["drift"] == pytest.approx(wait * result["speed"], rel=0.05)
 
 
 def test_one_that_forgets_is_no_line():
-    found = measured(integrator(0.9), 0.012, "delay")
-    assert not found["is_line"]
-    assert found["drift"] > found["length"] / 8
-    assert found["one_neutral"] == 0
+    result = measured(integrator(0.9), 0.012, "delay")
+    assert not result["is_line"]
+    assert result["drift"] > result["length"] / 8
+    assert result["one_neutral"] == 0
 
 
 def test_one_that_latches_is_no_line():
     # Two stable states and no place between them: f1 is lost.
-    found = measured(integrator(2.0), 0.012, "delay")
-    assert found["speed"] < 1e-3
-    assert not found["is_line"]
+    result = measured(integrator(2.0), 0.012, "delay")
+    assert result["speed"] < 1e-3
+    assert not result["is_line"]
 
 
 def test_one_that_holds_more_than_a_line_is_not_a_line_attractor():
     plane = integrator(1.0) + torch.outer(axes()[1], axes()[1])
-    found = measured(plane, 0.012, "delay")
-    assert found["is_line"]
-    assert found["several_neutral"] > 0.99
-    assert not found["is_attractor"]
+    result = measured(plane, 0.012, "delay")
+    assert result["is_line"]
+    assert result["several_neutral"] > 0.99
+    assert not result["is_attractor"]
 
 
 def test_one_that_turns_holds_f1_but_on_no_slow_point():
     angle = math.pi / 4
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
-    found = measured(axes().T @ turn @ axes(), 0.012, "delay")
-    assert found["displacement"] > found["length"]
-    assert not found["is_line"]
+    result = measured(axes().T @ turn @ axes(), 0.012, "delay")
+    assert result["displacement"] > result["length"]
+    assert not result["is_line"]
 
 
 def test_the_line_of_an_lstm_lies_in_its_full_state():
@@ -100,8 +100,8 @@ def test_the_line_of_an_lstm_lies_in_its_full_state():
     assert period.states.shape[1] == 8
     cell = 5 * torch.tanh(0.01 * period.values.double())
     assert torch.allclose(period.states[:, 4:], cell.unsqueeze(1).expand(-1, 4), atol=1e-12)
-    found = measure_period(step_without_input(condition, network), period)
-    assert found["is_line"]
-    assert found["speed"] == pytest.approx(0, abs=1e-12)
-    assert not found["is_attractor"]  # differences between the four cells last as well
-    assert found["several_neutral"] == 1
+    result = measure_period(step_without_input(condition, network), period)
+    assert result["is_line"]
+    assert result["speed"] == pytest.approx(0, abs=1e-12)
+    assert not result["is_attractor"]  # differences between the four cells last as well
+    assert result["several_neutral"] == 1

@@ -27,11 +27,11 @@ from tests.conftest import TINY, build, refusal, run_folder
 
 
 def submission(runs: Path, experiment: str) -> Submission:
-    found = Submission.new(
+    result = Submission.new(
         runs, experiment, [[[Shard("0123456789ab", [0, 1])]]], {"0123456789ab": "task/name"}
     )
-    found.write()
-    return found
+    result.write()
+    return result
 
 
 # Records ----------------------------------------------------------------------------------------------------
@@ -40,8 +40,8 @@ def submission(runs: Path, experiment: str) -> Submission:
 def test_array_names_are_unique_and_valid_in_slurm(tmp_path):
     long = ",".join(["auxiliary_loss", "memory_demand"] * 6)
     names = [
-        submission(tmp_path / place, experiment).array_name(0)
-        for place in ("one", "other")
+        submission(tmp_path / folder_name, experiment).array_name(0)
+        for folder_name in ("one", "other")
         for experiment in ("demo", "demo", long)
     ]
     assert len(set(names)) == 6
@@ -162,10 +162,10 @@ def test_slurm_is_queried_again_until_the_timeout(tmp_path, monkeypatch):
 
 
 def test_a_snapshot_has_the_users_modules_but_no_installed_ones(tmp_path, monkeypatch):
-    for place, name in (("mine", "laboratory_of_mine"), ("lib/dist-packages", "installed_by_debian")):
-        (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / f"{name}.py").write_text("")
-        monkeypatch.syspath_prepend(str(tmp_path / place))
+    for packages, name in (("mine", "laboratory_of_mine"), ("lib/dist-packages", "installed_by_debian")):
+        (tmp_path / packages).mkdir(parents=True)
+        (tmp_path / packages / f"{name}.py").write_text("")
+        monkeypatch.syspath_prepend(str(tmp_path / packages))
         importlib.import_module(name)
     snapshot_code(tmp_path / "code")
     assert (tmp_path / "code" / "laboratory_of_mine.py").exists()

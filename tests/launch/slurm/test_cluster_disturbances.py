@@ -22,8 +22,8 @@ SLOW = {"SECONDS_PER_EPOCH": "0.5"}
 
 
 def folder(login: Login, gamma: float) -> RunFolder:
-    (found,) = login.place.glob(f"runs/slow_flip_flop/*gamma{gamma}-*")
-    return RunFolder.open(found)
+    (result,) = login.workspace.glob(f"runs/slow_flip_flop/*gamma{gamma}-*")
+    return RunFolder.open(result)
 
 
 def epoch(login: Login, gamma: float) -> int:

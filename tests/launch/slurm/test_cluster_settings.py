@@ -38,7 +38,7 @@ def refusal(login: Login, *arguments: str) -> str:
 def test_a_rejection_contains_the_reason_of_slurm(login, settings, got, words):
     allowed = "hydra.launcher must be settings that this cluster accepts"
     assert refusal(login, f"hydra.launcher.{settings}") == f"{allowed}, got {got} (SLURM: {words})."
-    assert not (login.place / "runs").exists()
+    assert not (login.workspace / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_a_rejection_contains_the_reason_of_slurm(login, settings, got, words):
 )
 def test_bad_settings_are_rejected_before_submission(login, argument, sentence):
     assert refusal(login, argument) == sentence
-    assert not list(login.place.glob("runs/.submissions/*/*"))
+    assert not list(login.workspace.glob("runs/.submissions/*/*"))
     assert login.jobs() == {}
 
 
 def test_a_site_can_add_its_own_launcher(login):
-    folder = login.place / "conf" / "hydra" / "launcher"
+    folder = login.workspace / "conf" / "hydra" / "launcher"
     folder.mkdir(parents=True)
     site = "defaults: [slurm_gpu, _self_]\npartition: high\naccount: ${oc.env:LAB_ACCOUNT}\n"
     (folder / "site.yaml").write_text(site)

@@ -21,12 +21,12 @@ CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint
 
 def assert_as_trained_here(login: Login, *arguments: str) -> None:
     """Assert that runs/ is bit for bit what `launch.train` writes with these arguments."""
-    here = Login(login.cluster, login.place / "here")
+    here = Login(login.cluster, login.workspace / "here")
     here.run("launch.train", "-m", *arguments)
-    folders = {path.parent.name for path in here.place.glob("runs/*/*/condition.yaml")}
-    assert folders == {path.parent.name for path in login.place.glob("runs/*/*/condition.yaml")}
+    folders = {path.parent.name for path in here.workspace.glob("runs/*/*/condition.yaml")}
+    assert folders == {path.parent.name for path in login.workspace.glob("runs/*/*/condition.yaml")}
     for name in folders:
-        (mine,), (theirs,) = login.place.glob(f"runs/*/{name}"), here.place.glob(f"runs/*/{name}")
+        (mine,), (theirs,) = login.workspace.glob(f"runs/*/{name}"), here.workspace.glob(f"runs/*/{name}")
         assert_same_networks(mine, theirs)
         assert not list(mine.rglob("*.part")) + list(mine.rglob("checkpoint*"))
 
@@ -88,9 +88,9 @@ def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
 
 
 def test_cancel_stops_only_jobs_of_the_experiment(login):
-    (login.place / "conf" / "experiment").mkdir()
+    (login.workspace / "conf" / "experiment").mkdir()
     for name, gamma in (("one", 1), ("other", 2)):
-        (login.place / "conf" / "experiment" / f"{name}.yaml").write_text(
+        (login.workspace / "conf" / "experiment" / f"{name}.yaml").write_text(
             f"# @package _global_\nexperiment: {{factor: task.channels, label: bits, grids: "
             f'[[task=slow, "task.channels=1,2", gamma={gamma}]]}}\nseeds: 1\n'
         )

@@ -19,9 +19,9 @@ from tests.training.members import assert_identical, trained
 def sizes(members: int, *overrides: str) -> list[int]:
     condition = build(*overrides)
     ensemble = Ensemble.new(range(members), condition.task, condition.model)
-    found = split_into_groups(ensemble, condition.task, condition.model, condition.training)
-    assert [seed for group in found for seed in group.seeds] == [*range(members)]
-    return [len(group) for group in found]
+    result = split_into_groups(ensemble, condition.task, condition.model, condition.training)
+    assert [seed for group in result for seed in group.seeds] == [*range(members)]
+    return [len(group) for group in result]
 
 
 def test_every_core_has_a_group_of_limited_size(cores):

@@ -105,14 +105,14 @@ def test_workers_together_equal_one_process(cores):
     parts = (condition.model, condition.regularizer, parameters)
 
     def work(worker: Worker, check_interrupt) -> list[torch.Tensor]:
-        found = [worker.loss_and_gradients(check_interrupt, *parts, trials) for trials in batches]
-        return [gradients["recurrent"] for _, _, gradients in found]
+        result = [worker.loss_and_gradients(check_interrupt, *parts, trials) for trials in batches]
+        return [gradients["recurrent"] for _, _, gradients in result]
 
     cores(3)
     first, *others = parallel_map(work, workers(condition, THREE_BLOCKS), lambda: None)
     alone = work(Worker(), lambda: None)
-    for found in (first, *others):
-        assert all(map(torch.equal, found, alone))
+    for result in (first, *others):
+        assert all(map(torch.equal, result, alone))
 
 
 @pytest.mark.parametrize("killed", [0, 1])

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_results_are_in_the_order_of_the_items():
-    found = parallel_map(lambda item, check: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
-    assert [tensor.item() for tensor, _ in found] == [0, 1, 2, 3, 4]
-    assert os.getpid() not in {process for _, process in found}
-    assert len({process for _, process in found}) == min(5, len(os.sched_getaffinity(0)))
+    result = parallel_map(lambda item, check: (torch.tensor([item]), os.getpid()), range(5), lambda: None)
+    assert [tensor.item() for tensor, _ in result] == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {process for _, process in result}
+    assert len({process for _, process in result}) == min(5, len(os.sched_getaffinity(0)))
 
 
 def test_one_item_runs_in_this_process():
