@@ -133,7 +133,7 @@ def test_a_running_analysis_is_not_submitted_again(login):
     login.run("launch.train", "experiment=tiny")
     few = ("experiment=tiny", "metric=pif", "bootstrap.n_samples=50", "feature_learning.n_trials=2")
     few = (*few, f"submit.python='env DEGEN_IN_A_CONTAINER=1 {sys.executable}'")
-    fails = f"until test -e {login.place}/go; do sleep 1; done; exit 3"
+    fails = f"until test -e {login.workspace}/go; do sleep 1; done; exit 3"
     login.run("analysis.submit", *few, *CPU, f"hydra.launcher.setup=['{fails}']")
     waiting = login.start("analysis.submit", *few, *CPU, "--wait")
     assert waiting.stdout is not None

@@ -17,8 +17,8 @@ CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint
 
 def refusal(login: Login, *arguments: str) -> str:
     """Return the sentence with which `launch.submit` rejects its arguments, in this process."""
-    own = f"hydra.searchpath=[number://,'file://{login.place}/conf']"
-    runs = f"runs={login.place}/runs"
+    own = f"hydra.searchpath=[number://,'file://{login.workspace}/conf']"
+    runs = f"runs={login.workspace}/runs"
     with (
         hydra.initialize_config_dir(CONF, version_base="1.3"),
         pytest.raises(BadInputError) as refused,
