@@ -105,7 +105,7 @@ def incomparable_tasks(tasks: Tasks, measure: DegeneracyMeasure) -> str:
             return "losses of different tasks have different scales"
         for metric in measure.metrics:
             settings = [data.hyperparameters(metric) for data in conditions]
-            if any(each != settings[0] for each in settings):
+            if any(other != settings[0] for other in settings[1:]):
                 return f"hyperparameters of {metric} differ between the tasks"
     return ""
 

@@ -152,11 +152,15 @@ def find_design(experiment: Experiment) -> Design:
 
 def _design(labels: Sequence[str], values: Sequence[Mapping[str, Any]]) -> Design:
     """Build a design from the value of each factor in each condition."""
-    levels = [_levels(each) for each in values]
+    levels = [_levels(by_condition) for by_condition in values]
     factors = tuple(
-        Factor(label, _distinct(list(each.values()))) for label, each in zip(labels, levels, strict=True)
+        Factor(label, _distinct(list(by_condition.values())))
+        for label, by_condition in zip(labels, levels, strict=True)
     )
-    return Design(factors, {signature: tuple(each[signature] for each in levels) for signature in levels[0]})
+    return Design(
+        factors,
+        {signature: tuple(by_condition[signature] for by_condition in levels) for signature in levels[0]},
+    )
 
 
 def _levels(values: Mapping[str, Any]) -> dict[str, Level]:
@@ -201,7 +205,7 @@ def _representative(
 
 def _values(group: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> set[str]:
     """Return the different combinations of values of some fields, as JSON."""
-    return {json.dumps([each[field] for field in fields]) for each in group}
+    return {json.dumps([fields_of_condition[field] for field in fields]) for fields_of_condition in group}
 
 
 def largest_grid(cells: Sequence[Cell]) -> set[Cell]:

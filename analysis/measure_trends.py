@@ -165,9 +165,9 @@ class TermTests:
         if not tasks:
             return MeasureTrend(self.design, term)
         fit = partial(self._fit, term, next(iter(tasks.values())).cells)
-        curves = {task: each.curve for task, each in tasks.items()}
+        curves = {task: of_task.curve for task, of_task in tasks.items()}
         trend = fit(list(curves.values()))
-        without = {task: self._complete(each, term) for task, each in tasks.items() if each.without}
+        without = {task: self._complete(of_task, term) for task, of_task in tasks.items() if of_task.without}
         is_tested = bool(without) and trend.smallest_p < self.test.significance
         significance = self.test.significance
         return MeasureTrend(
@@ -175,9 +175,9 @@ class TermTests:
             term,
             "",
             trend,
-            frozenset(signature for each in tasks.values() for signature in each.signatures),
+            frozenset(signature for of_task in tasks.values() for signature in of_task.signatures),
             _log_degeneracies(list(tasks.values())),
-            tuple(ratio for each in tasks.values() for ratio in each.ratios),
+            tuple(ratio for of_task in tasks.values() for ratio in of_task.ratios),
             decisive_networks(trend, curves, without, fit, significance) if is_tested else None,
         )
 

@@ -82,7 +82,7 @@ def _simple_effects(design: Design, logs: Mapping[Cell, float]) -> str:
     weights = trend_weights(len(levels))[0]
     effects = []
     for level in (level for level in other.levels if any(cell[1 - index] == level for cell in logs)):
-        cells = [(each, level) if index == 0 else (level, each) for each in levels]
+        cells = [(other, level) if index == 0 else (level, other) for other in levels]
         change = np.expm1(sum(w * logs[cell] for w, cell in zip(weights, cells, strict=True)))
         effects.append(f"{format_change(float(change))} at {other.label} {format_factor(level)}")
     return f"{_direction(factor, levels)}: {', '.join(effects)}"

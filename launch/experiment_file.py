@@ -42,9 +42,9 @@ def require_valid_file(name: str, config: dict[str, Any]) -> None:
 def _require_known_fields(file: str, config: dict[str, Any]) -> None:
     """Raise `BadInputError` if a file sets a field that neither training nor analysis has."""
     analysis: Iterable[Any] = OmegaConf.load(CONF / "analyze.yaml")
-    known = {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
+    fields = {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
     for field in config:
-        require(field in known, f"field of {file}", field, f"one of {', '.join(sorted(known))}")
+        require(field in fields, f"field of {file}", field, f"one of {', '.join(sorted(fields))}")
 
 
 def _require_grids(field: str, grids: Any) -> None:

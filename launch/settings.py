@@ -99,10 +99,10 @@ def parse_snapshots(snapshots: Any) -> list[int]:
         [0, 1, 2]
     """
     is_list = isinstance(snapshots, Sequence) and not isinstance(snapshots, str)
-    is_valid = is_list and all(each == "end" or (type(each) is int and each >= 0) for each in snapshots)
+    is_valid = is_list and all(epoch == "end" or (type(epoch) is int and epoch >= 0) for epoch in snapshots)
     allowed = "a list of different epochs of at least 0, as in [0,1,5,end]"
     require(is_valid and len(snapshots) == len(set(snapshots)), "snapshots", snapshots, allowed)
-    return sorted(each for each in snapshots if each != "end")
+    return sorted(epoch for epoch in snapshots if epoch != "end")
 
 
 def runs_folder(config: dict[str, Any]) -> Path:

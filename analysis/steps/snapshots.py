@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class SnapshotDistances:
     """How networks of a condition are compared.
 
     Attributes:
@@ -140,6 +140,7 @@ def compute_snapshots(
     dynamics have too few dimensions. The log says so.
 
     Args:
+        experiment: experiment whose conditions have at least two converged networks.
         table: the table of `analysis.steps.networks.collect_networks`.
         metrics: complete configuration and metric, by name. Only `MEASURES` are measured.
         epochs: epochs in ascending order. The final weights are always measured.
@@ -163,7 +164,7 @@ def compute_snapshots(
                 logger.info("not measured: snapshots of %s, %s", condition.name, error)
                 continue
             digests = _network_fingerprints(table, condition, seeds)
-            _store(path, Comparison(condition, metric, selected, probe), source, digests, config)
+            _store(path, SnapshotDistances(condition, metric, selected, probe), source, digests, config)
             identity = {"task": condition.task_name, "condition": condition.signature}
             identity |= {"label": condition.label, **factor_columns(experiment, condition), "measure": name}
             rows += [identity | row for row in _rows(path, len(seeds), bootstrap)]
@@ -180,7 +181,7 @@ def _network_fingerprints(table: pd.DataFrame, condition: Condition, seeds: list
 
 
 def _store(
-    path: Path, comparison: Comparison, source: Source, digests: list[str], config: dict[str, Any]
+    path: Path, comparison: SnapshotDistances, source: Source, digests: list[str], config: dict[str, Any]
 ) -> None:
     """Store the distances of every sample of a condition, and log the samples without distances.
 
@@ -195,7 +196,7 @@ def _store(
         logger.info("not measured: snapshots of %s, %s", comparison.condition.name, error)
 
 
-def _compute(comparison: Comparison, source: Source) -> Arrays:
+def _compute(comparison: SnapshotDistances, source: Source) -> Arrays:
     """Return the distances of each sample, which the metadata describes in the same order."""
     tensors: dict[str, Tensor] = {}
     described: list[tuple[str, str | None, float | None, int]] = []

@@ -122,7 +122,9 @@ class ExperimentTrends:
         available = available_measures(self.degeneracy)
         main = main_measures(self.experiment.name, available)
         parents = variants(self.degeneracy)
-        measures = [(level, name, each) for level, named in available.items() for name, each in named.items()]
+        measures = [
+            (level, name, measure) for level, named in available.items() for name, measure in named.items()
+        ]
         trends = {
             (level, name): TermTests(
                 self.design, measure, self.bootstrap, self.test, has_influence=name in main
@@ -147,7 +149,7 @@ class ExperimentTrends:
             task: [
                 reduce(ConditionData.covered_by, measure.metrics, data)
                 for data in conditions
-                if all((data.condition.signature, each) in measured for each in required)
+                if all((data.condition.signature, metric) in measured for metric in required)
             ]
             for task, conditions in tasks.items()
         }
@@ -195,7 +197,7 @@ class ExperimentTrends:
         signatures = {condition.signature for condition in conditions}
         trained = int(self.networks["condition"].isin(signatures).sum())
         networks = 0 if measured.trend is None else measured.trend.networks
-        left_out = [each for each in conditions if each.signature not in measured.signatures]
+        left_out = [condition for condition in conditions if condition.signature not in measured.signatures]
         return {
             "networks": networks,
             "left_out": trained - networks,

@@ -75,8 +75,8 @@ def fit_crossed(
     order = np.ravel_multi_index(positions, (len(levels[0]), len(levels[1])))
     is_crossed = sorted(order.tolist()) == list(range(len(levels[0]) * len(levels[1])))
     require(is_crossed, "cells", list(cells), "all combinations of the levels of two factors, once each")
-    (first, n_first), (second, n_second) = (_factor_weights(each) for each in levels)
-    averages = [np.full((1, len(each)), 1 / len(each)) for each in levels]
+    (first, n_first), (second, n_second) = (_factor_weights(of_factor) for of_factor in levels)
+    averages = [np.full((1, len(of_factor)), 1 / len(of_factor)) for of_factor in levels]
     settings = bootstrap, n_permutations
 
     def compare(weights: Array, n_effects: int, strata: Sequence[int], fit: Array | None = None) -> JointTest:
@@ -92,7 +92,7 @@ def fit_crossed(
             _interaction_weights(first, n_first, second, n_second),
             n_first * n_second,
             [0] * len(cells),
-            _main_effects([len(each) for each in levels])[np.ix_(order, order)],
+            _main_effects([len(of_factor) for of_factor in levels])[np.ix_(order, order)],
         ),
     )
 
