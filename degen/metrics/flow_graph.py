@@ -83,9 +83,8 @@ def describe_graph(graph: nx.DiGraph) -> str:
 
 def describe_attractors(graph: nx.DiGraph) -> str:
     """Return the numbers of nodes without unstable directions, in words."""
-    return describe_graph(
-        graph.subgraph([n for n, node in graph.nodes(data=True) if node["kind"] != "saddle"])
-    )
+    attractors = [number for number, index in graph.nodes(data="index") if index == 0]
+    return describe_graph(graph.subgraph(attractors))
 
 
 def graph_type(graph: nx.DiGraph) -> str:
