@@ -105,6 +105,11 @@ class ExperimentResults:
         """The table of `analysis.steps.snapshots.compute_snapshots`, empty if there is none."""
         return self._table(self.results.snapshots)
 
+    @cached_property
+    def solutions(self) -> pd.DataFrame:
+        """The table of `analysis.steps.solutions.compute_solutions`, empty if there is none."""
+        return self._table(self.results.solutions)
+
     def _table(self, path: Path) -> pd.DataFrame:
         """Return the rows of a table that belong to the conditions of the experiment."""
         table = read_table(path)
