@@ -43,15 +43,8 @@ from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *(
-        "feature_learning",
-        "snapshots",
-        "solutions",
-        "metrics",
-        "bootstrap",
-        "permutation_test",
-        "min_converged_fraction",
-    ),
+    *("feature_learning", "snapshots", "solutions", "metrics", "bootstrap"),
+    *("permutation_test", "min_converged_fraction"),
 )
 """Settings that the results depend on. The manifest contains them."""
 

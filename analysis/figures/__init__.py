@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.factors import swept_columns
@@ -14,6 +16,7 @@ from analysis.figures import degeneracy, embedding, hyperparameters, loss, speci
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
+from analysis.figures.solutions import plot_solutions
 from analysis.labels import format_factor, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
@@ -25,9 +28,12 @@ from launch.experiment import Experiment
 
 use_style()
 
-MAIN, SPECIFICATION, SNAPSHOTS = "main-measures", "specification-dsa", "snapshots"
+MAIN, SPECIFICATION, SNAPSHOTS, SOLUTIONS = "main-measures", "specification-dsa", "snapshots", "solutions"
 
-NAMES = (MAIN, SPECIFICATION, SNAPSHOTS, "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
+NAMES = (
+    *(MAIN, SPECIFICATION, SNAPSHOTS, SOLUTIONS),
+    *("degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa"),
+)
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
 
@@ -40,7 +46,7 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
         results.history,
         *inputs.matrices.values(),
         *inputs.selections.values(),
-        *([results.snapshots] if results.snapshots.exists() else []),
+        *(path for path in (results.snapshots, results.solutions) if path.exists()),
     ]
     return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
 
@@ -61,6 +67,8 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
         draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
     if results.snapshots.exists():
         draw.append(lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS))
+    if data.solutions.get("is_primary", pd.Series(dtype=bool)).any():
+        draw.append(lambda: save_figure(plot_solutions(data), folder, SOLUTIONS))
     if inputs.matrices:
         distances = {
             signature: read_tensors(path)[0]["distances"].numpy()

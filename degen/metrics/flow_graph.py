@@ -88,13 +88,15 @@ def describe_attractors(graph: nx.DiGraph) -> str:
 
 
 def graph_type(graph: nx.DiGraph) -> str:
-    """Return a hash that is equal for isomorphic graphs, with equal kinds and indices of nodes.
+    """Return a hash of the nodes with at most one unstable direction and of the edges between them.
 
-    It is the Weisfeiler-Lehman hash, which may be equal for some graphs that are not isomorphic.
+    Edges of a node with several unstable directions are left out, because they depend on the eigenvectors
+    along which trajectories start. The hash of Weisfeiler and Lehman is equal for isomorphic graphs with
+    equal kinds and indices of nodes. It may be equal for some graphs that are not isomorphic.
     """
-    labels = {n: f"{node['kind']} {node['index']}" for n, node in graph.nodes(data=True)}
-    labeled = nx.DiGraph(graph.edges)
-    labeled.add_nodes_from((n, {"label": label}) for n, label in labels.items())
+    nodes = {n: node for n, node in graph.nodes(data=True) if node["index"] <= 1}
+    labeled = nx.DiGraph(graph.subgraph(nodes).edges)
+    labeled.add_nodes_from((n, {"label": f"{node['kind']} {node['index']}"}) for n, node in nodes.items())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The hashes produced for directed graphs changed")
         return nx.weisfeiler_lehman_graph_hash(labeled, node_attr="label", digest_size=4)
