@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Any
 
@@ -34,15 +35,13 @@ def plot_solutions(results: ExperimentResults) -> Figure:
             _plot_condition(axis, results, condition, by_condition.get(condition.signature))
         hide(panels[len(conditions) :])
     metric = measure_label(rows["metric"].iloc[0])
-    figure.suptitle(
-        f"How many solutions? Clusters of {metric}; {results.experiment.label} from left to right"
-    )
+    figure.suptitle(f"Clusters of networks by {metric}; {results.experiment.label} from left to right")
     scales = "multidimensional scaling, a scale per panel; p of one cluster, for each condition on its own"
     return add_caption(figure, scales, caption(results))
 
 
 def _plot_condition(
-    axis: Axes, results: ExperimentResults, condition: Condition, row: dict[str, Any] | None
+    axis: Axes, results: ExperimentResults, condition: Condition, row: Mapping[Any, Any] | None
 ) -> None:
     matrix = None if row is None else results.matrix(row["metric"], condition)
     if row is None or matrix is None:
