@@ -132,7 +132,7 @@ def principal_coordinates(distances: Array) -> Array:
 
 
 def _scale(variances: Array, axes: Array) -> Array:
-    is_positive = variances > _ZERO * max(variances[0], 0.0)
+    is_positive = variances > _ZERO * variances.max(initial=0.0)
     return axes[:, is_positive] * np.sqrt(variances[is_positive])
 
 
