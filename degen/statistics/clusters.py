@@ -213,7 +213,7 @@ def _jaccard(first: Labels, second: Labels) -> float:
 def _checked(distances: Array) -> Array:
     matrix = np.asarray(distances, dtype=np.float64)
     is_square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] and len(matrix) >= 1
-    require(is_square, "distances", f"an array of shape {matrix.shape}", "a square matrix")
+    require(is_square, "distances shape", matrix.shape, "square")
     require(bool(np.isfinite(matrix).all()), "distances", "NaN or infinity", "finite")
     require(bool((matrix >= 0).all()), "distances", float(matrix.min()), "at least 0")
     allowed = "zero from a network to itself"

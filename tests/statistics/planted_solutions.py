@@ -192,3 +192,17 @@ def split_rate(draw: Points, networks: int, runs: Sequence[int], n_samples: int 
         # The smallest significance, because only the test of all networks matters here.
         n_split += find_clusters(euclidean(points), significance=1e-9, n_samples=n_samples).p <= 0.05
     return n_split / len(runs)
+
+
+def cluster_counts(draw: Draw, networks: int, n_first: int, runs: Sequence[int]) -> dict[str, int]:
+    """Return how often networks of planted kinds are one or several clusters, and exactly the kinds."""
+    counts = {"one cluster": 0, "several": 0, "exactly the kinds": 0}
+    for run in runs:
+        generator = np.random.default_rng([run, networks, n_first])
+        labels = find_clusters(draw(generator, networks, n_first), n_samples=199).labels
+        counts["several" if labels.max() > 1 else "one cluster"] += 1
+        kinds = np.arange(networks) < n_first
+        counts["exactly the kinds"] += (
+            len({*zip(kinds, labels, strict=True)}) == len({*kinds}) == labels.max()
+        )
+    return counts
