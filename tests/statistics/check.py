@@ -6,7 +6,6 @@ It prints the tables of docs/statistics.md.
 from __future__ import annotations
 
 import argparse
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,14 +24,6 @@ from degen.statistics import (
 from degen.statistics.coverage import NETWORKS
 from degen.statistics.joint_test import NO_DIRECTION
 from tests.statistics.nulls import NULLS, deviation_null
-from tests.statistics.planted_solutions import (
-    KINDS,
-    ONE_CLUSTER,
-    SEVERAL_CLUSTERS,
-    Points,
-    cluster_counts,
-    split_rate,
-)
 from tests.statistics.simulated import (
     POPULATIONS,
     relative_distances,
@@ -193,30 +184,11 @@ def level_table(runs: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cluster_table(populations: dict[str, Points], runs: int) -> pd.DataFrame:
-    """Return the rate at which one cluster is rejected, by population and number of networks."""
-    return pd.DataFrame(
-        {"population": name}
-        | {str(networks): split_rate(draw, networks, range(runs)) for networks in (8, 16, 32, 50)}
-        for name, draw in populations.items()
-    )
-
-
-def planted_table(runs: int) -> pd.DataFrame:
-    """Return the numbers of clusters of 16 networks of two planted kinds and of one kind."""
-    return pd.DataFrame(
-        {"distance": name, "first kind": n_first, "second kind": 16 - n_first}
-        | cluster_counts(draw, 16, n_first, range(runs))
-        for name, draw in KINDS.items()
-        for n_first in (8, 5, 16, 0)
-    )
-
-
 def markdown(table: pd.DataFrame) -> str:
     """Format a table as Markdown."""
     cells = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
     rows = [list(table), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> None:
@@ -232,15 +204,6 @@ def main() -> None:
         ),
         "Detectable change as a factor (its power), four conditions": (detectable_table, runs * 2 // 25),
         "Effects seen between named levels and of crossed factors": (level_table, runs // 4),
-        "Rejections of one cluster, of populations of one cluster": (
-            functools.partial(cluster_table, ONE_CLUSTER),
-            runs // 5,
-        ),
-        "Rejections of one cluster, of populations of several clusters": (
-            functools.partial(cluster_table, SEVERAL_CLUSTERS),
-            runs // 10,
-        ),
-        "Clusters of networks of planted kinds": (planted_table, runs // 10),
     }
     for title, (build, number) in tables.items():
         print(f"\n{title}\n\n{markdown(build(number))}", flush=True)

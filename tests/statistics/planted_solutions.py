@@ -57,7 +57,7 @@ def pif_distances(generator: np.random.Generator, networks: int, n_first: int) -
     )
 
 
-KINDS: dict[str, Draw] = {"DSA": dsa_distances, "PIF": pif_distances}
+PLANTED_KINDS: dict[str, Draw] = {"DSA": dsa_distances, "PIF": pif_distances}
 """Metrics of planted networks."""
 
 
