@@ -202,7 +202,6 @@ def cluster_counts(draw: Draw, networks: int, n_first: int, runs: Sequence[int])
         labels = find_clusters(draw(generator, networks, n_first), n_samples=199).labels
         counts["several" if labels.max() > 1 else "one cluster"] += 1
         kinds = np.arange(networks) < n_first
-        counts["exactly the kinds"] += (
-            len({*zip(kinds, labels, strict=True)}) == len({*kinds}) == labels.max()
-        )
+        pairs = {*zip(kinds, labels, strict=True)}
+        counts["exactly the kinds"] += len(pairs) == len({*kinds}) == labels.max()
     return counts
