@@ -46,11 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100, help="simulations per entry")
     runs = parser.parse_args().runs
-    print(
-        f"\nRejections of one cluster, where there is one\n\n{markdown(rejection_table(ONE_CLUSTER, runs))}"
-    )
-    several = markdown(rejection_table(SEVERAL_CLUSTERS, runs))
-    print(f"\nRejections of one cluster, where there are several\n\n{several}", flush=True)
+    for title, populations in (("one", ONE_CLUSTER), ("several", SEVERAL_CLUSTERS)):
+        table = markdown(rejection_table(populations, runs))
+        print(f"\nRejections of one cluster, populations of {title}\n\n{table}", flush=True)
     print(f"\nClusters of networks of planted kinds\n\n{markdown(planted_table(runs))}", flush=True)
 
 
