@@ -57,14 +57,23 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+collect_ignore = ["benchmarks"]
+"""They have no tests, and import packages that `make install` does not install."""
+
 SLOWEST_FILES = (
     "test_paper",
     "test_analysis_again",
-    "test_hyperparameters",
     "test_gpu",
+    "test_hyperparameters",
     "test_conf",
+    "test_snapshots",
+    "test_factor_page",
     "test_interruption",
+    "test_table_one",
     "test_refused_analyses",
+    "test_paper_figures",
+    "test_getting_started",
+    "test_coordinate_check",
 )
 """Files that take longest. Workers start with them, so that none of them runs last by itself."""
 
