@@ -103,7 +103,7 @@ class Login:
         )
 
     def run(self, module: str, *arguments: str, **variables: str) -> str:
-        """What it prints; it must succeed."""
+        """Return the output of a command that must succeed."""
         launched = self.start(module, *arguments, **variables)
         assert (launched.wait(), launched.stderr) == (0, ""), launched.stdout + launched.stderr
         return launched.stdout
@@ -117,12 +117,12 @@ class Login:
         return launched.stderr.removeprefix("error: ").removesuffix("\n")
 
     def rows(self, *overrides: str) -> dict[str, dict[str, Any]]:
-        """What `launch.status --json` says, by condition."""
+        """Return the rows of `launch.status --json` by condition."""
         rows = json.loads(self.run("launch.status", "--json", *overrides))
         return {row["condition"].partition("/")[2]: row for row in rows}
 
     def job(self, gamma: float) -> Job | None:
-        """The latest job for a condition of that gamma."""
+        """Return the latest job for the condition with this gamma."""
         submissions = read_submissions(self.workspace / "runs")
         wanted = {
             signature
