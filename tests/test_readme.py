@@ -11,7 +11,12 @@ from types import ModuleType
 import numpy as np
 
 import degen
+from analysis.contract import require_valid as require_valid_metric
+from analysis.metrics import Metric
+from degen.condition import build
 from degen.tasks.contract import require_valid
+from launch.config import compose
+from tests.conftest import build as build_condition
 from tests.pages import run_shell
 from tests.test_factor_page import TRAINING
 
@@ -49,6 +54,20 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
         block("docs/train.md", "python", "degen.load(").partition("degen.load(")[2].partition("\n")[2], names
     )
     assert names["hidden"].shape == (1, 64, 50, 32)
+
+
+def test_a_users_metric_is_valid_as_the_page_shows(tmp_path, monkeypatch):
+    page = "docs/extend.md"
+    (tmp_path / "my_conf/metric").mkdir(parents=True)
+    (tmp_path / "my_metrics.py").write_text(block(page, "python", "class MeanSpeed"))
+    (tmp_path / "my_conf/metric/mean_speed.yaml").write_text(block(page, "yaml", "my_metrics."))
+    monkeypatch.syspath_prepend(tmp_path)
+    search_path = f"hydra.searchpath=[number://,'file://{tmp_path}/my_conf']"
+    settings = compose("analyze", [search_path, "experiment=demo", "metric=mean_speed"])
+    assert list(settings["metrics"]) == ["mean_speed"]
+    _, metric = build(settings["metrics"]["mean_speed"], Metric, "metrics.mean_speed")
+    require_valid_metric(metric, build_condition("task.channels=1", "width=8"))
+    assert metric.level == "dynamics"
 
 
 def test_class_targets_are_returned_as_the_page_shows():
