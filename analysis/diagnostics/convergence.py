@@ -69,8 +69,9 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
         "epochs to convergence": _median_and_worst(networks["epochs_to_convergence"], "never"),
         "test loss / threshold": _median_and_worst(networks["test_loss_ratio"], "diverged"),
         **{f"above {ratio}": int((converged_ratios > ratio).sum()) for ratio in RATIOS},
-        "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
     }
+    if "ood_loss" in networks:  # not if the task has no OOD version
+        row["OOD loss"] = _median_and_worst(networks["ood_loss"], "diverged")
     folder = RunFolder.of(runs, condition)
     # Over all networks in the folder: the sessions trained all of them.
     seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
