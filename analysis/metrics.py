@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from analysis.dsa_metrics import DSA, LiteralDSA, WeightedDSA
+from analysis.dsa_metrics import DSA, WeightedDSA
+from analysis.literal_dsa import LiteralDSA
 from analysis.metric_interface import Distances, Hyperparameters, Metric, States
 from degen.condition import Condition
 from degen.errors import require, require_choice, require_integer, require_number
@@ -66,8 +67,10 @@ class PIF(Metric):
             f"(set is_odd = True in the class if it is, or select metrics: 'metric=[dsa,pif,svcca]')"
         )
         require(condition.model.is_odd or not self.signs, "signs", self.signs, allowed)
-        one = f"left out for {name} networks, which have a recurrent matrix per gate ('metric=[dsa,svcca]')"
-        require(condition.model.blocks == 1, "weights", self.weights, one)
+        allowed = (
+            f"left out for {name} networks, which have a recurrent matrix per gate ('metric=[dsa,svcca]')"
+        )
+        require(condition.model.blocks == 1, "weights", self.weights, allowed)
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
         weights = states[self.weights]
