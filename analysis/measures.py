@@ -32,12 +32,14 @@ class DegeneracyMeasure:
         metrics: metrics whose distance matrices the measure reads.
         has_arrow: whether Table 1 of the paper has an arrow for the quantity, in any normalization.
         has_task_units: whether values have the units of a task's loss, so that tasks cannot be compared.
+        rows: further measures that the degeneracy table has of every condition with this measure.
     """
 
     build_curve: CurveBuilder
     metrics: tuple[str, ...] = ()
     has_arrow: bool = True
     has_task_units: bool = False
+    rows: tuple[str, ...] = ()
 
 
 def _curve_arguments(
@@ -107,6 +109,9 @@ def _coefficient_of_variation(data: Sequence[ConditionData], bootstrap: Bootstra
     return ratio_curve(deviation, mean)
 
 
+_OOD = ("sigma_ood",)
+"""A task without `ood()` has no such row."""
+
 MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
     "dynamics": {"DSA": DegeneracyMeasure(_distance("dsa"), ("dsa",))},
     "weights": {
@@ -121,10 +126,10 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
         ),
     },
     "behavior": {
-        "sigma OOD": DegeneracyMeasure(_deviation("ood_loss"), has_task_units=True),
-        "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation),
-        "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss")),
-        "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False, has_task_units=True),
+        "sigma OOD": DegeneracyMeasure(_deviation("ood_loss"), has_task_units=True, rows=_OOD),
+        "sigma / mean OOD": DegeneracyMeasure(_coefficient_of_variation, rows=_OOD),
+        "sigma log OOD": DegeneracyMeasure(_log_deviation("ood_loss"), rows=_OOD),
+        "mean OOD": DegeneracyMeasure(_mean("ood_loss"), has_arrow=False, has_task_units=True, rows=_OOD),
     },
     "representation": {"1 - SVCCA": DegeneracyMeasure(_distance("svcca"), ("svcca",))},
 }
@@ -144,7 +149,11 @@ def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, Degene
     levels = dict(degeneracies[["measure", "level"]].drop_duplicates().to_numpy())
     # The folder may contain matrices of other metrics, left by an earlier analysis.
     available = {
-        level: {name: measure for name, measure in named.items() if levels.keys() >= set(measure.metrics)}
+        level: {
+            name: measure
+            for name, measure in named.items()
+            if levels.keys() >= {*measure.metrics, *measure.rows}
+        }
         for level, named in MEASURES.items()
     }
     named_metrics = {

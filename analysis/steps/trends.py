@@ -144,7 +144,7 @@ class ExperimentTrends:
     def _measured(self, tasks: Tasks, name: str, measure: DegeneracyMeasure) -> Tasks:
         """Leave out tasks, conditions and networks that a measure is not available for."""
         measured = set(zip(self.degeneracy["condition"], self.degeneracy["measure"], strict=True))
-        required = {name, *measure.metrics} & set(self.degeneracy["measure"])
+        required = {name, *measure.metrics, *measure.rows} & set(self.degeneracy["measure"])
         available = {
             task: [
                 reduce(ConditionData.covered_by, measure.metrics, data)

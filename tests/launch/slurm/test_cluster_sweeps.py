@@ -67,13 +67,13 @@ def test_conditions_are_packed_and_ensembles_split_by_seeds(login):
     packed = ("task=slow", "gamma=1,2,3", "submit.conditions_per_job=2")
     printed = login.run("launch.submit", *packed, *CPU, "seeds=2")
     assert "3 conditions, 6 networks; 0 finished, 0 in a job, 6 to train" in printed
-    assert "jobs: 2 in 1 arrays" in printed
+    assert "jobs: 2 in 1 array" in printed
     # More seeds while these jobs run: only the new seeds are submitted.
     split = ("task=slow", "gamma=1,2,3", "seeds=5", "submit.seeds_per_job=2", "submit.conditions_per_job=3")
     plan = login.run("launch.submit", *split, *CPU, "--dry-run")
     assert "9 to train" in plan
     assert plan.count("seeds 2-3\n") == plan.count("seeds 4\n") == 3
-    assert "jobs: 2 in 1 arrays" in login.run("launch.submit", *split, *CPU)
+    assert "jobs: 2 in 1 array" in login.run("launch.submit", *split, *CPU)
     watched = login.run("launch.status", "--watch", "task=slow", "gamma=1,2,3", "seeds=5")
     assert watched.splitlines()[-1] == "3 done"
     assert login.jobs() == {}
