@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.dsa_metrics import DSA, LiteralDSA, WeightedDSA
 from analysis.metric_interface import Distances, Hyperparameters, Metric, States
-from degen.condition import Condition
-from degen.errors import require, require_choice, require_integer, require_number
+from degen.condition import Condition, build
+from degen.errors import BadInputError, require, require_choice, require_integer, require_number
 from degen.metrics import pif, representation
 
 __all__ = [
@@ -21,7 +22,30 @@ __all__ = [
     "Metric",
     "States",
     "WeightedDSA",
+    "build_metric",
 ]
+
+
+def build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple[dict[str, Any], Metric]:
+    """Return the complete configuration and the metric, which fits all conditions.
+
+    Args:
+        name: name of the metric.
+        node: its configuration.
+
+    Raises:
+        BadInputError: an option is not allowed. The sentence contains the name of the metric.
+    """
+    field = f"metrics.{name}"
+    try:
+        config, metric = build(node, Metric, field)
+        for condition in conditions:
+            metric.require_fits(condition)
+        return config, metric
+    except BadInputError as error:
+        if str(error).startswith(field):
+            raise
+        raise BadInputError(f"{field}.{error}") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -88,12 +88,14 @@ def compare_levels(
     within, between, ratio = _means(distances, has_other_seed, members)
     _, *without = _means(distances, has_other_seed, members * without_seed)
     level = bootstrap.level if min(sizes) >= MIN_NETWORKS else math.nan
+    smallest_p = _smallest_p(seeds, n_permutations)
+    p = _permutation_p(distances, seeds, n_permutations, [bootstrap.seed, *name.encode()])
     return LevelDifference(
         within=(float(within[0, 0]), float(within[1, 0])),
         between=_log_interval(float(between[0]), without[0], level),
         ratio=_log_interval(float(ratio[0]), without[1], level),
-        p=_permutation_p(distances, seeds, n_permutations, [bootstrap.seed, *name.encode()]),
-        smallest_p=_smallest_p(seeds, n_permutations),
+        p=max(p, smallest_p),  # p is random if there are few different permutations
+        smallest_p=smallest_p,
     )
 
 
