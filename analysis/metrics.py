@@ -50,9 +50,10 @@ def build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PIF(Metric):
-    """Permutation-invariant Frobenius distance of recurrent matrices.
+    """Permutation-invariant Frobenius distance of effective recurrent matrices.
 
-    `analysis.measures` adds normalizations that do not depend on the alignment.
+    The matrices of the gates of a gated cell are aligned by one permutation. `analysis.measures` adds
+    normalizations that do not depend on the alignment.
 
     Args:
         weights: recurrent (trained) or initial_recurrent.
@@ -90,11 +91,12 @@ class PIF(Metric):
             f"(set is_odd = True in the class if it is, or select metrics: 'metric=[dsa,pif,svcca]')"
         )
         require(condition.model.is_odd or not self.signs, "signs", self.signs, allowed)
-        one = f"left out for {name} networks, which have a recurrent matrix per gate ('metric=[dsa,svcca]')"
-        require(condition.model.blocks == 1, "weights", self.weights, one)
+        is_supported = condition.model.blocks == 1 or self.solver == "faq"
+        allowed = f"faq for {name} networks, which have a recurrent matrix per gate"
+        require(is_supported, "solver", self.solver, allowed)
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
-        weights = states[self.weights]
+        weights = states[self.weights].unflatten(1, (-1, states[self.weights].shape[-1]))
         if self.aligned:
             options: dict[str, Any] = {"signs": self.signs, "solver": self.solver}
             return Distances(pif.distance_matrix(weights, seed=self.seed, **options))

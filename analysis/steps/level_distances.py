@@ -100,9 +100,9 @@ def _join(pair: LevelPair, metric: Metric, first: States, second: States) -> Sta
     require(is_equal, "inputs of the two levels", "different inputs", "equal to compare their networks")
     models = [data.condition.model for data in pair.data]
     shapes = [tuple(states["recurrent"].shape[1:]) for states in (first, second)]
-    # Blocks of different gated cells belong to different gates.
-    has_equal_blocks = models[0].blocks == 1 or type(models[0]) is type(models[1])
-    is_one_layout = shapes[0] == shapes[1] and has_equal_blocks
+    # Matrices of different gated cells belong to different gates.
+    has_gates = shapes[0][0] > shapes[0][1]
+    is_one_layout = shapes[0] == shapes[1] and (not has_gates or type(models[0]) is type(models[1]))
     names = [type(model).__name__ for model in models]
     allowed = f"of one layout to be compared, which {names[0]} and {names[1]} networks do not have"
     require(is_one_layout or metric.level != "weights", "recurrent matrices", shapes, allowed)

@@ -269,4 +269,7 @@ def test_the_comparison_can_be_switched_off(cells, tmp_path):
 
 def test_the_switch_is_checked(cells):
     arguments = (*ANALYSIS, "between_levels=some")
-    assert rejection(cells, "analysis.__main__", *arguments) == "between_levels must be true or false, got 'some'."
+    assert (
+        rejection(cells, "analysis.__main__", *arguments)
+        == "between_levels must be true or false, got 'some'."
+    )
