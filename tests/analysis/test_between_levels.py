@@ -20,7 +20,7 @@ from analysis.report_tables import between_levels_table
 from analysis.results import ResultsFolder
 from analysis.steps.activations import ARRAYS
 from analysis.steps.between_levels import LevelComparison, compute_between_levels, format_between_levels
-from degen.files import write_tensors
+from degen.files import read_tensors, write_tensors
 from degen.metrics import pif, representation
 from launch.config import compose
 from launch.experiment import Experiment
@@ -200,7 +200,7 @@ TRAINING = (
 )
 TRAINING = (*TRAINING, "validation_trials=8", "confirmation_trials=16")
 ARGUMENTS = (*ARGUMENTS, *(f"training.{text}" for text in TRAINING))
-ANALYSIS = (*ARGUMENTS, *SMALL, "metric=[dsa,svcca]")
+ANALYSIS = (*ARGUMENTS, *SMALL, "metric=[dsa,svcca,pif]")
 
 
 @pytest.fixture(scope="session")
@@ -224,7 +224,9 @@ def analyzed(cells: Path) -> ExperimentResults:
 def test_cells_are_compared_by_default(cells):
     results = analyzed(cells)
     table = pd.read_csv(results.results.between.with_suffix(".csv"))
-    assert list(table["measure"]) == ["dsa", "svcca", "ood_loss", "log_ood_loss"]
+    assert list(table["measure"]) == ["dsa", "svcca", "pif", "ood_loss", "log_ood_loss"]
+    assert table["left_out"].fillna("")[2].startswith("recurrent matrices must be of one layout")
+    table = table.drop(2).reset_index()
     assert set(table["networks_a"]) == set(table["networks_b"]) == {6}
     assert table[["between", "low", "ratio", "ratio_low", "p", "q"]].notna().all(axis=None)
     assert "between levels (mean distance over the mean within both levels" in (cells / "printed").read_text()
@@ -237,6 +239,17 @@ def test_cells_are_compared_by_default(cells):
             assert row[column] == pytest.approx(stored.loc[condition.signature, "value"], rel=1e-6)
     selected = results.hyperparameters["settings"].iloc[0]
     assert sorted(table["settings"][0].split(", ")) == sorted(selected.split(", "))
+
+
+def test_pif_aligns_the_gates_of_a_cell(cells):
+    results = analyzed(cells)
+    gru = results.experiment.conditions[1]
+    recurrent = read_tensors(results.results.activations(gru.signature))[0]["recurrent"]
+    assert recurrent.shape == (6, 24, 8)
+    expected = pif.distance_matrix(recurrent.unflatten(1, (3, 8)), seed=0)
+    assert np.array_equal(results.matrix("pif", gru), expected)
+    per_weight = {row.measure: row for row in results.trends}
+    assert {"PIF", "PIF / n^2", "PIF / norms"} <= set(per_weight)
 
 
 def test_cells_are_drawn_and_reported(cells):
