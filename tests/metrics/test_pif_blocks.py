@@ -176,6 +176,29 @@ def test_reordered_twin_of_a_gated_cell_computes_the_same(model: Gated):
     assert pif.unaligned_distance_matrix(both)[0, 1] > 0.1
 
 
+@pytest.mark.parametrize("model", [GRU(width=6, gamma=1.0), LSTM(width=6, gamma=1.0)])
+def test_signs_of_candidate_rows_remain_as_a_symmetry(model: Gated):
+    """The sign of a unit of a gated cell is no sign in the rows of its gates, so that PIF does not remove it."""
+    task = FlipFlop(channels=2, n_steps=20, pulse_probability=0.3)
+    weights = model.initialize(task, Stream.named([0], "weights", dtype=torch.float64))
+    n, candidate = model.width, 2  # the candidate of a GRU, and g of an LSTM
+    signs = torch.tensor([1.0, -1.0] * (n // 2), dtype=torch.float64)
+    rows = torch.ones(model.blocks * n, dtype=torch.float64)
+    rows[candidate * n : (candidate + 1) * n] = signs
+    other = weights | {
+        "recurrent": rows[:, None] * weights["recurrent"] * signs,
+        "input": rows[:, None] * weights["input"],
+        "bias": rows * weights["bias"],
+        "output": weights["output"] * signs,
+    }
+    if "recurrent_bias" in weights:
+        other["recurrent_bias"] = signs * weights["recurrent_bias"]
+    trials = task.generate(5, Stream.named([0], "trials", dtype=torch.float64))
+    torch.testing.assert_close(model(other, trials), model(weights, trials))
+    both = torch.cat([model.recurrent(weights), model.recurrent(other)]).unflatten(1, (-1, n))
+    assert pif.distance_matrix(both, seed=0, signs=True)[0, 1] > 0.1
+
+
 def test_errors_name_invalid_gates():
     weights = stacks(2, 3, 4)
     with pytest.raises(
