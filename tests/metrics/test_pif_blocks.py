@@ -178,7 +178,7 @@ def test_reordered_twin_of_a_gated_cell_computes_the_same(model: Gated):
 
 @pytest.mark.parametrize("model", [GRU(width=6, gamma=1.0), LSTM(width=6, gamma=1.0)])
 def test_signs_of_candidate_rows_remain_as_a_symmetry(model: Gated):
-    """The sign of a unit of a gated cell is no sign in the rows of its gates, so that PIF does not remove it."""
+    """PIF does not remove them: the rows of the other gates keep their signs."""
     task = FlipFlop(channels=2, n_steps=20, pulse_probability=0.3)
     weights = model.initialize(task, Stream.named([0], "weights", dtype=torch.float64))
     n, candidate = model.width, 2  # the candidate of a GRU, and g of an LSTM
