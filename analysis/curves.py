@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
+from analysis.condition_data import ConditionData
 from analysis.design import Cell, Design, Term, compares_tasks, largest_grid
-from analysis.measures import ConditionData, CurveBuilder, DegeneracyMeasure
+from analysis.measures import CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
 from analysis.trend_rows import POOLED
 from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves

@@ -44,7 +44,7 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """What one test compares.
+    """Comparison that a single test makes.
 
     Attributes:
         name: the factor, or both factors of an interaction.
@@ -61,7 +61,7 @@ class Term:
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """One factor or two crossed factors.
+    """Factors of an experiment: a single factor or two crossed factors.
 
     Attributes:
         factors: the factors.

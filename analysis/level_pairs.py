@@ -9,7 +9,7 @@ from typing import NamedTuple
 from analysis.curves import Tasks
 from analysis.design import Design
 from analysis.labels import format_factor
-from analysis.measures import ConditionData
+from analysis.condition_data import ConditionData
 from analysis.trend_rows import POOLED
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
+from analysis.condition_data import ConditionData
 from analysis.curves import (
     Tasks,
     baseline_ratios,
@@ -17,7 +19,7 @@ from analysis.curves import (
     shared_conditions,
 )
 from analysis.design import INTERACTION, PAIR, TREND, Cell, Design, Term
-from analysis.measures import ConditionData, DegeneracyMeasure
+from analysis.measures import DegeneracyMeasure
 from analysis.outcomes import NOT_DEFINED, Evidence, Outcome, judge
 from analysis.term_words import detail, words
 from analysis.trend_rows import POOLED
@@ -130,11 +132,8 @@ class TermTests:
         problem = self.design.problem or incomparable_tasks(tasks, self.measure)
         if problem:
             names = [*tasks, POOLED] if len(tasks) > 1 else list(tasks)
-            return {
-                (task, term): MeasureTrend(self.design, term, problem)
-                for term in self.design.terms
-                for task in names
-            }
+            pairs = itertools.product(self.design.terms, names)
+            return {(name, term): MeasureTrend(self.design, term, problem) for term, name in pairs}
         for term in self.design.terms:
             selected = select_conditions(tasks, self.design, term)
             curves = self._curves(selected, term)
@@ -168,8 +167,8 @@ class TermTests:
         curves = {task: of_task.curve for task, of_task in tasks.items()}
         trend = fit(list(curves.values()))
         without = {task: self._complete(of_task, term) for task, of_task in tasks.items() if of_task.without}
-        is_tested = bool(without) and trend.smallest_p < self.test.significance
         significance = self.test.significance
+        is_tested = bool(without) and trend.smallest_p < significance
         return MeasureTrend(
             self.design,
             term,

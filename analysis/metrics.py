@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.dsa_metrics import DSA, LiteralDSA, WeightedDSA
+from analysis.dsa_metrics import DSA, WeightedDSA
+from analysis.literal_dsa import LiteralDSA
 from analysis.metric_interface import Distances, Hyperparameters, Metric, States
 from degen.condition import Condition, build
 from degen.errors import BadInputError, require, require_choice, require_integer, require_number

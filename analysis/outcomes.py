@@ -64,7 +64,7 @@ class Evidence:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One of `OUTCOMES`, with its reason or its limit.
+    """Entry of `OUTCOMES`, with its reason or its limit.
 
     Example:
         >>> print(Outcome(FRAGILE, "removing any one of 3 networks undoes it"))

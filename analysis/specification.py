@@ -23,9 +23,9 @@ def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
         The setting with the largest and the one with the smallest effect, or empty if no two disagree.
     """
     votes = {
-        name: each.trend.effect
-        for name, each in trends.items()
-        if each.trend is not None and each.trend.excludes_zero and not each.is_at_baseline
+        name: outcome.trend.effect
+        for name, outcome in trends.items()
+        if outcome.trend is not None and outcome.trend.excludes_zero and not outcome.is_at_baseline
     }
     if not votes or min(votes.values()) > 0 or max(votes.values()) < 0:
         return ""

@@ -195,7 +195,7 @@ def assert_same_networks(folder: Path, expected: Path) -> None:
     run, other = degen.load(folder), degen.load(expected)
     assert run.seeds == other.seeds
     pd.testing.assert_frame_equal(run.history, other.history, check_exact=True)
-    settled, others_settled = (one.with_weights_at("settled").weights for one in (run, other))
+    settled, others_settled = (trained.with_weights_at("settled").weights for trained in (run, other))
     for mine, theirs in (
         (run.initial, other.initial),
         (run.weights, other.weights),
@@ -226,7 +226,7 @@ def start(tmp_path: Path) -> Iterator[Launch]:
 
 @pytest.fixture
 def launch(start: Launch) -> Launch:
-    """The same, to its end; it must succeed."""
+    """Start a process, wait for its end and assert that it succeeded."""
 
     def launch(*arguments: str, **options: Any) -> Launched:
         launched = start(*arguments, **options)

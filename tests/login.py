@@ -96,7 +96,7 @@ class Login:
         )
 
     def run(self, module: str, *arguments: str, **variables: str) -> str:
-        """What it prints; it must succeed."""
+        """Return the output of a command that must succeed."""
         process = self.start(module, *arguments, **variables)
         stdout, stderr = process.communicate(timeout=PATIENCE)
         assert (process.returncode, stderr) == (0, ""), stdout + stderr
@@ -112,12 +112,12 @@ class Login:
         return stderr.removeprefix("error: ").removesuffix("\n")
 
     def rows(self, *overrides: str) -> dict[str, dict[str, Any]]:
-        """What `launch.status --json` says, by condition."""
+        """Return the rows of `launch.status --json` by condition."""
         rows = json.loads(self.run("launch.status", "--json", *overrides))
         return {row["condition"].partition("/")[2]: row for row in rows}
 
     def job(self, gamma: float) -> Job | None:
-        """The latest job for a condition of that gamma."""
+        """Return the latest job for the condition with this gamma."""
         submissions = read_submissions(self.workspace / "runs")
         wanted = {
             signature

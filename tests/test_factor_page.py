@@ -38,10 +38,10 @@ def test_the_page_prints_what_it_shows(tmp_path, number):
     for line in CODE[number].splitlines():
         words = shlex.split(line)
         given = {word.partition("=")[0] for word in TRAINING}
-        kept = [word for word in words[1:] if word.partition("=")[0] not in given]
+        remaining = [word for word in words[1:] if word.partition("=")[0] not in given]
         extra = ANALYSIS if "analysis" in words else ()
         finished = subprocess.run(
-            [sys.executable, *kept, *TRAINING, *extra],
+            [sys.executable, *remaining, *TRAINING, *extra],
             cwd=tmp_path,
             capture_output=True,
             text=True,

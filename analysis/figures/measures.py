@@ -83,7 +83,9 @@ def measure_captions(
     captions = [caption(*all_results, tasks=tasks, has_bands=True)]
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
-    coverages = [each for table in tables for each in table["true_coverage"][table["measure"].isin(drawn)]]
+    coverages = [
+        coverage for table in tables for coverage in table["true_coverage"][table["measure"].isin(drawn)]
+    ]
     captions += filter(
         None, [format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"]
     )

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class SnapshotDistances:
-    """How networks of a condition are compared.
+    """Settings for the comparison of a condition's networks.
 
     Attributes:
         condition: task and model of the networks.

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.cache import cached, fingerprint, read_fingerprint, require_table, write_csv
+from analysis.condition_data import ConditionData
 from analysis.curves import Tasks, below_threshold, conditions_by_task
 from analysis.design import Design, Term, find_design
 from analysis.labels import task_title
 from analysis.measure_trends import MeasureTrend, TermTests
 from analysis.measures import (
-    ConditionData,
     DegeneracyMeasure,
     available_measures,
     main_measures,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.measures import ConditionData
+from analysis.condition_data import ConditionData
 from analysis.metrics import LiteralDSA
 from analysis.results import ResultsFolder
 from degen.errors import BadInputError
@@ -63,7 +63,7 @@ def test_baseline_of_sine_waves_compares_matched_stimuli():
     assert abs(float(first.double().mean() - second.double().mean())) <= 1
 
 
-def test_condition_data_covers_the_first_networks_of_a_limited_metric(tmp_path: Path):
+def test_data_of_a_limited_metric_cover_the_first_networks(tmp_path: Path):
     (condition, *_) = experiment_of("demo", ("seeds=4",)).conditions
     data = ConditionData(
         condition, pd.DataFrame({"seed": [0, 1, 2, 3]}), ResultsFolder(tmp_path), left_out=frozenset({1})

@@ -86,7 +86,7 @@ def test_pairs_are_a_family_of_their_own(tmp_path):
     assert [row.measure for row in rows if row.is_in_family] == ["PIF", "sigma OOD"]
 
 
-def test_a_pair_needs_a_false_discovery_rate_below_the_significance(tmp_path):
+def test_a_pair_needs_a_q_below_the_significance_level(tmp_path):
     row = rows_of(tmp_path, sweep(*CELLS), [1, 1, 3])["parameterization", "Softplus vs. ReLU"]
     unlikely, likely = (
         dataclasses.replace(row, levels=name, p=p) for name, p in (("a vs. b", 0.04), ("b vs. c", 0.9))
@@ -103,8 +103,10 @@ def test_the_order_of_levels_does_not_change_a_test_of_all(tmp_path):
     backward = rows_of(
         tmp_path / "b", sweep("task=flip_flop", "parameterization=softplus,relu,standard"), [1, 1.1, 1.2], 0.3
     )
-    one, other = forward["parameterization", ""], backward["parameterization", ""]
-    assert one.p == pytest.approx(other.p, abs=4 * (one.p_error + other.p_error))
+    parameter_first, regularizer_first = forward["parameterization", ""], backward["parameterization", ""]
+    assert parameter_first.p == pytest.approx(
+        regularizer_first.p, abs=4 * (parameter_first.p_error + regularizer_first.p_error)
+    )
 
 
 def test_two_levels_have_one_row(tmp_path):

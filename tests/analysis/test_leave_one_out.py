@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 import torch
 
+from analysis.condition_data import ConditionData
 from analysis.curves import curves_without_each_network
-from analysis.measures import MEASURES, ConditionData, CurveBuilder
+from analysis.measures import MEASURES, CurveBuilder
 from analysis.results import ResultsFolder
 from degen.condition import Condition
 from degen.files import write_tensors
@@ -42,9 +43,11 @@ def sources(conditions, tmp_path) -> BuildSources:
     def sources(*losses: np.ndarray) -> list[ConditionData]:
         return [
             ConditionData(
-                condition, pd.DataFrame({"seed": range(len(one)), "ood_loss": one}), ResultsFolder(tmp_path)
+                condition,
+                pd.DataFrame({"seed": range(len(values)), "ood_loss": values}),
+                ResultsFolder(tmp_path),
             )
-            for condition, one in zip(conditions, losses, strict=False)
+            for condition, values in zip(conditions, losses, strict=False)
         ]
 
     return sources
@@ -57,13 +60,13 @@ def renamed(curve: FactorCurve | None, task: str) -> Any:
 
 def find(measure: CurveBuilder, **tasks: list[ConditionData]) -> tuple[Trend, dict[str, Trend]]:
     """Return the trend of all networks of these tasks, and the result of `decisive_networks`."""
-    curves = {task: renamed(measure(one, BOOTSTRAP), task) for task, one in tasks.items()}
+    curves = {task: renamed(measure(data, BOOTSTRAP), task) for task, data in tasks.items()}
     without = {
         task: {
             network: renamed(curve, task)
-            for network, curve in curves_without_each_network(one, measure, BOOTSTRAP).items()
+            for network, curve in curves_without_each_network(data, measure, BOOTSTRAP).items()
         }
-        for task, one in tasks.items()
+        for task, data in tasks.items()
     }
     whole = fit_trend(list(curves.values()), BOOTSTRAP, 999)
     fit = partial(fit_trend, bootstrap=BOOTSTRAP, n_permutations=999)
@@ -91,9 +94,9 @@ def test_the_network_that_causes_a_trend_is_named(sources, conditions):
 def test_the_network_that_hides_a_pooled_trend_is_named(sources, conditions):
     generator = np.random.default_rng(0)
     rising = [generator.normal(10 + index, 0.3, n) for index, n in enumerate(SIZES)]
-    hidden = [one.copy() for one in rising]
+    hidden = [values.copy() for values in rising]
     hidden[0][4] = 60
-    whole, decide = find(MEAN, one=sources(*rising), other=sources(*hidden))
+    whole, decide = find(MEAN, values=sources(*rising), second=sources(*hidden))
     assert whole.direction(0.05) == "-"
     assert list(decide) == [f"{TASK} {conditions[0].name} seed 4"]
     assert decide[f"{TASK} {conditions[0].name} seed 4"].direction(0.05) == "\u2191"
@@ -113,7 +116,7 @@ def test_the_most_influential_network_comes_first(sources):
     whole, decide = find(MEAN, **{TASK: sources(*near)})
     assert whole.direction(0.05) == "\u2191"
     assert len(decide) > 1
-    moves = [abs(one.effect - whole.effect) for one in decide.values()]
+    moves = [abs(trend.effect - whole.effect) for trend in decide.values()]
     assert moves == sorted(moves, reverse=True)
 
 
@@ -129,9 +132,9 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
     build = MEASURES[level][measure].build_curve
 
     def write(folder: Path, table: pd.DataFrame, condition: Condition, matrices: dict) -> ConditionData:
-        kept = table.index.to_numpy()
+        remaining = table.index.to_numpy()
         for metric, matrix in matrices.items():
-            arrays = {"distances": torch.from_numpy(matrix[np.ix_(kept, kept)].copy())}
+            arrays = {"distances": torch.from_numpy(matrix[np.ix_(remaining, remaining)].copy())}
             path = ResultsFolder(folder).matrix(metric, condition.signature)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(path, arrays, {"seeds": table["seed"].tolist()})
@@ -146,8 +149,8 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
             zip(("dsa", "pif", "pif_initial"), np.abs(points[:, :, None] - points[:, None]), strict=True)
         )
         whole.append(write(tmp_path / "whole", table, condition, matrices))
-        kept = table[table["seed"] != 4] if index == 1 else table
-        without.append(write(tmp_path / "without", kept, condition, matrices))
+        remaining = table[table["seed"] != 4] if index == 1 else table
+        without.append(write(tmp_path / "without", remaining, condition, matrices))
 
     curve = curves_without_each_network(whole, build, BOOTSTRAP)[f"{TASK} {conditions[1].name} seed 4"]
     expected = build(without, BOOTSTRAP)
@@ -155,8 +158,8 @@ def test_leaving_out_equals_removing_the_network(conditions, tmp_path, level, me
     weights = np.array([[-1.0, 0.0, 1.0], [-1.0, 1.0, 0.0]])
     for result, wanted in zip(curve.bootstrapped(weights), expected.bootstrapped(weights), strict=True):
         np.testing.assert_array_equal(result, wanted)
-    for one, other in zip(curve.network_values, expected.network_values, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for actual, wanted in zip(curve.network_values, expected.network_values, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
 
 
 def test_a_condition_of_five_is_left_out_with_any_of_them(sources, conditions):
@@ -174,11 +177,11 @@ def test_a_condition_of_five_is_left_out_with_any_of_them(sources, conditions):
         f"{TASK} {conditions[1].name} seed {seed} and its condition" for seed in range(5)
     ]
     # Without it the task has no trend, but the other tasks still have.
-    assert not any(name.endswith("and its condition") for name in find(MEAN, one=of_two)[1])
+    assert not any(name.endswith("and its condition") for name in find(MEAN, first=of_two)[1])
     rising = [10 + index + np.linspace(-0.1, 0.1, n) for index, n in enumerate(SIZES)]
     falling = [1000 + np.arange(6.0), 1 + np.arange(5.0)]
-    decide = find(MEAN, one=sources(*falling), other=sources(*rising))[1]
-    assert {one.networks for name, one in decide.items() if name.endswith("and its condition")} == {
+    decide = find(MEAN, first=sources(*falling), second=sources(*rising))[1]
+    assert {trend.networks for name, trend in decide.items() if name.endswith("and its condition")} == {
         sum(SIZES)
     }
 

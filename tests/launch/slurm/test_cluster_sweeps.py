@@ -62,7 +62,7 @@ def test_a_sweep_runs_once_capped_and_from_a_snapshot(login, tmp_path):
     (tmp_path / "slow.py").write_text(MODULE)
     assert_as_trained_here(login, *sweep)
     sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
-    assert [len(each) for each in sessions] == [1] * 12
+    assert [len(session) for session in sessions] == [1] * 12
     assert {row["state"] for row in login.rows().values()} == {"done"}
     assert "24 finished, 0 in a job, 0 to train" in login.run("launch.submit", *sweep, *CPU)
 
