@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from analysis.condition_data import ConditionData
 from analysis.curves import Tasks
 from analysis.design import Design
 from analysis.labels import format_factor
-from analysis.condition_data import ConditionData
 from analysis.trend_rows import POOLED
 
 
