@@ -23,6 +23,7 @@ from analysis.steps.hyperparameters import format_hyperparameters
 from analysis.steps.level_distances import LevelDistances, load_or_compute
 from degen.reporting.formatting import format_estimate
 from degen.statistics import Bootstrap, PermutationTest, compare_levels
+from degen.statistics.jackknife import Array
 from launch.experiment import Experiment
 
 METRICS = ("dsa", "dsa_weighted", "svcca", "pif", "pif_signed")
@@ -82,15 +83,15 @@ class LevelComparison:
         if distances.matrix is None:
             logger.info("not measured: %s between levels, %s: %s", name, pair.name, distances.left_out)
             return row
-        key = f"{name}, {pair.name}"
-        difference = compare_levels(
-            distances.matrix, distances.seeds, self.bootstrap, self.test.n_permutations, key
-        )
-        sizes = (len(seeds) for seeds in distances.seeds)
+        return row | self._numbers(f"{name}, {pair.name}", distances.matrix, distances.seeds)
+
+    def _numbers(self, name: str, matrix: Array, seeds: tuple[list[int], list[int]]) -> dict[str, Any]:
+        """Return the columns of a comparison that are numbers."""
+        difference = compare_levels(matrix, seeds, self.bootstrap, self.test.n_permutations, name)
         between, ratio = difference.between, difference.ratio
-        return row | {
-            **dict(zip(("networks_a", "networks_b"), sizes, strict=True)),
-            **dict(zip(("within_a", "within_b"), difference.within, strict=True)),
+        return {
+            **{"networks_a": len(seeds[0]), "networks_b": len(seeds[1])},
+            **{"within_a": difference.within[0], "within_b": difference.within[1]},
             **{"between": between.value, "low": between.low, "high": between.high},
             **{"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high},
             **{"p": difference.p, "smallest_p": difference.smallest_p},

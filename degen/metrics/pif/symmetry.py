@@ -69,14 +69,11 @@ def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         Gain of assigning unit i of the first network to unit j of the second, (candidates, n, n).
     """
-    n = a.shape[-1]
-    has_relations = _varies(a) & _varies(b)
+    n, varies = a.shape[-1], _varies(a) & _varies(b)
     # Two networks may vary in different blocks.
-    blocks = has_relations if has_relations.any() else ~has_relations
+    blocks = varies if varies.any() else ~varies
     limit = max(1, min(_MAX_CANDIDATES, _MAX_ENTRIES // n**2))
-    relations, other_relations = (
-        torch.cat([_relations(block) for block in m[blocks]], dim=-1) for m in (a, b)
-    )
+    relations, other_relations = (torch.cat([*map(_relations, m[blocks])], dim=-1) for m in (a, b))
     returns = relations.diagonal().mT  # of the walk to its start, the only relation of a single unit
     within, across = _squares(returns, returns), _squares(returns, other_relations.diagonal().mT)[None]
     scale = returns.square().sum(dim=1).mean()
