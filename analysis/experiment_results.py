@@ -105,6 +105,19 @@ class ExperimentResults:
         """The table of `analysis.steps.snapshots.compute_snapshots`, empty if there is none."""
         return self._table(self.results.snapshots)
 
+    @cached_property
+    def between(self) -> pd.DataFrame:
+        """The table of `analysis.steps.between_levels.compute_between_levels`, empty if there is none."""
+        table = read_table(self.results.between)
+        if table is None:
+            return pd.DataFrame()
+        signatures = {condition.signature for condition in self.experiment.conditions}
+        return table[table["condition_a"].isin(signatures) & table["condition_b"].isin(signatures)]
+
+    def between_matrix(self, metric: str, first: str, second: str) -> NDArray[np.float64]:
+        """Return the distances between all networks of two conditions that a metric compared."""
+        return read_tensors(self.results.between_distances(metric, first, second))[0]["distances"].numpy()
+
     def _table(self, path: Path) -> pd.DataFrame:
         """Return the rows of a table that belong to the conditions of the experiment."""
         table = read_table(path)

@@ -53,7 +53,8 @@ def _unscaled(data: ConditionData, matrix: Array) -> Array:
 
 
 def _per_parameter(data: ConditionData, matrix: Array) -> Array:
-    return matrix / data.condition.model.width**2
+    model = data.condition.model
+    return matrix / (model.blocks * model.width**2)
 
 
 def _relative_to_norms(data: ConditionData, matrix: Array) -> Array:

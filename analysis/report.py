@@ -21,9 +21,15 @@ from analysis.cells import (
     row_warnings,
 )
 from analysis.experiment_results import ExperimentResults
-from analysis.figures import MAIN, NAMES, SNAPSHOTS, SPECIFICATION
+from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SPECIFICATION
 from analysis.labels import task_title
-from analysis.report_tables import hyperparameters_table, network_counts, outcomes_table, required_networks
+from analysis.report_tables import (
+    between_levels_table,
+    hyperparameters_table,
+    network_counts,
+    outcomes_table,
+    required_networks,
+)
 from analysis.specification import specification_rows
 from analysis.summary import question, summary_lines
 from analysis.trend_rows import POOLED, TrendRow
@@ -36,6 +42,8 @@ from launch.experiment import unique_conditions
 
 Figure = tuple[str, Path]
 """Title and PNG file."""
+
+_SHOWN = (MAIN, BETWEEN, SNAPSHOTS)
 
 Groups = Mapping[str, Mapping[str, TrendRow]]
 """Rows of a table of outcomes by title, then by the heading of their column (`TrendRow.heading`)."""
@@ -126,10 +134,9 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         groups=_by_task(rows),
         rows=rows,
         summary={title: lines for title, lines in summary_lines(results.experiment, rows).items() if lines},
-        figures=_drawn(results, [MAIN, SNAPSHOTS]),
-        folded_figures=_drawn(
-            results, [name for name in NAMES if name not in (MAIN, SPECIFICATION, SNAPSHOTS)]
-        ),
+        figures=_drawn(results, _SHOWN),
+        folded_figures=_drawn(results, [name for name in NAMES if name not in (*_SHOWN, SPECIFICATION)]),
+        tables=between_levels_table(results),
     ).render({name: results}, runs)
     path = results.results.report
     if not path.exists() or path.read_text() != page:
@@ -152,6 +159,7 @@ def _drawn(results: ExperimentResults, names: Iterable[str]) -> list[Figure]:
         MAIN: "Main measures and what to compare them with",
         SPECIFICATION: "Effect by setting of DSA",
         SNAPSHOTS: "When do seeds part?",
+        BETWEEN: "Distances within and between levels",
     }
     paths = {name: results.results.figures / f"{name}.png" for name in names}
     return [(titles.get(name, name.replace("-", " ")), path) for name, path in paths.items() if path.exists()]
