@@ -10,11 +10,12 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cache import read_fingerprint, read_table
-from analysis.contract import require_valid
 from analysis.experiment_results import ExperimentResults
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
 from analysis.metrics import build_metric
-from analysis.report import write_report
+from analysis.metrics.contract import require_valid
+from analysis.reporting.report import write_report
+from analysis.reporting.summary import format_summary
 from analysis.results import ResultsFolder
 from analysis.steps.activations import (
     NothingToCompareError,
@@ -35,7 +36,6 @@ from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.steps.snapshots import compute_snapshots, parse_epochs, require_snapshots
 from analysis.steps.trajectories import compute_trajectories
 from analysis.steps.trends import compute_trends
-from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
 from degen.condition import build
 from degen.errors import require, require_choice, require_number

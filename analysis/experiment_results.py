@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cache import read_table, require_table
-from analysis.factors import factor_columns
 from analysis.labels import TASKS, format_factor, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from analysis.steps.hyperparameters import format_hyperparameters
-from analysis.trend_rows import TrendRow, trend_rows
+from analysis.trends.factors import factor_columns
+from analysis.trends.rows import TrendRow, trend_rows
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_metadata, read_tensors

@@ -9,7 +9,6 @@ from typing import Any
 
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
-from analysis.factors import swept_columns
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.between_levels import drawn_rows, plot_between_levels
 from analysis.figures.captions import caption
@@ -18,7 +17,8 @@ from analysis.figures.snapshots import plot_snapshots
 from analysis.labels import format_factor, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
-from analysis.specification import specification_rows
+from analysis.trends.factors import swept_columns
+from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
 from degen.reporting.style import save_figure, use_style

@@ -12,15 +12,15 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from analysis.cache import cached, fingerprint, write_csv
-from analysis.curves import conditions_by_task
-from analysis.design import find_design
 from analysis.labels import task_title
-from analysis.level_pairs import LevelPair, level_pairs
 from analysis.metrics import Metric
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.hyperparameters import format_hyperparameters
 from analysis.steps.level_distances import LevelDistances, load_or_compute
+from analysis.trends.curves import conditions_by_task
+from analysis.trends.design import find_design
+from analysis.trends.level_pairs import LevelPair, level_pairs
 from degen.reporting.formatting import format_estimate
 from degen.statistics import Bootstrap, PermutationTest, compare_levels
 from degen.statistics.jackknife import Array

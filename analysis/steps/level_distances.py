@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from analysis.cache import Arrays, cached, fingerprint
-from analysis.level_pairs import LevelPair
 from analysis.metrics import Hyperparameters, Metric, States
 from analysis.results import ResultsFolder
 from analysis.steps.distances import read_hyperparameters
+from analysis.trends.level_pairs import LevelPair
 from degen.errors import BadInputError, require
 from degen.files import read_metadata, read_tensors
 from degen.statistics.jackknife import Array

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.between_levels import plot_between_levels
-from analysis.report_tables import between_levels_table
+from analysis.reporting.report_tables import between_levels_table
 from analysis.results import ResultsFolder
 from degen.files import read_tensors
 from degen.metrics import pif

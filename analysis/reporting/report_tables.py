@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.labels import format_factor
-from analysis.trend_rows import TrendRow, trend_table
+from analysis.trends.rows import TrendRow, trend_table
 from degen.reporting.formatting import format_estimate
 
 BETWEEN_LEVELS = (

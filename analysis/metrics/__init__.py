@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.dsa_metrics import DSA, WeightedDSA
-from analysis.literal_dsa import LiteralDSA
-from analysis.metric_interface import Distances, Hyperparameters, Metric, States
+from analysis.metrics.dynamics import DSA, WeightedDSA
+from analysis.metrics.interface import Distances, Hyperparameters, Metric, States
+from analysis.metrics.literal_dsa import LiteralDSA
 from degen.condition import Condition, build
 from degen.errors import BadInputError, require, require_choice, require_integer, require_number
 from degen.metrics import pif, representation
@@ -53,7 +53,7 @@ def build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple
 class PIF(Metric):
     """Permutation-invariant Frobenius distance of effective recurrent matrices.
 
-    The matrices of the gates of a gated cell are aligned by one permutation. `analysis.measures` adds
+    The matrices of the gates of a gated cell are aligned by one permutation. `analysis.trends.measures` adds
     normalizations that do not depend on the alignment.
 
     Args:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from analysis.condition_data import ConditionData
-from analysis.curves import Tasks
-from analysis.design import Design
 from analysis.labels import format_factor
-from analysis.trend_rows import POOLED
+from analysis.trends.condition_data import ConditionData
+from analysis.trends.curves import Tasks
+from analysis.trends.design import Design
+from analysis.trends.rows import POOLED
 
 
 class LevelPair(NamedTuple):

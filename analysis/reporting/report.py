@@ -11,7 +11,18 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.cells import (
+from analysis.experiment_results import ExperimentResults
+from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SPECIFICATION
+from analysis.labels import task_title
+from analysis.reporting.report_tables import (
+    between_levels_table,
+    hyperparameters_table,
+    network_counts,
+    outcomes_table,
+    required_networks,
+)
+from analysis.reporting.summary import question, summary_lines
+from analysis.trends.cells import (
     explanations,
     has_several_terms,
     missing_networks,
@@ -20,19 +31,8 @@ from analysis.cells import (
     row_term,
     row_warnings,
 )
-from analysis.experiment_results import ExperimentResults
-from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SPECIFICATION
-from analysis.labels import task_title
-from analysis.report_tables import (
-    between_levels_table,
-    hyperparameters_table,
-    network_counts,
-    outcomes_table,
-    required_networks,
-)
-from analysis.specification import specification_rows
-from analysis.summary import question, summary_lines
-from analysis.trend_rows import POOLED, TrendRow
+from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import write_atomically
 from degen.reporting.formatting import format_direction
@@ -97,7 +97,7 @@ class Report:
         conditions = unique_conditions([results.experiment for results in all_results.values()])
         sessions = list(_sessions(conditions, runs))
         return render(
-            "analysis",
+            "analysis.reporting",
             "report.html.j2",
             filters=_FILTERS,
             report=self,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.condition_data import ConditionData
+from analysis.trends.condition_data import ConditionData
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
 from degen.statistics.jackknife import Array
 
