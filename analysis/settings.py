@@ -33,6 +33,7 @@ FIELDS = (
     "further_ood",
     "feature_learning",
     "snapshots",
+    "between_levels",
     "solutions",
     "bootstrap",
     "permutation_test",

@@ -100,7 +100,7 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per network and epoch: seed, epoch (from 1) and the fields of `degen.training.History`."""
+        """Row per network and epoch: seed, epoch (from 1) and the fields of `degen.training.History`."""
         columns = ["seed", "epoch", *(field.name for field in dataclasses.fields(History))]
         tables = [
             pd.DataFrame(dataclasses.asdict(network.history)).assign(seed=network.seed)

@@ -21,7 +21,9 @@ exclude_patterns = ["reproduction/*/table-1.md"]
 # Examples in docstrings run as doctests; pages with code cells run in the build.
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
+# Pages write files.
+nb_execution_in_temp = True
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 

@@ -1,4 +1,4 @@
-"""What is stored of an ensemble while it trains."""
+"""Storage of an ensemble during training: checkpoints, finished networks and snapshots."""
 
 from __future__ import annotations
 

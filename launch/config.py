@@ -113,10 +113,10 @@ def require_known(config_name: str, config: DictConfig, overrides: Sequence[str]
     added = {re.split(r"[.@/=]", text.lstrip("+"))[0]: text for text in overrides if text.startswith("+")}
     if not added.keys() & set(config):
         return
-    known = hydra.compose(config_name, [text for text in overrides if not text.startswith("+")])
+    composed = hydra.compose(config_name, [text for text in overrides if not text.startswith("+")])
     for name in added.keys() & set(config):
         value = added[name].partition("=")[2]
-        require(name in known, name, value, f"one of {', '.join(map(str, known))} (no such field)")
+        require(name in composed, name, value, f"one of {', '.join(map(str, composed))} (no such field)")
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -21,14 +21,14 @@ def require_not_shadowed() -> None:
     """
     for name in OWN_PACKAGES:
         spec = importlib.util.find_spec(name)
-        places = (
+        paths = (
             []
             if spec is None
-            else [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
+            else [Path(path) for path in spec.submodule_search_locations or [spec.origin or ""]]
         )
-        if places and places[0].resolve().parent != PROJECT_ROOT:
+        if paths and paths[0].resolve().parent != PROJECT_ROOT:
             allowed = "only degen may have: rename it, or run the command degen in place of python -m"
-            raise ImportError(f"{places[0]} has a name that {allowed}.", name="launch")
+            raise ImportError(f"{paths[0]} has a name that {allowed}.", name="launch")
 
 
 def source_files(names: Sequence[str]) -> dict[str, Path]:

@@ -29,7 +29,7 @@ PATIENCE = 900
 """Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACE = ROOT / "build" / "cluster"
+FOLDER = ROOT / "build" / "cluster"
 
 
 class Cluster:
@@ -77,12 +77,13 @@ class Cluster:
 
     def kill_node(self) -> None:
         """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
-        kept = {*DAEMONS, "slurmscriptd"} - {"slurmd"}
         mark = f"SLURM_CONF={self.variables['SLURM_CONF']}".encode()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                is_mine = mark in (process / "environ").read_bytes().split(b"\0")
-                if is_mine and (process / "comm").read_text().strip() not in kept:
+                variables = (process / "environ").read_bytes().split(b"\0")
+                is_daemon = (process / "comm").read_text().strip() in ("slurmd", "slurmstepd")
+                is_in_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                if mark in variables and (is_daemon or is_in_job):
                     os.kill(int(process.name), signal.SIGKILL)
         self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
 
@@ -190,14 +191,14 @@ def _end(process: int) -> None:
 def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
 
 
 def _is_open(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def main() -> None:
@@ -209,7 +210,7 @@ def main() -> None:
     reason = why_not()
     if reason is not None:
         sys.exit(f"no cluster can be started: {reason}")
-    cluster = Cluster(PLACE, accounting="--no-accounting" not in options)
+    cluster = Cluster(FOLDER, accounting="--no-accounting" not in options)
     if command == "up":
         cluster.start()
         print(cluster.slurm("sinfo", "--format=%P %D nodes %c CPUs %G %T"), end="")

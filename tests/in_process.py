@@ -84,7 +84,7 @@ def _restored_state() -> Iterator[None]:
     argv, path, environment = sys.argv, list(sys.path), dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     threads, flushes = torch.get_num_threads(), _flushes_denormals()
-    root, known = logging.getLogger(), HydraConfig.instance().cfg
+    root, hydra_config = logging.getLogger(), HydraConfig.instance().cfg
     level, root_handlers = root.level, list(root.handlers)
     try:
         yield
@@ -99,7 +99,7 @@ def _restored_state() -> Iterator[None]:
         root.setLevel(level)
         root.handlers[:] = root_handlers
         GlobalHydra.instance().clear()
-        HydraConfig.instance().cfg = known
+        HydraConfig.instance().cfg = hydra_config
 
 
 def _flushes_denormals() -> bool:

@@ -27,7 +27,7 @@ class Hasty(Regularizer):
 
 
 class Greedy(Regularizer):
-    """One that must not come to life."""
+    """A regularizer that must not be instantiated."""
 
     def __init__(self, strength: float = 1.0):
         raise AssertionError("called")

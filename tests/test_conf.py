@@ -91,7 +91,7 @@ def test_conditions_of_every_experiment_differ_in_its_factor(name, scale):
 
 def test_the_paper_has_68_conditions_trained_once_each():
     paper = all_of("paper")
-    counts = {one.name: len(one.swept) for one in paper}
+    counts = {swept_experiment.name: len(swept_experiment.swept) for swept_experiment in paper}
     assert counts == {  # 15 + 15 + 12 + 26 (docs/specification.md, section 5)
         "task_complexity": 12,
         "memory_demand": 2,
@@ -101,12 +101,16 @@ def test_the_paper_has_68_conditions_trained_once_each():
         "low_rank": 13,
         "sparsity": 13,
     }
-    assert sum(len(one.swept) * len(one.seeds) for one in paper) == 3400
+    assert (
+        sum(len(swept_experiment.swept) * len(swept_experiment.seeds) for swept_experiment in paper) == 3400
+    )
     # gamma 1 at 128 units is both of feature_learning and of network_size, for four tasks; the conditions
     # that other experiments share are all own ones of task_complexity.
     assert len(unique_conditions(paper)) == 68 - 4
     own = {condition.signature for condition in paper[0].swept}
-    assert all(condition.signature in own for one in paper for condition in one.baseline)
+    assert all(
+        condition.signature in own for swept_experiment in paper for condition in swept_experiment.baseline
+    )
 
 
 def test_penalty_sweeps_start_without_penalty():
@@ -120,7 +124,7 @@ def test_the_reduced_scale_changes_only_its_conditions():
     reduced = unique_conditions(all_of("paper", "reduced"))
     # Path integration is as in the paper but for its width, and both vary the width.
     shared = [condition for condition in reduced if condition.signature in full]
-    assert [(one.task_name, one.model.width) for one in shared] == [
+    assert [(condition.task_name, condition.model.width) for condition in shared] == [
         ("path_integration", 64),
         ("path_integration", 128),
     ]
@@ -168,7 +172,7 @@ def test_every_file_of_a_group_is_tested():
 def test_files_set_every_argument_and_constructors_no_default():
     for task, parameterization in itertools.product(files("task"), files("parameterization")):
         composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
-        complete = build(f"task={task}", f"parameterization={parameterization}").config
+        complete = Condition.from_config(composed).config
         for part, node in complete.items():
             assert set(leaves(node)) == set(leaves(composed[part])), part
 

@@ -8,8 +8,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 import degen
+from analysis.metrics import Metric
+from analysis.metrics.contract import require_valid as require_valid_metric
+from degen.condition import build
 from degen.tasks.contract import require_valid
+from launch.config import compose
+from tests.conftest import build as build_condition
+from tests.pages import run_shell
+from tests.test_factor_page import TRAINING
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,6 +56,20 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     assert names["hidden"].shape == (1, 64, 50, 32)
 
 
+def test_a_users_metric_is_valid_as_the_page_shows(tmp_path, monkeypatch):
+    page = "docs/extend.md"
+    (tmp_path / "my_conf/metric").mkdir(parents=True)
+    (tmp_path / "my_metrics.py").write_text(block(page, "python", "class MeanSpeed"))
+    (tmp_path / "my_conf/metric/mean_speed.yaml").write_text(block(page, "yaml", "my_metrics."))
+    monkeypatch.syspath_prepend(tmp_path)
+    search_path = f"hydra.searchpath=[number://,'file://{tmp_path}/my_conf']"
+    settings = compose("analyze", [search_path, "experiment=demo", "metric=mean_speed"])
+    assert list(settings["metrics"]) == ["mean_speed"]
+    _, metric = build(settings["metrics"]["mean_speed"], Metric, "metrics.mean_speed")
+    require_valid_metric(metric, build_condition("task.channels=1", "width=8"))
+    assert metric.level == "dynamics"
+
+
 def test_class_targets_are_returned_as_the_page_shows():
     page = "docs/extend.md"
     source = block(page, "python", "class EvidenceAccumulation")
@@ -61,6 +84,34 @@ def test_class_targets_are_returned_as_the_page_shows():
         require_valid(module.EvidenceAccumulation(n_steps=50, noise_std=0.2))
     finally:
         del sys.modules["page"]
+
+
+def test_the_python_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(block("README.md", "python", "degen.compare"), {})
+    assert "linear, saturated" in capsys.readouterr().out
+    assert Path("comparison.html").exists()
+
+
+def test_the_commands_of_the_readme_run(tmp_path):
+    train, analyze, *others, submit, compare = block("README.md", "sh", "degen train").splitlines()
+    # Tests of sweeps and of the first experiment run the analysis.
+    assert analyze == train.replace("train", "analyze")
+    assert [line.split("  ")[0] for line in others] == [
+        f"degen {name} experiment=demo" for name in ("train", "status", "analyze")
+    ]
+    assert submit.startswith("degen submit experiment=demo hydra/launcher=slurm_gpu ")
+    trained = run_shell(" ".join((train, *TRAINING)), tmp_path)
+    assert trained.returncode == 0, trained.stdout
+    assert trained.stdout.count("6 converged") == 3
+    for folder in ("networks_a", "networks_b"):
+        (tmp_path / folder).mkdir()
+        for seed in range(2):
+            hidden = np.random.default_rng(seed).normal(size=(8, 9, 3))
+            np.savez(tmp_path / folder / f"{seed}.npz", hidden=hidden)
+    compared = run_shell(compare, tmp_path)
+    assert compared.returncode == 0, compared.stdout
+    assert "networks_a, networks_b" in compared.stdout
 
 
 def test_the_readme_is_short_and_its_links_exist():

@@ -49,8 +49,9 @@ def summarize_convergence(
     Returns:
         One row per condition. Columns: task, condition (label), number of networks by status and missing,
         threshold, epochs allowed; median and worst value of epochs to threshold, epochs to convergence, test
-        loss over threshold and OOD loss (a network without the value counts as worse than any number); number
-        of converged networks above each of `RATIOS`; training seconds per network in the run folder.
+        loss over threshold and, if the task has OOD trials, OOD loss (a network without the value counts as
+        worse than any number); number of converged networks above each of `RATIOS`; training seconds per
+        network in the run folder.
     """
     rows = [_row(table[table["condition"] == c.signature], c, n_seeds, runs) for c in conditions]
     return pd.DataFrame(rows)
@@ -69,8 +70,9 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
         "epochs to convergence": _median_and_worst(networks["epochs_to_convergence"], "never"),
         "test loss / threshold": _median_and_worst(networks["test_loss_ratio"], "diverged"),
         **{f"above {ratio}": int((converged_ratios > ratio).sum()) for ratio in RATIOS},
-        "OOD loss": _median_and_worst(networks["ood_loss"], "diverged"),
     }
+    if condition.task.ood() is not None:
+        row["OOD loss"] = _median_and_worst(networks["ood_loss"], "diverged")
     folder = RunFolder.of(runs, condition)
     # Over all networks in the folder: the sessions trained all of them.
     seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)

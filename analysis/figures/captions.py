@@ -65,7 +65,7 @@ def _scale(*results: ExperimentResults) -> list[str]:
     name, _, overrides = results[0].experiment.scale.partition(" ")
     if results[0].experiment.scale == "full":
         return []
-    experiments = [each.experiment for each in results]
+    experiments = [result.experiment for result in results]
     conditions = [condition for experiment in experiments for condition in experiment.conditions]
     seeds = sorted({len(experiment.seeds) for experiment in experiments})
     widths = sorted({condition.model.width for condition in conditions})

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
-from analysis.measures import paper_measure
+from analysis.trends.measures import paper_measure
 from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GRAY, add_caption
@@ -83,7 +83,9 @@ def measure_captions(
     captions = [caption(*all_results, tasks=tasks, has_bands=True)]
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
-    coverages = [each for table in tables for each in table["true_coverage"][table["measure"].isin(drawn)]]
+    coverages = [
+        coverage for table in tables for coverage in table["true_coverage"][table["measure"].isin(drawn)]
+    ]
     captions += filter(
         None, [format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"]
     )

@@ -14,12 +14,12 @@ import pandas as pd
 import torch
 
 from analysis.cache import cached, cached_rows, fingerprint, write_csv
-from analysis.factors import factor_columns
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.activations import converged_seeds
 from analysis.steps.line_attractors import step_without_input
 from analysis.steps.networks import load_run
+from analysis.trends.factors import factor_columns
 from analysis.trials import TrialSet
 from degen.condition import Condition
 from degen.metrics.flow_graph import describe_attractors, describe_graph, flow_graph, graph_type

@@ -14,10 +14,10 @@ import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score
 
 from analysis.cache import cached, fingerprint, require_table, write_csv, write_table
-from analysis.factors import factor_columns
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.flow_graphs import compute_flow_graphs
+from analysis.trends.factors import factor_columns
 from analysis.trials import TrialSet
 from degen.condition import Condition
 from degen.errors import require, require_integer, require_number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,23 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from degen.comparison.measure import Measure
-from degen.comparison.result import Comparison
 from degen.reporting.panels import jitter, use_linear_ticks
 from degen.reporting.style import GRAY, PALETTE, STYLE
 
 _ROW_SIZE = (6.9, 2.1)
 
 
-def draw(comparison: Comparison) -> Figure:
-    """Draw all metrics of a comparison.
+def draw(measures: Sequence[Measure], n_networks: Mapping[str, int]) -> Figure:
+    """Draw all metrics of a comparison, for groups in the order of `n_networks`.
 
     The figure is not registered with pyplot, whose settings and backend stay as they are.
     """
-    groups = list(comparison.n_networks)
+    groups = list(n_networks)
     colors = dict(
         zip(groups, PALETTE if len(groups) <= len(PALETTE) else sns.husl_palette(len(groups)), strict=False)
     )
-    measures = list(comparison.measures.values())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_ROW_SIZE[0], _ROW_SIZE[1] * len(measures) + 0.3), layout="constrained")
         axes = figure.subplots(len(measures), 3, squeeze=False)

@@ -71,7 +71,9 @@ def _read_network(path: Path, group: str, inputs: Tensor | None, nonlinearity: s
     entries = _read_entries(path)
     if path.suffix in (".pt", ".pth") or any(name.endswith(RECURRENT_WEIGHTS) for name in entries):
         if inputs is None:
-            raise BadInputError(f"inputs must be given to run the state_dict {path} on them, got none.")
+            raise BadInputError(
+                f"inputs (--inputs FILE) must be given to run the state_dict {path} on them, got none."
+            )
         weights = {name: torch.as_tensor(values) for name, values in entries.items()}
         try:
             run = run_state_dict(weights, inputs, nonlinearity=nonlinearity)

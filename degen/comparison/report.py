@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from degen.comparison.figure import draw
-from degen.comparison.result import Comparison
-from degen.comparison.text import format_degeneracies, format_differences
 from degen.errors import require
 from degen.files import write_atomically
 from degen.reporting.html import render
 from degen.reporting.style import save_figure
 from degen.versions import VERSION
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def require_writable(path: Path) -> None:
@@ -21,27 +22,19 @@ def require_writable(path: Path) -> None:
     require(not path.is_dir(), "path of the report", str(path), "a file, such as report.html")
 
 
-def write_report(comparison: Comparison, path: Path) -> Path:
+def write_report(path: Path, figure: Figure, **contents: Any) -> Path:
     """Write the report, and return its path.
 
+    Args:
+        path: the HTML file.
+        figure: figure of the comparison.
+        contents: values of the template `comparison.html.j2`.
+
     Raises:
-        BadInputError: the folder of the file does not exist, or the path is a folder.
         UnwritableError: the file cannot be written.
     """
-    require_writable(path)
     with tempfile.TemporaryDirectory() as folder:
-        _, image = save_figure(draw(comparison), Path(folder), "comparison")
-        text = render(
-            "degen.comparison",
-            "comparison.html.j2",
-            n_networks=comparison.n_networks,
-            degeneracies=format_degeneracies(comparison.table()),
-            differences=format_differences(comparison.differences()),
-            image=image,
-            settings=comparison.settings,
-            skipped=comparison.skipped,
-            notes=comparison.notes,
-            version=VERSION,
-        )
+        _, image = save_figure(figure, Path(folder), "comparison")
+        text = render("degen.comparison", "comparison.html.j2", image=image, version=VERSION, **contents)
     write_atomically(path, text.encode())
     return path

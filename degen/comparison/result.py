@@ -63,9 +63,9 @@ class Comparison:
             by that of the first), low, high (95 % interval of the ratio) and ratio_p (test that it is 1).
         """
         rows = [
-            (name, each.first, each.second, *each.separation, *each.ratio)
+            (name, difference.first, difference.second, *difference.separation, *difference.ratio)
             for name, measure in self.measures.items()
-            for each in measure.differences
+            for difference in measure.differences
         ]
         columns = ["metric", "first", "second", "between", "p", "ratio", "low", "high", "ratio_p"]
         return pd.DataFrame(rows, columns=columns)
@@ -74,7 +74,7 @@ class Comparison:
         """Draw distances, embedding and degeneracy of each metric. `savefig` of the result writes a file."""
         from degen.comparison.figure import draw  # Matplotlib takes seconds to import
 
-        return draw(self)
+        return draw(list(self.measures.values()), self.n_networks)
 
     def report(self, path: str | Path) -> Path:
         """Write the tables and the figure to one HTML file.
@@ -86,9 +86,20 @@ class Comparison:
             BadInputError: the folder of the file does not exist.
             UnwritableError: the file cannot be written.
         """
-        from degen.comparison.report import write_report  # Matplotlib takes seconds to import
+        # Matplotlib takes seconds to import
+        from degen.comparison.report import require_writable, write_report
 
-        return write_report(self, Path(path))
+        require_writable(Path(path))
+        return write_report(
+            Path(path),
+            self.plot(),
+            n_networks=self.n_networks,
+            degeneracies=format_degeneracies(self.table()),
+            differences=format_differences(self.differences()),
+            settings=self.settings,
+            skipped=self.skipped,
+            notes=self.notes,
+        )
 
     def __str__(self) -> str:
         sections = [

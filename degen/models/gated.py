@@ -125,9 +125,9 @@ class GRU(Gated):
         reset_drive, update_drive, candidate_drive = drive.chunk(3, dim=-1)
         reset, update, candidate = recurrent.chunk(3, dim=-1)
         gate = torch.sigmoid(reset_drive + reset)
-        kept = torch.sigmoid(update_drive + update)
+        update_gate = torch.sigmoid(update_drive + update)
         new = torch.tanh(candidate_drive + gate * (candidate + parameters["recurrent_bias"].unsqueeze(1)))
-        return kept * state + (1 - kept) * new
+        return update_gate * state + (1 - update_gate) * new
 
     def fast_activations(self, parameters: Parameters, inputs: Tensor, state: Tensor) -> Tensor:
         gates, candidate = self.input_weights(parameters).split((2 * self.width, self.width), dim=1)
@@ -179,9 +179,9 @@ class LSTM(Gated):
         hidden, cell = state.chunk(2, dim=-1)
         drive = inputs @ parameters["input"].mT + parameters["bias"].unsqueeze(1)
         gates = (hidden @ parameters["recurrent"].mT + drive).chunk(4, dim=-1)
-        new, kept, output = (torch.sigmoid(gates[i]) for i in (0, 1, 3))
-        cell = kept * cell + new * torch.tanh(gates[2])
-        return torch.cat((output * torch.tanh(cell), cell), dim=-1)
+        input_gate, forget_gate, output_gate = (torch.sigmoid(gates[i]) for i in (0, 1, 3))
+        cell = forget_gate * cell + input_gate * torch.tanh(gates[2])
+        return torch.cat((output_gate * torch.tanh(cell), cell), dim=-1)
 
     def fast_activations(self, parameters: Parameters, inputs: Tensor, state: Tensor) -> Tensor:
         weights = torch.cat((parameters["recurrent"], self.input_weights(parameters)), dim=-1)

@@ -38,10 +38,10 @@ def format_coverage(coverages: Iterable[float]) -> str:
         >>> format_coverage([0.85, math.nan, 0.72])
         'true coverage of the intervals in the worst simulated case: 72% to 85%'
     """
-    known = [coverage for coverage in coverages if not math.isnan(coverage)]
-    if not known:
+    finite = [coverage for coverage in coverages if not math.isnan(coverage)]
+    if not finite:
         return ""
-    least, most = f"{min(known):.0%}", f"{max(known):.0%}"
+    least, most = f"{min(finite):.0%}", f"{max(finite):.0%}"
     share = least if least == most else f"{least} to {most}"
     return f"true coverage of the intervals in the worst simulated case: {share}"
 

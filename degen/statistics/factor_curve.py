@@ -119,12 +119,12 @@ class FactorCurve:
     def shifted(self, offsets: Array) -> FactorCurve:
         """Return the curve with offsets (conditions,) added to the log degeneracy in permutations."""
         pairs = zip(self.network_values, offsets, strict=True)
-        values = [each * np.exp(offset) if self.is_deviation else each + offset for each, offset in pairs]
+        values = [value * np.exp(offset) if self.is_deviation else value + offset for value, offset in pairs]
         return dataclasses.replace(self, network_values=values)
 
     def _resampled(self, counts: Sequence[Array], weights: Array) -> Contrasts:
         parts = zip(self.statistics, counts, strict=True)
-        jackknives = [jackknife(logarithm(statistic(each)), each) for statistic, each in parts]
+        jackknives = [jackknife(logarithm(statistic(copies)), copies) for statistic, copies in parts]
         return estimate_contrasts(jackknives, counts, self.seeds, weights)
 
     def _jackknife_of_rows(self, values: Array) -> Jackknife:

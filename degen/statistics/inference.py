@@ -82,7 +82,7 @@ class PooledContrasts:
         if self.problem:
             return [Estimate(float(effect), math.nan, math.nan) for effect in self.effects]
         columns = zip(self.effects, self.errors, self._bootstrap_t.T, strict=True)
-        return [Estimate(float(each[0]), *self.bootstrap.interval(*each)) for each in columns]
+        return [Estimate(float(column[0]), *self.bootstrap.interval(*column)) for column in columns]
 
     @cached_property
     def smallest_p(self) -> float:
@@ -132,7 +132,9 @@ class PooledContrasts:
     def _permutation_p(self) -> tuple[float, float]:
         parts = zip(self.null_curves, self.weights, self.strata, strict=True)
         seed, number = self.bootstrap.seed, self.n_permutations
-        permuted = _pool([curve.permuted(weights, each, seed, number) for curve, weights, each in parts])
+        permuted = _pool(
+            [curve.permuted(weights, stratum, seed, number) for curve, weights, stratum in parts]
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(permuted.effects / np.sqrt(permuted.variances)).max(axis=1)
         # A permutation that is not finite counts as extreme, and so do ties.

@@ -76,9 +76,10 @@ class SubmissionPlan:
         )
         order = ", one array after the other" if self.is_chained else ""
         n_tasks = sum(map(len, self.arrays))
+        arrays = "array" if len(self.arrays) == 1 else "arrays"
         fields = ("partition", "account", "qos", "gres", "cpus_per_task", "mem_gb", "timeout_min")
         return [
-            f"jobs: {n_tasks} in {len(self.arrays)} arrays{order}, at most {self.cap} at once; {hours}",
+            f"jobs: {n_tasks} in {len(self.arrays)} {arrays}{order}, at most {self.cap} at once; {hours}",
             "each: " + ", ".join(f"{field}={launcher[field]}" for field in fields if launcher.get(field)),
         ]
 

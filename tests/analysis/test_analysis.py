@@ -108,7 +108,7 @@ def test_distances_of_dynamics_have_a_split_half_baseline(analyzed, metric):
     assert with_ratio == set(DYNAMICS)
 
 
-def test_metrics_of_dynamics_are_variants_of_dsa_except_the_control(analyzed):
+def test_metrics_of_dynamics_are_variants_of_dsa(analyzed):
     variants = table(analyzed, "degeneracy").set_index("measure")["variant_of"].dropna()
     assert set(variants) == {"DSA"}
     assert set(variants.index) == set(DYNAMICS) - {"dsa_geometry"}

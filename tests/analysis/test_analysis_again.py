@@ -97,10 +97,10 @@ def test_another_condition_of_losses_computes_losses_only(workspace, analyze):
 
 def test_the_manifest_contains_the_settings(workspace, analyze):
     analyze("probe.seed=1", "bootstrap.level=0.9")
-    kept = json.loads((workspace / "results" / "tiny" / "manifest.json").read_text())["settings"]
-    assert kept["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
-    assert kept["metrics"]["dsa"]["score"] == "angular"
-    assert set(table(workspace, "degeneracy")["nominal_level"]) == {kept["bootstrap"]["level"]} == {0.9}
+    settings = json.loads((workspace / "results" / "tiny" / "manifest.json").read_text())["settings"]
+    assert settings["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
+    assert settings["metrics"]["dsa"]["score"] == "angular"
+    assert set(table(workspace, "degeneracy")["nominal_level"]) == {settings["bootstrap"]["level"]} == {0.9}
 
 
 def test_a_new_network_updates_its_condition_only(workspace, analyze):
@@ -122,7 +122,7 @@ def test_a_condition_without_a_pair_is_left_out(analyzed, workspace, analyze):
     assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
     assert set(table(workspace, "degeneracy")["condition"]) == {signatures(workspace)[1]}
     # Its loss curves are shown nevertheless: two panels as before.
-    curves = [each / "results" / "tiny" / "figures" / "loss.png" for each in (analyzed, workspace)]
+    curves = [folder / "results" / "tiny" / "figures" / "loss.png" for folder in (analyzed, workspace)]
     before, after = (matplotlib.image.imread(path).shape[1] for path in curves)
     assert after == pytest.approx(before, rel=0.1)
 

@@ -115,12 +115,20 @@ def networks(condition: Condition, dtype: torch.dtype = torch.float32) -> list[T
         for seeds in ((0, 1), (7, 8))
     )
 
-    def one(weights: Parameters, index: int) -> Parameters:
+    def slice_member(weights: Parameters, index: int) -> Parameters:
         return {name: value[index : index + 1] for name, value in weights.items()}
 
     history = History([1.0], [0.0], [0.1], [1.0], [0.5], [0.0])
     return [
-        TrainedNetwork(i, "converged", "", one(initial, i), one(final, i), one(final, i), history)
+        TrainedNetwork(
+            i,
+            "converged",
+            "",
+            slice_member(initial, i),
+            slice_member(final, i),
+            slice_member(final, i),
+            history,
+        )
         for i in (0, 1)
     ]
 
@@ -143,21 +151,21 @@ def test_alignments_of_networks_are_brute_forces(parameterization):
     trials = TrialSet(n_trials=3, seed=5).draw(condition.task, "kernel probe", torch.float64)
     assert probe.times(8) == [3, 7]
 
-    def unrolled(chosen: Parameters, others: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
-        weights = others | chosen
+    def unrolled(probed: Parameters, others: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+        weights = others | probed
         hidden = model.unroll(weights, trials)  # the plain loop over `Model.step`
         return model.readout(weights, hidden)[0][:, [3, 7]].flatten(), hidden
 
     def both(weights: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
         exact = {name: value.double() for name, value in weights.items()}
-        chosen = {name: exact[name] for name in probe.weights}
-        rows, hidden = jacrev(unrolled, has_aux=True)(chosen, exact)
+        probed = {name: exact[name] for name in probe.weights}
+        rows, hidden = jacrev(unrolled, has_aux=True)(probed, exact)
         jacobian = torch.cat([rows[name].flatten(1) for name in probe.weights], dim=1)
         samples = hidden.flatten(0, 2)
         return jacobian @ jacobian.mT, samples @ samples.mT
 
-    chosen = networks(condition)
-    for network, result in zip(chosen, compute_alignments(condition, chosen, probe), strict=True):
+    trained = networks(condition)
+    for network, result in zip(trained, compute_alignments(condition, trained, probe), strict=True):
         (kernel, gram), (kernel_after, gram_after) = both(network.initial), both(network.weights)
         assert result["kernel_alignment"] == pytest.approx(cosine(kernel, kernel_after), rel=1e-9)
         assert result["representation_alignment"] == pytest.approx(cosine(gram, gram_after), rel=1e-9)

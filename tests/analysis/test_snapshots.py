@@ -93,21 +93,21 @@ def along(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_once(tmp_path_factory, _along)
 
 
-def _along(place: Path) -> None:
+def _along(folder: Path) -> None:
     text = YAML
     for before, after in CHANGES.items():
         assert before in text
         text = text.replace(before, after)
-    (place / "settings" / "experiment").mkdir(parents=True)
-    file = place / "settings" / "experiment" / "slow.yaml"
-    file.write_text(text + "  optimizer:\n    learning_rate: 0.005\n")
+    (folder / "settings" / "experiment").mkdir(parents=True)
+    experiment_file = folder / "settings" / "experiment" / "slow.yaml"
+    experiment_file.write_text(text + "  optimizer:\n    learning_rate: 0.005\n")
     for module, arguments in (("launch.train", GIVEN), (MODULE, (*GIVEN, *SMALL, METRICS))):
-        launched = Launched((*arguments, SNAPSHOTS), place, module=module)
+        launched = Launched((*arguments, SNAPSHOTS), folder, module=module)
         assert launched.wait() == 0, launched.stderr
 
 
-def read(place: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(place / "results" / "slow" / f"{name}.csv")
+def read(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "results" / "slow" / f"{name}.csv")
 
 
 def test_the_end_equals_the_degeneracy(along):
@@ -136,7 +136,7 @@ def test_the_distance_to_the_own_end(along):
         now = end.with_weights_at(4)
         pairs = zip(now.networks, end.networks, strict=True)
         distances = [
-            pif.distance_matrix(torch.cat([end.model.recurrent(each.weights) for each in pair]))[0, 1]
+            pif.distance_matrix(torch.cat([end.model.recurrent(network.weights) for network in pair]))[0, 1]
             for pair in pairs
         ]
         rows = own_end[(own_end["measure"] == "pif") & (own_end["epoch"] == "4")]
@@ -180,14 +180,14 @@ def test_the_report_shows_the_figure(along):
 
 
 def test_stored_distances_are_used_again_and_removed_when_off(along, tmp_path):
-    place = shutil.copytree(along, tmp_path / "place")
-    distances = sorted(place.glob("results/slow/snapshots/*/*"))
+    copied = shutil.copytree(along, tmp_path / "copied")
+    distances = sorted(copied.glob("results/slow/snapshots/*/*"))
     times = [path.stat().st_mtime_ns for path in distances]
     assert len(distances) == 4
 
     def analyze(*arguments: str, draws: bool) -> str:
         before = None if draws else draw_nothing
-        launched = Launched((*GIVEN, *SMALL, METRICS, *arguments), place, before=before, module=MODULE)
+        launched = Launched((*GIVEN, *SMALL, METRICS, *arguments), copied, before=before, module=MODULE)
         assert launched.wait() == 0, launched.stderr
         return launched.stdout
 
@@ -195,8 +195,8 @@ def test_stored_distances_are_used_again_and_removed_when_off(along, tmp_path):
     assert line.endswith(" values, unchanged")
     assert [path.stat().st_mtime_ns for path in distances] == times
     assert "snapshots" not in analyze(draws=True)
-    assert list(place.glob("results/slow/**/snapshots.*")) == []
-    assert "When do seeds part?" not in (place / "results/slow/report.html").read_text()
+    assert list(copied.glob("results/slow/**/snapshots.*")) == []
+    assert "When do seeds part?" not in (copied / "results/slow/report.html").read_text()
 
 
 class RejectingPIF(PIF):

@@ -28,9 +28,9 @@ def test_a_sweep_over_length_and_outputs_is_trained_and_measured(tmp_path):
     assert folder.name.startswith("task.n_steps=20,24,28+task.channels=1,2+width=8+training.")
     table = pd.read_csv(folder / "degeneracy.csv")
     assert set(table["measure"]) >= {"dsa", "dsa_null", "svcca", "sigma_ood"}
-    one = table[table["measure"] == "dsa"]
-    assert one["factor_name"].eq("task.n_steps").all()
-    cells = set(zip(one["factor_value"], one["task.channels"], strict=True))
+    rows = table[table["measure"] == "dsa"]
+    assert rows["factor_name"].eq("task.n_steps").all()
+    cells = set(zip(rows["factor_value"], rows["task.channels"], strict=True))
     assert cells == {(20, 1), (20, 2), (24, 1), (24, 2)}
     assert "2bit-standard-n8-gamma1 channels=2 n_steps=24" in printed
     # Untrained conditions are named with the command that trains them.
@@ -66,7 +66,7 @@ def test_panels_of_crossed_conditions_have_different_titles():
     )
 
 
-def test_an_untrained_sweep_is_rejected_with_the_command_that_trains_it(tmp_path: Path):
+def test_an_untrained_sweep_is_rejected_with_a_command(tmp_path: Path):
     sentence = rejection(tmp_path, "analysis.__main__", "-m", "width=8,9", "gamma=2", "runs=mine")
     assert sentence.startswith("experiment must be one with finished networks below mine ")
     assert "(python -m launch.train -m width=8,9 gamma=2 runs=mine)" in sentence
@@ -107,7 +107,7 @@ def test_overrides_of_training_are_collected(arguments, expected):
     assert sweep_arguments(arguments) == (expected or arguments)
 
 
-def test_fields_of_the_analysis_and_the_launcher_are_not_collected():
+def test_fields_of_analysis_and_launcher_are_not_collected():
     own = [
         "bootstrap.level=0.9",
         "metrics.dsa.score=frobenius",

@@ -14,13 +14,13 @@ from tests.analysis.conftest import OWN, SMALL
 from tests.conftest import Launched, build
 
 LAGS = {"score": "angular", "lowest_lag": 1, "highest_lag": 2, "variance": 0.99, "seed": 0}
-CHOSEN = LAGS | {"ranks": [3, 5], "components": "most", "held_out": 0.25}
+SELECTION = LAGS | {"ranks": [3, 5], "components": "most", "held_out": 0.25}
 WEIGHTED = {"score": "angular", "variance": 0.99, "seed": 0}
 INITIAL = {"weights": "initial_recurrent", "solver": "faq", "seed": 0}
 
 PINNED: list[tuple[str, Metric, int, list[float]]] = [
-    ("dsa", DSA(controlled=False, **CHOSEN), 2, [0.3242802, 0.7854915, 0.7018292]),
-    ("input_dsa", DSA(controlled=True, **CHOSEN), 2, [0.6354713, 0.946036, 0.8675496]),
+    ("dsa", DSA(controlled=False, **SELECTION), 2, [0.3242802, 0.7854915, 0.7018292]),
+    ("input_dsa", DSA(controlled=True, **SELECTION), 2, [0.6354713, 0.946036, 0.8675496]),
     ("dsa_literal", LiteralDSA(max_rank=20, first_networks=3, **LAGS), 2, [0.4088635, 0.5288985, 0.56869968]),
     (
         "dsa_weighted",
@@ -69,8 +69,8 @@ def test_a_metric_that_finds_other_numbers_has_another_version(metric, version, 
         "inputs": trials.inputs[0],
         "initial_recurrent": weights["recurrent"],
     }
-    chosen = {} if metric.selection_options is None else metric.selected(metric.select(states["hidden"]))
-    matrix = metric.distances(states, chosen).matrix
+    selection = {} if metric.selection_options is None else metric.selected(metric.select(states["hidden"]))
+    matrix = metric.distances(states, selection).matrix
     assert matrix[np.triu_indices(3, 1)].tolist() == pytest.approx(pinned, rel=1e-4)
 
 

@@ -33,7 +33,7 @@ TORCH: dict[str, Callable[..., nn.Module]] = {
 
 
 def condition(cell: str) -> Condition:
-    """One epoch, which converges for no network."""
+    """Return a condition of a single epoch, in which no network converges."""
     overrides = ["training.max_epochs=1", f"training.steps_per_epoch={STEPS}", "training.threshold=1e-9"]
     overrides += [f"width={N}", f"training.batch_size={TRIALS}", f"task.n_steps={TIME}"]
     overrides += [
@@ -46,10 +46,16 @@ def condition(cell: str) -> Condition:
 
 def degen_turn(cell: str, seeds: int) -> float:
     """Milliseconds of `degen.training.train`, which also draws the trials."""
-    chosen = condition(cell)
-    ensemble = Ensemble.new(range(seeds), chosen.task, chosen.model)
+    cell_condition = condition(cell)
+    ensemble = Ensemble.new(range(seeds), cell_condition.task, cell_condition.model)
     started = time.process_time()
-    train(ensemble, chosen.task, chosen.model, chosen.training, chosen.regularizer)
+    train(
+        ensemble,
+        cell_condition.task,
+        cell_condition.model,
+        cell_condition.training,
+        cell_condition.regularizer,
+    )
     return 1e3 * (time.process_time() - started) / STEPS / seeds
 
 
@@ -87,9 +93,9 @@ def main() -> None:
                 taken = turn()
                 if number:  # the first warms up
                     times[name].append(taken)
-        many, one, *reference = (statistics.median(taken) for taken in times.values())
-        words = f"{reference[0]:10.1f} {reference[0] / many:6.2f}" if reference else ""
-        print(f"{cell:10} {many:15.1f} {one:15.1f} {words}", flush=True)
+        ensemble_time, single, *reference = (statistics.median(taken) for taken in times.values())
+        words = f"{reference[0]:10.1f} {reference[0] / ensemble_time:6.2f}" if reference else ""
+        print(f"{cell:10} {ensemble_time:15.1f} {single:15.1f} {words}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Wall-clock seconds of the DSA distances of 50 networks, compared with dsa-metric.
 
-python -m tests.benchmarks.dsa_clock. Ours: the whole matrix on the threads that torch takes. Theirs: a sample
-of pairs in one order, half of it before and half after ours, on one thread and on as many as torch takes. The
-load is printed: where other work waits for the cores too, both lose time on the clock, and several threads on
-one small product lose most. Needs the extra `bench`.
+python -m tests.benchmarks.dsa_clock. Our distances are measured as a whole matrix, with torch's number of
+threads. Distances of dsa-metric are measured on a sample of pairs, half of it before and half after ours, on
+a single thread and on torch's number of threads. The load of the machine is printed, because other work slows
+both down, and most of all several threads that share a small product. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ITERATIONS = 1500
 
 
 def package_seconds(a: torch.Tensor, b: torch.Tensor, threads: int, iterations: int) -> float:
-    """Of one pair; those of fewer iterations than 1500 are scaled up."""
+    """Return the seconds of a pair, scaled up to 1500 iterations."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     model = SimilarityTransformDist(iters=iterations, lr=5e-3, score_method="angular")
@@ -67,11 +67,12 @@ def main() -> None:
     )
     sample(range(arguments.sample // 2, arguments.sample))
     for threads, seconds in spent.items():
-        each = np.mean(seconds)
+        seconds_per_pair = np.mean(seconds)
         print(
             f"theirs on {threads} threads, {len(seconds)} pairs of {rivals[threads]} iterations: "
-            f"{each:.1f} s a pair of {ITERATIONS} ({min(seconds):.1f}-{max(seconds):.1f}); "
-            f"{pairs} pairs would take {each * pairs:.0f} s: ratio {each * pairs / ours:.0f}",
+            f"{seconds_per_pair:.1f} s a pair of {ITERATIONS} ({min(seconds):.1f}-{max(seconds):.1f}); "
+            f"{pairs} pairs would take {seconds_per_pair * pairs:.0f} s: "
+            f"ratio {seconds_per_pair * pairs / ours:.0f}",
             flush=True,
         )
 

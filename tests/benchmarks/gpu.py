@@ -30,7 +30,7 @@ _REPEATS = 5
 
 
 def set_precision(precision: str) -> None:
-    """Of products and of cuDNN, whose own flag is another and on by default."""
+    """Set the precision of matrix products and of cuDNN, whose own flag is on by default."""
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.allow_tf32 = precision == "high"
 
@@ -43,7 +43,7 @@ class Benchmark:
         self.seeds = 3 if tiny else 50
 
     def timed(self, work: Callable[[], object]) -> float:
-        """Milliseconds, once what came before is done and until what it starts is."""
+        """Return the median milliseconds of `work`. The device is synchronized before and after."""
         taken = []
         for _ in range(_REPEATS + 1):
             self._wait()
@@ -67,11 +67,11 @@ class Benchmark:
     def peak(self) -> dict[str, float]:
         """The card's own: TFLOP/s of a large product and GB/s of a copy, bytes read and written."""
         n = 64 if self.tiny else 8192
-        one, other = torch.rand(2, n, n, device=self.device)
+        first, second = torch.rand(2, n, n, device=self.device)
         results = {}
         for name, precision in PRECISIONS.items():
             set_precision(precision)
-            results[f"{name}, TFLOP/s"] = 2 * n**3 / self.timed(lambda: one @ other) / 1e9
+            results[f"{name}, TFLOP/s"] = 2 * n**3 / self.timed(lambda: first @ second) / 1e9
         set_precision("highest")
         large = torch.rand(16 * n * n, device=self.device)
         return results | {"copy, GB/s": 2 * 4 * large.numel() / self.timed(large.clone) / 1e6}

@@ -182,8 +182,8 @@ def permutations_against_public(groups: dict[str, torch.Tensor], wanted: int) ->
         means = " ".join(
             f"{values.mean():{width}.3f}" for values, width in zip(results, (8, 8, 10, 8), strict=True)
         )
-        each = seconds / (len(members) * (len(members) - 1) / 2)
-        print(f"{name:32s} {len(pairs):5d} {means} {above:9d} {each * PAIRS:18.0f}", flush=True)
+        seconds_per_pair = seconds / (len(members) * (len(members) - 1) / 2)
+        print(f"{name:32s} {len(pairs):5d} {means} {above:9d} {seconds_per_pair * PAIRS:18.0f}", flush=True)
 
 
 def faq_matrix(w: torch.Tensor) -> np.ndarray:

@@ -1,8 +1,9 @@
 """python -m tests.benchmarks.scaling: time and memory of training against seeds, width, batch and time steps.
 
-Flip-flop networks, one factor changed at a time from a base that is measured beside it. Each measurement on a
-CPU is a process of its own, so that its memory is its own. Times are the clock's on a GPU, and processor time
-of all cores together on a CPU, which other work may share. Prints a table; writes it and a plot.
+Flip-flop networks, one factor changed at a time from a base that is measured in the same run. Each
+measurement on a CPU is a process of its own, so that memory is measured separately. Times are wall-clock time
+on a GPU, and processor time of all cores on a CPU, which other work may share. Prints a table, and writes it
+and a plot.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def measure(sizes: dict[str, int], device: str, tiny: bool) -> dict[str, float]:
 def processor_time() -> float:
     """Seconds that this process and those it has forked have computed."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _megabytes(device: str, seeds: int) -> float:

@@ -44,7 +44,7 @@ clock = time.process_time if SHARED else time.perf_counter
 
 
 def condition(steps: int) -> Condition:
-    """One epoch of that many steps, which converges for no network."""
+    """Return a condition of a single epoch, in which no network converges."""
     overrides = ["training.max_epochs=1", f"training.steps_per_epoch={steps}", "training.threshold=1e-9"]
     overrides += [f"width={N}", f"training.batch_size={TRIALS}", f"task.n_steps={TIME}"]
     overrides += ["training.validation_trials=1"]  # a step is timed, not an epoch
@@ -52,13 +52,19 @@ def condition(steps: int) -> Condition:
 
 
 def degen_training(seeds: int) -> Callable[[], float]:
-    """Milliseconds of `degen.training.train`, its trials drawn as it goes."""
-    chosen = condition(DEGEN_STEPS)
+    """Return a function that measures the milliseconds of `degen.training.train` with its trials."""
+    trained_condition = condition(DEGEN_STEPS)
 
     def turn() -> float:
-        ensemble = Ensemble.new(range(seeds), chosen.task, chosen.model)
+        ensemble = Ensemble.new(range(seeds), trained_condition.task, trained_condition.model)
         started = clock()
-        train(ensemble, chosen.task, chosen.model, chosen.training, chosen.regularizer)
+        train(
+            ensemble,
+            trained_condition.task,
+            trained_condition.model,
+            trained_condition.training,
+            trained_condition.regularizer,
+        )
         return 1e3 * (clock() - started) / DEGEN_STEPS / seeds
 
     return turn
@@ -66,25 +72,25 @@ def degen_training(seeds: int) -> Callable[[], float]:
 
 def degen_forward(fast: bool) -> Callable[[], float]:
     """Return the milliseconds of outputs without gradients, on one core: written out, or the plain loop."""
-    chosen = condition(1)
-    weights = chosen.model.initialize(chosen.task, Stream.named([0], "weights"))
-    trials = chosen.task.generate(TRIALS, Stream.named([0], "trials"))
+    trained_condition = condition(1)
+    weights = trained_condition.model.initialize(trained_condition.task, Stream.named([0], "weights"))
+    trials = trained_condition.task.generate(TRIALS, Stream.named([0], "trials"))
 
     def turn() -> float:
         started = clock()
         with torch.no_grad():
             for _ in range(4):
                 if fast:
-                    chosen.model(weights, trials)
+                    trained_condition.model(weights, trials)
                 else:
-                    chosen.model.readout(weights, chosen.model.unroll(weights, trials))
+                    trained_condition.model.readout(weights, trained_condition.model.unroll(weights, trials))
         return 1e3 * (clock() - started) / 4
 
     return turn
 
 
 def torch_steps(steps: int) -> Callable[[], float]:
-    """Milliseconds of nn.RNN with autograd and torch's Adam; its trials are there already."""
+    """Return a function that measures the milliseconds of nn.RNN with autograd and torch's Adam."""
     trials = condition(1).task.generate(TRIALS, Stream.named([0], "trials"))
     inputs, targets = trials.inputs[0], trials.targets[0]
     rnn, readout = nn.RNN(CHANNELS, N, batch_first=True), nn.Linear(N, CHANNELS)
@@ -102,7 +108,7 @@ def torch_steps(steps: int) -> Callable[[], float]:
 
 
 def torch_all_cores() -> Callable[[], float]:
-    """The same, one network at a time with all cores."""
+    """Return `torch_steps` for a single network with all cores."""
     turn = torch_steps(STEPS)
 
     def with_threads() -> float:
@@ -115,7 +121,7 @@ def torch_all_cores() -> Callable[[], float]:
 
 
 def apart(make: Callable[[], Callable[[], float]], processes: int) -> Callable[[], float]:
-    """The same in so many processes of their own at once, a network each."""
+    """Return a turn that runs in several processes at once, with a network per process."""
     context = multiprocessing.get_context("spawn")
     ours = []
     for _ in range(processes):

@@ -63,7 +63,9 @@ def test_a_state_dict_is_run_on_the_inputs(tmp_path, suffix):
         torch.save(network.state_dict(), tmp_path / f"a{suffix}")
     (read,) = read_folder(tmp_path, inputs=INPUTS.double())
     np.testing.assert_array_equal(read.hidden, network(INPUTS)[0].detach())
-    with pytest.raises(BadInputError, match=r"inputs must be given to run the state_dict .*, got none\.$"):
+    with pytest.raises(
+        BadInputError, match=r"inputs \(--inputs FILE\) must be given to run the state_dict .*, got none\.$"
+    ):
         read_folder(tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_hidden_states_equal_those_of_the_module(name):
     assert not run.recurrent.requires_grad
 
 
-def test_recurrent_weights_alone_advance_a_network_without_inputs():
+def test_recurrent_weights_advance_a_network_without_inputs():
     network = nn.RNN(3, 7, batch_first=True, bias=False)
     inputs = INPUTS.clone()
     inputs[:, 1:] = 0

@@ -146,7 +146,10 @@ def test_split_batches_agree_with_one_batch():
     member += draw_bytes(condition.task, 32, torch.float64)
     whole = EnsembleBatches(*parts, condition.regularizer, free_bytes=100 * member)
     split = EnsembleBatches(*parts, condition.regularizer, free_bytes=int(3.5 * member / 0.6))
-    one, other = whole.epoch(new(condition, 7), lambda: None), split.epoch(new(condition, 7), lambda: None)
+    of_whole, of_split = (
+        whole.epoch(new(condition, 7), lambda: None),
+        split.epoch(new(condition, 7), lambda: None),
+    )
     assert (len(whole.step.ensemble), len(split.step.ensemble)) == (7, 3)
-    for name, weights in one.parameters.items():
-        assert close(other.parameters[name], weights, 1e-9), name
+    for name, weights in of_whole.parameters.items():
+        assert close(of_split.parameters[name], weights, 1e-9), name

@@ -1,4 +1,4 @@
-"""What tests install in a process before its entry point: signals, pauses and failures at chosen moments."""
+"""Hooks that tests install in a process before its entry point: signals, pauses and failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AtWrite:
         raise NotImplementedError
 
     def cut(self, descriptor: int) -> None:
-        """What is done to the file first where it is half written."""
+        """Change the half-written file before `act` is called."""
 
     def __call__(self) -> None:
         fsync, replace = os.fsync, os.replace

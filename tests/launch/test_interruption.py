@@ -61,7 +61,7 @@ def test_each_process_resumes_from_the_last_checkpoint(tmp_path, start, launch, 
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How many functions a process calls while it trains."""
+    """Number of functions that a process calls during training."""
     workspace = tmp_path_factory.mktemp("counted")
     assert Launched(TINY_OFTEN, workspace, before=AtCall(0)).wait() == 0
     return int((workspace / "calls").read_text())

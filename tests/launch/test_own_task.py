@@ -221,7 +221,8 @@ def test_a_task_without_ood_is_measured_without_it(home):
     source = home / "code" / "laboratory" / "echo.py"
     source.write_text(CLASS.partition("    def ood")[0])
     (home / "settings" / "experiment").mkdir()
-    (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT)
+    # Five networks per condition are enough for a trend.
+    (home / "settings" / "experiment" / "echo.yaml").write_text(EXPERIMENT.replace("seeds: 3", "seeds: 5"))
     assert "DelayedEcho has no ood()" in run(home, "launch.train").stdout
     assert "left out: OOD losses of delayed_echo, which has no ood()" in analyze(home)
     table = pd.read_csv(home / "results" / "echo" / "degeneracy.csv")
@@ -230,3 +231,5 @@ def test_a_task_without_ood_is_measured_without_it(home):
         *("sigma_ood_noise", "sigma_log_ood_noise", "mean_ood_noise")
     }
     assert table["value"].notna().all()
+    trends = pd.read_csv(home / "results" / "echo" / "trends.csv")
+    assert set(trends["measure"]) == {"1 - SVCCA", "mean", "sigma_ood_noise", "sigma_log_ood_noise"}

@@ -42,7 +42,7 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path, start, launch, tiny_run):
 
 def test_one_of_several_processes_trains(tmp_path, start, tiny_run):
     launched = [start(*TINY_OFTEN, before=IN_EPOCH_2) for _ in range(4)]
-    wait_until(lambda: sum(each.process.is_alive() for each in launched) == 1, "three have left")
+    wait_until(lambda: sum(process.process.is_alive() for process in launched) == 1, "three have left")
     (tmp_path / "go").touch()
     assert [process.wait() for process in launched] == [0] * 4
     assert [process.stderr for process in launched] == [""] * 4

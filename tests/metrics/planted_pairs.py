@@ -115,7 +115,7 @@ def exchanged_rates(seed: int) -> tuple[System, System]:
 
 
 def line_or_plane(seed: int) -> tuple[System, System]:
-    """One or two directions of slow decay, driven by equal inputs."""
+    """Return a line attractor and a plane attractor with slow decay, driven by equal inputs."""
     slow, white, eye = _rate(seed, 0.96, 0.99), torch.ones(4, dtype=torch.float64), _diagonal(*[1.0] * 4)
     line, plane = _diagonal(slow, 0.6, 0.5, 0.4), _diagonal(slow, slow, 0.5, 0.4)
     return System(line, eye, white), System(plane, eye, white)

@@ -107,7 +107,7 @@ def test_components_are_limited_by_the_smallest_network():
     assert dsa.select_hyperparameters([wide, narrow], lags=(1,), ranks=(2,)).hyperparameters.n_components == 4
 
 
-def test_simplest_candidate_within_one_standard_error_is_selected():
+def test_simplest_candidate_within_a_standard_error_is_selected():
     """Lag 1 is enough for random walks, but noise gives longer lags and higher ranks smaller errors."""
     hidden = random_walks(40, 20, 16).unflatten(-1, (4, 4)).movedim(2, 0)
     selection = dsa.select_hyperparameters(hidden, lags=(1, 2, 3), ranks=(1, 2, 3, 4, 8), variance=1.0)
@@ -132,10 +132,12 @@ def test_standard_error_is_over_networks():
     assert together["standard_error"] == pytest.approx(np.std(errors, ddof=1) / 2)
 
 
-def test_components_are_the_most_or_the_least_that_a_network_needs():
-    one, three = random_walks(40, 20, 1) * torch.ones(4), random_walks(40, 20, 4)
+def test_components_are_the_most_or_least_that_a_network_needs():
+    scalar, spatial = random_walks(40, 20, 1) * torch.ones(4), random_walks(40, 20, 4)
     few, many = (
-        dsa.select_hyperparameters([one, three], lags=(1, 2), ranks=(1,), variance=1.0, components=components)
+        dsa.select_hyperparameters(
+            [scalar, spatial], lags=(1, 2), ranks=(1,), variance=1.0, components=components
+        )
         for components in ("least", "most")
     )
     assert few.components_needed == many.components_needed == [1, 4]

@@ -91,7 +91,7 @@ def test_operators_have_their_closed_forms():
         )
 
 
-def test_distance_of_geometry_is_that_of_sorted_standard_deviations():
+def test_geometry_distance_compares_sorted_standard_deviations():
     first, second = states_of(0), states_of(1)
     deviations = [
         torch.linalg.svdvals(states.sub(states.mean((0, 1)))[:, :-1].flatten(0, 1)).numpy()

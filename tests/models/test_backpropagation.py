@@ -102,8 +102,8 @@ def test_outputs_do_not_depend_on_the_ensemble_size(overrides):
     _, model, parameters, trials = drawn(overrides)
     together = model(parameters, trials)
     for i in range(3):
-        one = {name: weights[i : i + 1] for name, weights in parameters.items()}
-        alone = model(one, trials.map(lambda array, i=i: array[i : i + 1]))
+        member_weights = {name: weights[i : i + 1] for name, weights in parameters.items()}
+        alone = model(member_weights, trials.map(lambda array, i=i: array[i : i + 1]))
         # One member takes the two-dimensional product, which may add in another order.
         assert torch.allclose(alone[0], together[i], rtol=0, atol=1e-12)
 

@@ -168,7 +168,7 @@ def test_initial_excitation_and_inhibition_are_balanced():
     assert matrix[:, :160].sum(dim=1).mean() > 3
 
 
-def test_low_rank_weights_have_their_rank_before_and_after_training():
+def test_low_rank_weights_keep_their_rank_in_training():
     condition = build(*SMALL, "parameterization=low_rank", "parameterization.rank=2", "dtype=float64")
     (member,) = trained(condition, [0]).values()
     for weights in (member.initial, member.parameters):

@@ -67,16 +67,19 @@ def test_effective_recurrent_matrix_of_each_parameterization():
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
 def test_gamma_scales_only_output_and_learning_rate(parameterization):
-    one, three = (
+    unscaled, scaled = (
         build(*PATH, "width=9", f"parameterization={parameterization}", f"gamma={gamma}") for gamma in (1, 3)
     )
     stream = [Stream.named([0], "test", dtype=torch.float64) for _ in range(3)]
-    weights, same = one.model.initialize(one.task, stream[0]), three.model.initialize(three.task, stream[1])
-    assert all(torch.equal(weights[name], same[name]) for name in weights)
-    trials = one.task.generate(5, stream[2])
-    assert torch.equal(one.model.unroll(weights, trials), three.model.unroll(weights, trials))
-    assert torch.allclose(one.model(weights, trials), 3 * three.model(weights, trials), rtol=1e-14)
-    assert three.model.learning_rate(0.01) == 3 * one.model.learning_rate(0.01) == pytest.approx(0.03)
+    weights, same_weights = (
+        unscaled.model.initialize(unscaled.task, stream[0]),
+        scaled.model.initialize(scaled.task, stream[1]),
+    )
+    assert all(torch.equal(weights[name], same_weights[name]) for name in weights)
+    trials = unscaled.task.generate(5, stream[2])
+    assert torch.equal(unscaled.model.unroll(weights, trials), scaled.model.unroll(weights, trials))
+    assert torch.allclose(unscaled.model(weights, trials), 3 * scaled.model(weights, trials), rtol=1e-14)
+    assert scaled.model.learning_rate(0.01) == 3 * unscaled.model.learning_rate(0.01) == pytest.approx(0.03)
 
 
 @pytest.mark.parametrize("parameterization", ["standard", "mup"])
@@ -142,7 +145,7 @@ def test_the_initial_gain_scales_the_recurrent_matrix_only(cell):
 
 
 @pytest.mark.parametrize("cell", sorted({*files("parameterization")} - {"dale", "low_rank"}))
-def test_the_initial_rank_keeps_the_norm_and_the_leading_directions(cell):
+def test_initial_rank_preserves_norm_and_leading_directions(cell):
     options = (*FLIP_FLOP, f"parameterization={cell}", "width=16")
     model, full = build(*options).model, initial(*options)
     low = initial(*options, "parameterization.initial_rank=3", "parameterization.initial_gain=2")

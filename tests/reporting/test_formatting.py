@@ -46,7 +46,7 @@ def test_large_changes_are_multiples():
     assert format_change(1e7) == format_change(math.inf) == "over 10,000-fold"
 
 
-def test_p_has_its_error_only_where_another_run_may_decide_otherwise():
+def test_p_has_its_error_only_where_the_outcome_may_change():
     assert format_p(0.049, error=0.0021, significance=0.05) == "0.049 \u00b1 0.002"
     assert format_p(0.052, error=0.0021, significance=0.05) == "0.052 \u00b1 0.002"
     assert format_p(0.03, error=0.0017, significance=0.05) == "0.03"

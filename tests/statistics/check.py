@@ -112,7 +112,7 @@ def trend(kind: str, shape: float, networks: int, change: float, run: int) -> Tr
         curves = deviation_null((shape,) * 4, changes=changes)(generator, networks, bootstrap)
     else:
         population = f"log-normal {shape}" if shape else "normal"
-        scaled = [np.exp(each) * relative_distances(population, generator, networks) for each in changes]
+        scaled = [np.exp(change) * relative_distances(population, generator, networks) for change in changes]
         curves = [distance_curve(scaled, [range(networks)] * 4, bootstrap, "flip_flop")]
     return fit_trend(curves, bootstrap, SAMPLES)
 
@@ -125,9 +125,9 @@ def detectable_table(runs: int) -> pd.DataFrame:
             row = {"trend of": kind, "population": f"log-normal {shape:g}" if shape else "normal"}
             for networks in (8, 16, 32, 50):
                 unchanged = [trend(kind, shape, networks, 0.0, run) for run in range(runs // 2)]
-                change = float(np.median([each.detectable_change for each in unchanged]))
+                change = float(np.median([trend.detectable_change for trend in unchanged]))
                 result = [trend(kind, shape, networks, change, runs + run) for run in range(runs)]
-                power = np.mean([each.direction(0.05) != NO_DIRECTION for each in result])
+                power = np.mean([trend.direction(0.05) != NO_DIRECTION for trend in result])
                 row[str(networks)] = f"{np.exp(change):.3g} ({power:.2f})"
             rows.append(row)
     return pd.DataFrame(rows)
@@ -155,7 +155,9 @@ def level_test(name: str, kind: str, networks: int, run: int) -> JointTest:
     if kind == "sigma":
         curves = deviation_null((0.5,) * len(logs), changes=logs)(generator, networks, bootstrap)
     else:
-        scaled = [np.exp(each) * relative_distances("log-normal 0.5", generator, networks) for each in logs]
+        scaled = [
+            np.exp(change) * relative_distances("log-normal 0.5", generator, networks) for change in logs
+        ]
         curves = [distance_curve(scaled, [range(networks)] * len(logs), bootstrap, "flip_flop")]
     if which == "levels":
         return fit_contrast(curves, bootstrap, SAMPLES)

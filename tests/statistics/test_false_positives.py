@@ -93,7 +93,8 @@ def correlated_groups(
     of_seed = generator.normal(0, 1, NETWORKS)
     seeds = [sorted(generator.permutation(NETWORKS)[missing * (i == 1) :]) for i in range(3)]
     groups = [
-        10 + step * i + of_seed[one] + generator.normal(0, 0.5, len(one)) for i, one in enumerate(seeds)
+        10 + step * i + of_seed[group_seeds] + generator.normal(0, 0.5, len(group_seeds))
+        for i, group_seeds in enumerate(seeds)
     ]
     return groups, seeds
 
@@ -104,7 +105,7 @@ def test_drawing_seeds_gives_the_nominal_coverage(missing):
     covered, widths = {"by seed": 0, "apart": 0}, {"by seed": 0.0, "apart": 0.0}
     for _ in RUNS:
         groups, seeds = correlated_groups(generator, missing)
-        strangers = [[100 * i + seed for seed in one] for i, one in enumerate(seeds)]
+        strangers = [[100 * i + seed for seed in group_seeds] for i, group_seeds in enumerate(seeds)]
         for name, those in (("by seed", seeds), ("apart", strangers)):
             result = fit_trend([mean_curve(groups, those, BOOTSTRAP, "")], BOOTSTRAP, 1)
             covered[name] += result.low <= 0 <= result.high

@@ -142,7 +142,7 @@ def test_false_positives_of_the_distance_ratio(sizes, shift):
     assert rejections("distance_ratio", make) < 0.085
 
 
-def test_false_positives_of_the_distance_ratio_of_unequal_scatter():
+def test_distance_ratio_false_positives_with_unequal_scatter():
     # Two and thirty dimensions: equal mean distances, whose errors differ by a factor of about four.
     def make(random: np.random.Generator) -> tuple[Array, Array]:
         points, is_second = np.zeros((20, 32)), second_group(10, 10)

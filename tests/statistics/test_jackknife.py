@@ -62,8 +62,8 @@ def test_jackknife_errors_are_those_of_many_ensembles(name):
         "distance": lambda: mean_distance(distances(generator, networks=30), counts),
     }[name]
     logs = [logarithm(draw()) for _ in range(600)]
-    errors = [standard_error(jackknife(each, counts), counts)[0] for each in logs]
-    spread = np.std([each.value[0] for each in logs])
+    errors = [standard_error(jackknife(sample, counts), counts)[0] for sample in logs]
+    spread = np.std([sample.value[0] for sample in logs])
     # The spread of 600 ensembles has a standard error of 3 %.
     assert np.mean(errors) == pytest.approx(spread, rel=0.1)
 

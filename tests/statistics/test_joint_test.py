@@ -43,7 +43,7 @@ def crossed(
 CELLS = [(width, cell) for width in (32, 64, 128) for cell in ("tanh", "gru")]
 
 
-def test_two_conditions_have_the_effect_interval_and_p_of_a_trend():
+def test_two_conditions_equal_a_trend():
     generator = np.random.default_rng(0)
     curve = curve_of(distance_curve, [distances(generator, scale) for scale in (1, 1.5)])
     trend, result = fit_trend([curve], BOOTSTRAP, 99), fit_contrast([curve], BOOTSTRAP, 99)
@@ -56,12 +56,12 @@ def test_the_order_of_conditions_does_not_matter():
     generator = np.random.default_rng(1)
     groups = [generator.normal(10 + mean, 1, 9) for mean in (0, 1, 0)]
     bootstrap = Bootstrap(n_samples=999, level=0.95, seed=0)
-    one, other = (
+    forward, backward = (
         fit_contrast([mean_curve(these, [range(9)] * 3, bootstrap, "task")], bootstrap, 999)
         for these in (groups, groups[::-1])
     )
-    assert one.effects[1].value == pytest.approx(-other.effects[1].value)
-    assert one.p == pytest.approx(other.p, abs=4 * (one.p_error + other.p_error))
+    assert forward.effects[1].value == pytest.approx(-backward.effects[1].value)
+    assert forward.p == pytest.approx(backward.p, abs=4 * (forward.p_error + backward.p_error))
 
 
 def test_independent_groups_are_compared_with_the_stated_error():
@@ -102,11 +102,11 @@ def test_cells_may_be_in_any_order():
         "task",
     )
     # The first name that occurs is the reference: gru is first in the shuffled order.
-    one = fit_crossed([curve], CELLS, BOOTSTRAP, 19)
-    other = fit_crossed([shuffled], [CELLS[i] for i in order], BOOTSTRAP, 19)
-    assert one.first.effects[0] == pytest.approx(other.first.effects[0])
-    assert one.second.effects[0].value == pytest.approx(-other.second.effects[0].value)
-    assert one.interaction.effects[0].value == pytest.approx(-other.interaction.effects[0].value)
+    ordered = fit_crossed([curve], CELLS, BOOTSTRAP, 19)
+    reordered = fit_crossed([shuffled], [CELLS[i] for i in order], BOOTSTRAP, 19)
+    assert ordered.first.effects[0] == pytest.approx(reordered.first.effects[0])
+    assert ordered.second.effects[0].value == pytest.approx(-reordered.second.effects[0].value)
+    assert ordered.interaction.effects[0].value == pytest.approx(-reordered.interaction.effects[0].value)
 
 
 @pytest.mark.parametrize("is_deviation", [False, True])
@@ -128,13 +128,13 @@ def test_named_levels_have_an_effect_each():
     cells = [(name, other) for name in "abc" for other in ("x", "y", "z")]
     curve = crossed(np.random.default_rng(5), [0.0] * 9)
     result = fit_crossed([curve], cells, BOOTSTRAP, 19)
-    assert [len(each.effects) for each in (result.first, result.second, result.interaction)] == [2, 2, 4]
+    assert [len(test.effects) for test in (result.first, result.second, result.interaction)] == [2, 2, 4]
     logs = np.log(curve.values).reshape(3, 3)
-    assert [each.value for each in result.first.effects] == pytest.approx(
+    assert [effect.value for effect in result.first.effects] == pytest.approx(
         [logs[i].mean() - logs[0].mean() for i in (1, 2)]
     )
     expected = [logs[i, j] - logs[i, 0] - logs[0, j] + logs[0, 0] for i in (1, 2) for j in (1, 2)]
-    assert [each.value for each in result.interaction.effects] == pytest.approx(expected)
+    assert [effect.value for effect in result.interaction.effects] == pytest.approx(expected)
 
 
 def test_a_degeneracy_of_zero_is_named_in_every_comparison():

@@ -25,8 +25,8 @@ def test_pseudo_values_come_from_leaving_one_out():
     matrix = distances(np.random.default_rng(0))
     n = len(matrix)
 
-    def mean(kept: np.ndarray) -> float:
-        return float(matrix[np.ix_(kept, kept)].sum() / (len(kept) * (len(kept) - 1)))
+    def mean(networks: np.ndarray) -> float:
+        return float(matrix[np.ix_(networks, networks)].sum() / (len(networks) * (len(networks) - 1)))
 
     everyone = np.arange(n)
     expected = [n * mean(everyone) - (n - 1) * mean(np.delete(everyone, i)) for i in everyone]
@@ -50,8 +50,8 @@ def test_permutations_of_a_task_do_not_depend_on_other_tasks():
     ]
     weights = np.array([[-1.0, 0.0, 1.0]])
     single = [curve.permuted(weights, [0] * 3, 0, 19) for curve in curves]
-    effects = np.mean([each.effects for each in single], axis=0)
-    errors = np.sqrt(np.sum([each.variances for each in single], axis=0)) / 2
+    effects = np.mean([samples.effects for samples in single], axis=0)
+    errors = np.sqrt(np.sum([samples.variances for samples in single], axis=0)) / 2
     trend = fit_trend(curves, BOOTSTRAP, 19)
     extreme = np.count_nonzero(np.abs(effects / errors) >= abs(trend.slope))
     assert trend.p >= (1 + extreme) / 20
@@ -198,7 +198,7 @@ def test_opposite_trends_of_two_tasks_cancel():
 
 
 def test_a_precise_task_does_not_outweigh_another():
-    """One task rises more, the other falls precisely. Effect, interval and p weight both equally."""
+    """A task rises strongly, another falls precisely. Effect, interval and p weight both equally."""
     generator = np.random.default_rng(8)
     rising = [np.exp(generator.normal(mean, 0.25, 15)) for mean in (0, 0.7)]
     falling = [10 * np.exp(generator.normal(mean, 0.02, 15)) for mean in (0, -0.2)]
@@ -219,8 +219,8 @@ def test_a_ratio_resamples_numerator_and_denominator_together():
     counts = BOOTSTRAP.counts_by_seed(seeds, "task")
     samples = result.bootstrapped(np.array([[-1.0, 1.0]])).effects
     for sample in (3, 7):
-        drawn = [np.repeat(each, c[sample].astype(int)) for each, c in zip(losses, counts, strict=True)]
-        logs = [math.log(values.std() / values.mean()) for values in drawn]
+        drawn = [np.repeat(values, c[sample].astype(int)) for values, c in zip(losses, counts, strict=True)]
+        logs = [math.log(repeated.std() / repeated.mean()) for repeated in drawn]
         assert samples[sample, 0] == pytest.approx(logs[1] - logs[0])
 
 

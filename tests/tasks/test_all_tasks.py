@@ -54,8 +54,8 @@ def test_trials_do_not_depend_on_other_seeds(overrides):
     together = here.generate(3, Stream.named([4, 0, 9, 2, 7], "test"))
     for index, seed in enumerate([4, 0, 9, 2, 7]):
         alone = here.generate(3, Stream.named([seed], "test"))
-        for one, all_of_them in zip(arrays(alone), arrays(together), strict=True):
-            assert torch.equal(one[0], all_of_them[index])
+        for single, combined in zip(arrays(alone), arrays(together), strict=True):
+            assert torch.equal(single[0], combined[index])
 
 
 @variants
@@ -65,16 +65,16 @@ def test_trials_do_not_depend_on_steps_drawn_at_once(overrides):
     together = here.generate(3, Stream(keys))
     for step in range(3):
         alone = here.generate(3, Stream.named([0, 1], "test", 0, step))
-        for one, all_of_them in zip(arrays(alone), arrays(together), strict=True):
-            assert torch.equal(one, all_of_them[step])
+        for single, combined in zip(arrays(alone), arrays(together), strict=True):
+            assert torch.equal(single, combined[step])
 
 
 @variants
 def test_trials_are_a_pure_function_of_task_and_key(overrides):
     here = task(*overrides)
     first, second = (here.generate(3, Stream.named([1, 2], "test")) for _ in range(2))
-    for one, other in zip(arrays(first), arrays(second), strict=True):
-        assert torch.equal(one, other)
+    for array, repeated_array in zip(arrays(first), arrays(second), strict=True):
+        assert torch.equal(array, repeated_array)
     assert not torch.equal(first.inputs[0], first.inputs[1])
 
 

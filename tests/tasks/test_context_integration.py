@@ -27,7 +27,7 @@ def test_the_target_is_the_sign_of_the_cued_evidence():
     assert (evidence[:, 45:] == 0).all()
 
 
-def test_coherences_signs_and_contexts_are_uniform_and_independent():
+def test_coherences_and_contexts_are_uniform_and_independent():
     trials = draw("task.noise_std=0")
     coherence, cue = trials.inputs[0, :, 20, :2], trials.inputs[0, :, 20, 2]
     values = torch.tensor([-3, -2, -1, 1, 2, 3], dtype=torch.float64) / 3

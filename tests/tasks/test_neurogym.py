@@ -125,7 +125,10 @@ def test_ood_trials_have_other_arguments():
     here = environment("PerceptualDecisionMaking-v0", kwargs={"dt": 50}, ood_kwargs=longer)
     there = here.ood()
     assert there.kwargs == {"dt": 50} | longer
-    assert [one.generate(2, Stream.named([0], "test")).inputs.shape[-2] for one in (here, there)] == [44, 84]
+    assert [task.generate(2, Stream.named([0], "test")).inputs.shape[-2] for task in (here, there)] == [
+        44,
+        84,
+    ]
     assert there.ood() is None
     require_valid(here)
 

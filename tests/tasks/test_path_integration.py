@@ -72,10 +72,11 @@ def test_every_heading_encodes_the_same_walk(dimensions, start):
     angle, unit, velocity = (drawn(dimensions, heading, start) for heading in HEADINGS)
     assert torch.equal(angle.targets, velocity.targets)
     assert torch.equal(angle.targets, unit.targets)
-    told = angle.targets.shape[-1]
-    assert torch.allclose(unit.inputs[..., :told].norm(dim=-1), torch.ones(1, dtype=torch.float64))
+    heading_size = angle.targets.shape[-1]
+    assert torch.allclose(unit.inputs[..., :heading_size].norm(dim=-1), torch.ones(1, dtype=torch.float64))
     assert torch.allclose(
-        unit.inputs[..., :told] * unit.inputs[..., told : told + 1], velocity.inputs[..., :told]
+        unit.inputs[..., :heading_size] * unit.inputs[..., heading_size : heading_size + 1],
+        velocity.inputs[..., :heading_size],
     )
 
 

@@ -37,9 +37,9 @@ def trained(condition: Condition, seeds: list[int], ensemble: Ensemble | None = 
     return ended
 
 
-def assert_identical(one: Ensemble, other: Ensemble) -> None:
-    assert one.seeds == other.seeds
-    for kind, parameters in one.tensors.items():
+def assert_identical(actual: Ensemble, expected: Ensemble) -> None:
+    assert actual.seeds == expected.seeds
+    for kind, parameters in actual.tensors.items():
         for name, weights in parameters.items():
-            assert torch.equal(weights, other.tensors[kind][name]), (kind, name)
-    assert repr(one.histories) == repr(other.histories)  # NaN equals NaN
+            assert torch.equal(weights, expected.tensors[kind][name]), (kind, name)
+    assert repr(actual.histories) == repr(expected.histories)  # NaN equals NaN

@@ -60,9 +60,12 @@ def test_a_batched_pass_agrees_with_single_networks(parameterization, dtype):
     batched = loss_and_gradients(condition.model, condition.regularizer, parameters, trials)
     tolerance = 160 * torch.finfo(condition.dtype).eps
     for i in range(4):
-        one = {name: weights[i : i + 1] for name, weights in parameters.items()}
+        member_weights = {name: weights[i : i + 1] for name, weights in parameters.items()}
         alone = loss_and_gradients(
-            condition.model, condition.regularizer, one, trials.map(lambda array, i=i: array[i : i + 1])
+            condition.model,
+            condition.regularizer,
+            member_weights,
+            trials.map(lambda array, i=i: array[i : i + 1]),
         )
         for value, other in zip(alone[:2], batched[:2], strict=True):
             assert torch.allclose(value[0], other[i], rtol=tolerance, atol=tolerance)
@@ -116,7 +119,7 @@ def test_converged_weights_equal_training_without_settling():
     settled = trained(build(*SMALL, *quick, "training.settle_epochs=2"), [0, 1])
     plain = trained(build(*SMALL, *quick, "training.settle_epochs=0"), [0, 1])
     for seed, member in plain.items():
-        assert [len(one.histories[0]) for one in (member, settled[seed])] == [2, 4]
+        assert [len(ensemble.histories[0]) for ensemble in (member, settled[seed])] == [2, 4]
         for name, weights in member.parameters.items():
             assert torch.equal(settled[seed].converged[name], weights)
             assert not torch.equal(settled[seed].parameters[name], weights)
@@ -162,9 +165,9 @@ def test_a_batched_pass_isolates_a_diverging_network():
     parameters["recurrent"][1] = math.nan
     spoilt = loss_and_gradients(condition.model, regularizer, parameters, trials)
     assert spoilt[0].isnan().tolist() == spoilt[1].isnan().tolist() == [False, True, False]
-    for one, other in (
+    for healthy, with_nan in (
         (losses, spoilt[0]),
         (penalties, spoilt[1]),
         *zip(gradients.values(), spoilt[2].values(), strict=True),
     ):
-        assert torch.equal(one[[0, 2]], other[[0, 2]])
+        assert torch.equal(healthy[[0, 2]], with_nan[[0, 2]])

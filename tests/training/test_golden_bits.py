@@ -46,7 +46,7 @@ CASES = {
 
 
 def machine() -> str:
-    """What bits depend on besides the code."""
+    """Return the properties of a machine that bits depend on."""
     return f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 

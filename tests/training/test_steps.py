@@ -168,7 +168,7 @@ def test_trials_do_not_depend_on_steps_per_draw(monkeypatch):
     assert len(at_once) == 2 * 7
     for block in (1, 20, 40):
         monkeypatch.setattr("degen.training.step.TRIALS_PER_DRAW", block)
-        assert all(torch.equal(one, other) for one, other in zip(drawn(), at_once, strict=True))
+        assert all(torch.equal(blockwise, whole) for blockwise, whole in zip(drawn(), at_once, strict=True))
 
 
 def test_float64_and_float32_start_from_the_same_network():
@@ -187,9 +187,11 @@ def test_input_noise_is_added_to_training_trials_only():
     clean = list(epoch_trials([3], [0], plain.task, plain.model, plain.training, torch.zeros(())))
     noise = [trials.inputs - clean[i % 3].inputs for i, trials in enumerate(noisy)]
     assert torch.stack(noise).std().item() == pytest.approx(0.3, rel=0.1)  # 900 values
-    assert len({tuple(one.flatten().tolist()) for one in noise}) == 6  # new in every epoch
+    assert len({tuple(sample.flatten().tolist()) for sample in noise}) == 6  # new in every epoch
     assert all(torch.equal(trials.targets, clean[i % 3].targets) for i, trials in enumerate(noisy))
-    drawn = [Validation(one.task, one.model, one.training, torch.zeros(())) for one in (condition, plain)]
+    drawn = [
+        Validation(built.task, built.model, built.training, torch.zeros(())) for built in (condition, plain)
+    ]
     assert torch.equal(*(validation.validation_trials.inputs for validation in drawn))
 
 

@@ -1,4 +1,4 @@
-"""One-step prediction errors of held-out trials, for candidate lags and ranks of DSA."""
+"""Errors of one-step predictions of held-out trials, for candidate lags and ranks of DSA."""
 
 from __future__ import annotations
 

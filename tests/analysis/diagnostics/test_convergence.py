@@ -10,6 +10,7 @@ import pytest
 
 from analysis.diagnostics.convergence import format_total, summarize_convergence
 from degen.storage import RunFolder
+from degen.tasks import Task
 from tests.analysis.conftest import OWN
 from tests.conftest import Launched, refusal
 
@@ -62,6 +63,17 @@ def test_converged_networks_above_the_threshold_are_counted(workspace):
     assert format_total(result) == (
         "3 of 4 networks converged; test loss over threshold: 2 above 1.05, 1 above 1.5 (66.7%)"
     )
+
+
+def test_a_task_without_ood_trials_has_no_ood_loss(workspace, monkeypatch):
+    path = next(workspace.glob("runs/flip_flop/*"))
+    condition = RunFolder.open(path).condition
+    monkeypatch.setattr(type(condition.task), "ood", Task.ood)
+    columns = ["epochs_to_threshold", "epochs_to_convergence", "test_loss_ratio"]
+    networks = pd.DataFrame(1.0, [0], columns).assign(status="converged", condition=condition.signature)
+    (row,) = summarize_convergence(networks, [condition], 1, workspace / "runs").to_dict("records")
+    assert "OOD loss" not in row
+    assert row["test loss / threshold"] == "1 (1)"
 
 
 def test_where_most_never_got_there_so_does_the_median(workspace):

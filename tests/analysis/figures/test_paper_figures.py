@@ -74,10 +74,10 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
 
 def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     workspace = shutil.copytree(paper, tmp_path / "place")
-    one = experiment_of("auxiliary_loss", TINY)
+    experiment = experiment_of("auxiliary_loss", TINY)
 
     def result() -> ExperimentResults:
-        return ExperimentResults(one, ResultsFolder(workspace / "results" / "auxiliary_loss"))
+        return ExperimentResults(experiment, ResultsFolder(workspace / "results" / "auxiliary_loss"))
 
     assert (
         plot_measures(["dsa"], result()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures import SECOND_HEADLINES
-from analysis.outcomes import format_outcome
+from analysis.trends.measures import SECOND_HEADLINES
+from analysis.trends.outcomes import format_outcome
 from degen.reporting.formatting import format_effect, format_p
 from tests.analysis.conftest import EXPERIMENTS
 from tests.login import PATIENCE
@@ -52,21 +52,21 @@ def cells_of(lines: list[str]) -> list[list[str]]:
 
 def test_the_page_shows_all_outcomes(paper, outcomes):
     page = (paper / "results" / "table-1.md").read_text()
-    together, each, by_measure, influential = (
+    together, by_task, by_measure, influential = (
         part.split("\n\n", 1)[1].splitlines() for part in page.split("\n## ")[1:]
     )
     rows = outcomes[outcomes["is_main_measure"]]
-    for lines, (first, second), chosen in (
+    for lines, (first, second), table_rows in (
         (together, ("factor", "experiment"), rows[rows["is_headline"]]),
-        (each, ("experiment", "task"), rows[rows["task"] != "pooled"]),
+        (by_task, ("experiment", "task"), rows[rows["task"] != "pooled"]),
     ):
         cells = cells_of(lines)
         assert cells[0] == [first, second, *HEADINGS, "conditions", "networks (left out)"]
-        assert [row[:2] for row in cells[2:]] == chosen[[first, second]].drop_duplicates().values.tolist()
+        assert [row[:2] for row in cells[2:]] == table_rows[[first, second]].drop_duplicates().values.tolist()
         result = {
             (*row[:2], name): cell for row in cells[2:] for name, cell in zip(cells[0], row, strict=True)
         }
-        for row in chosen.to_dict("records"):
+        for row in table_rows.to_dict("records"):
             arrow = "" if row["direction"] == "-" else f"{row['direction']} "
             start = f"{arrow}**{outcome_of(row)}**; {numbers(row)}; paper {row['paper_direction']}"
             assert result[row[first], row[second], heading(row)].startswith(start)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.measures import available_measures
+from analysis.trends.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
@@ -45,13 +45,13 @@ def test_experiments_analyzed_together_share_a_selection(two):
     result = values(two)
     (shared,) = result["tiny"].keys() & result["wide"].keys()
     assert result["tiny"][shared] == result["wide"][shared]
-    chosen = [
+    selections = [
         read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
     ]
-    assert len(chosen) == 4
-    assert all(one == chosen[0] for one in chosen)
+    assert len(selections) == 4
+    assert all(selection == selections[0] for selection in selections)
     curve = pd.read_parquet(two / selections(two)[-1])
-    assert curve[curve["selected"]].iloc[0][list(chosen[0])].to_dict() == chosen[0]
+    assert curve[curve["selected"]].iloc[0][list(selections[0])].to_dict() == selections[0]
 
 
 def test_a_later_experiment_reuses_the_selection(two):
@@ -202,7 +202,7 @@ def test_the_papers_lists_of_experiments_share_hyperparameters():
         assert compose("analyze", [f"experiment={name}"])["share_hyperparameters"] is shares
 
 
-def test_selection_stores_warnings_and_the_components_of_each_network(workspace):
+def test_selection_stores_warnings_and_components_of_networks(workspace):
     given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
     launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr

@@ -16,7 +16,7 @@ CONDITION = build("task=delayed_discrimination", f"width={WIDTH}")
 
 
 def weights(recurrent: torch.Tensor, into_line: float) -> Parameters:
-    """Of one seed: f1 is added and f2 taken off along the first axis of `axes`."""
+    """Return weights of a single network that adds f1 and subtracts f2 along the first axis of `axes`."""
     inputs = into_line * torch.outer(axes()[0], torch.tensor([1.0, -1.0], dtype=torch.float64))
     return {
         "recurrent": recurrent[None],

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.outcomes import (
+from analysis.steps.trends import compute_trends
+from analysis.trends.outcomes import (
     AT_BASELINE,
     DEPENDS,
     FRAGILE,
@@ -15,7 +16,6 @@ from analysis.outcomes import (
     TOO_FEW,
     format_fragility,
 )
-from analysis.steps.trends import compute_trends
 from degen.statistics import PermutationTest
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant, planted_experiment, trends
 
@@ -100,7 +100,7 @@ def test_an_effect_of_one_network_is_fragile(tmp_path):
     assert row.most_influential.startswith(start)
 
 
-def test_two_conditions_of_five_seeds_are_too_few_for_a_hundredfold_change(tmp_path):
+def test_two_conditions_of_five_seeds_are_too_few_networks(tmp_path):
     row = trends(plant(tmp_path, flat(5, conditions=2), {"dsa": along(5, 1, 100)}))["DSA"]
     assert row.low > 0
     assert row.smallest_p > 0.05
@@ -184,7 +184,7 @@ def test_q_is_of_the_papers_measures_only(tmp_path):
     assert rows["dsa_weighted"].heading == "dynamics (dsa_weighted)"
 
 
-def test_a_condition_without_a_matrix_is_left_out_of_that_measure(tmp_path):
+def test_a_condition_without_a_matrix_is_left_out(tmp_path):
     matrices = {"dsa": [*along(N, 3, 2), None], "pif": along(N, 3, 2, 1)}
     rows = trends(plant(tmp_path, flat(N), matrices))
     assert (rows["DSA"].conditions, rows["DSA"].left_out) == (2, N)

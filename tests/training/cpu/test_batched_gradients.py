@@ -116,8 +116,10 @@ def test_a_batched_pass_is_used_only_if_bitwise_equal(off, then):
     assert counted.asked == [3, 1, 1, 1, *then]
     model, regularizer, parameters, trials = given(condition, 3)
     for i in range(3):
-        one = {name: weights[[i]] for name, weights in parameters.items()}
-        alone = loss_and_gradients(model, regularizer, one, trials.map(lambda array, i=i: array[[i]]))
+        member_weights = {name: weights[[i]] for name, weights in parameters.items()}
+        alone = loss_and_gradients(
+            model, regularizer, member_weights, trials.map(lambda array, i=i: array[[i]])
+        )
         for losses, _, gradients in steps:
             assert torch.equal(losses[[i]], alone[0])
             assert all(torch.equal(gradients[name][[i]], alone[2][name]) for name in gradients)

@@ -51,8 +51,8 @@ def test_worker_errors_are_raised_in_this_process():
 
 def test_worker_errors_keep_their_traceback():
     class HomeboundError(Exception):
-        def __init__(self, one, other):
-            super().__init__(f"{one} and {other}")
+        def __init__(self, first, second):
+            super().__init__(f"{first} and {second}")
 
     for kind, arguments, raised in (
         (ValueError, ("item",), ValueError),

@@ -104,12 +104,12 @@ def test_one_network_is_tried_even_if_none_fits():
 def test_slots_are_kept_until_a_quarter_is_idle():
     condition = build(*TINY)
     members, epochs = new(condition, list(range(8))), batches(condition)
-    places = []
+    slots = []
     for left in (8, 7, 6, 5, 5, 4, 3, 1):
         members = epochs.epoch(members.select(range(left)), lambda: None)
-        places.append(len(epochs.step.ensemble))
+        slots.append(len(epochs.step.ensemble))
         assert members.seeds == list(range(left))
-    assert places == [8, 8, 8, 5, 5, 5, 3, 1]
+    assert slots == [8, 8, 8, 5, 5, 5, 3, 1]
     step = epochs.step
     epochs.epoch(members, lambda: None)
     assert epochs.step is step

@@ -117,13 +117,13 @@ def test_validation_and_unrolling_stay_on_the_device(overrides, parameterization
 @every_task
 def test_ensembles_are_selected_joined_and_loaded_on_the_device(overrides):
     ensemble = ensemble_on("meta", build(*TINY, *overrides), seeds=3)
-    chosen = ensemble.select([2, 0]).join(ensemble.select([1]))
-    assert chosen.seeds == [2, 0, 1]
-    chosen.load(ensemble)
+    joined = ensemble.select([2, 0]).join(ensemble.select([1]))
+    assert joined.seeds == [2, 0, 1]
+    joined.load(ensemble)
     ensemble.store_converged(1)
-    tensors = [array for arrays in chosen.tensors.values() for array in arrays.values()]
+    tensors = [array for arrays in joined.tensors.values() for array in arrays.values()]
     assert {array.device.type for array in tensors} == {"meta"}
-    assert chosen.seeds == [0, 1, 2]
+    assert joined.seeds == [0, 1, 2]
 
 
 @every_task
