@@ -20,7 +20,7 @@ from tests.statistics.planted_solutions import (
     split_rate,
 )
 
-NETWORKS = (8, 16, 32, 50)
+NETWORKS = (8, 16, 32)
 
 
 def rejection_table(populations: Mapping[str, Points], runs: int) -> pd.DataFrame:
