@@ -153,6 +153,18 @@ def three_groups(generator: np.random.Generator, n: int) -> Array:
     return points
 
 
+def three_in_a_row(generator: np.random.Generator, n: int) -> Array:
+    points = generator.standard_normal((n, 12))
+    points[:, 0] += 8 * (np.arange(n) % 3)
+    return points
+
+
+def groups_and_far_network(generator: np.random.Generator, n: int) -> Array:
+    points = groups(8, 12)(generator, n)
+    points[-1, 1] += 20
+    return points
+
+
 ONE_CLUSTER: dict[str, Points] = {
     "2 dimensions": normal(2),
     "12 dimensions": normal(12),
@@ -180,6 +192,8 @@ SEVERAL_CLUSTERS: dict[str, Points] = {
     "gap 8, unequal sizes": groups(8, 12, fraction=0.3),
     "unequal spread": groups(6, 12, spread=0.4),
     "three groups, gap 8": three_groups,
+    "three groups in a row, gap 8": three_in_a_row,
+    "gap 8, one far network": groups_and_far_network,
 }
 """Populations of several clusters, with gaps in standard deviations of a group along an axis."""
 
