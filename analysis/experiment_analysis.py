@@ -174,9 +174,9 @@ class ExperimentAnalysis:
                 and no manifest is written.
         """
         errors = compute_distances(paired, self.results, self.metrics)
-        self._compute_tables(paired, table)
         sources = self.runs, self.results, table
         compute_solutions(paired, *sources, self.metrics, self.solutions, self.probe, self.weights_at)
+        self._compute_tables(paired, table)
         if self.settings["snapshots"]:
             settings = self.metrics, self.probe, self.weights_at
             compute_snapshots(paired, *sources, *settings, self.epochs, self.bootstrap)

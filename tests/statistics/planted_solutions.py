@@ -204,7 +204,8 @@ def split_rate(draw: Points, networks: int, runs: Sequence[int], n_samples: int 
     for run in runs:
         points = draw(np.random.default_rng([run, networks]), networks)
         # The smallest significance, because only the test of all networks matters here.
-        n_split += find_clusters(euclidean(points), significance=1e-9, n_samples=n_samples).p <= 0.05
+        clusters = find_clusters(euclidean(points), significance=1e-9, n_samples=n_samples, seed=run)
+        n_split += clusters.p <= 0.05
     return n_split / len(runs)
 
 
@@ -213,7 +214,7 @@ def cluster_counts(draw: Draw, networks: int, n_first: int, runs: Sequence[int])
     counts = {"one cluster": 0, "several": 0, "exactly the kinds": 0}
     for run in runs:
         generator = np.random.default_rng([run, networks, n_first])
-        labels = find_clusters(draw(generator, networks, n_first), n_samples=199).labels
+        labels = find_clusters(draw(generator, networks, n_first), n_samples=199, seed=run).labels
         counts["several" if labels.max() > 1 else "one cluster"] += 1
         kinds = np.arange(networks) < n_first
         pairs = {*zip(kinds, labels, strict=True)}
