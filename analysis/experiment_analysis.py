@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,23 @@ import pandas as pd
 
 from analysis import figures
 from analysis.cache import read_fingerprint, read_table
-from analysis.contract import require_valid
 from analysis.experiment_results import ExperimentResults
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
-from analysis.metrics import Metric
-from analysis.report import write_report
+from analysis.metrics import build_metric
+from analysis.metrics.contract import require_valid
+from analysis.reporting.report import write_report
+from analysis.reporting.summary import format_summary
 from analysis.results import ResultsFolder
 from analysis.steps.activations import (
     NothingToCompareError,
     activations_fingerprint,
     compute_activations,
     drop_unpaired_conditions,
+)
+from analysis.steps.between_levels import (
+    LevelComparison,
+    compute_between_levels,
+    format_between_levels,
 )
 from analysis.steps.degeneracy import compute_degeneracy, format_degeneracy
 from analysis.steps.distances import compute_distances
@@ -31,10 +36,9 @@ from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.steps.snapshots import compute_snapshots, parse_epochs, require_snapshots
 from analysis.steps.trajectories import compute_trajectories
 from analysis.steps.trends import compute_trends
-from analysis.summary import format_summary
 from analysis.trials import TrialSet, build_further_ood
-from degen.condition import Condition, build
-from degen.errors import BadInputError, require, require_choice, require_number
+from degen.condition import build
+from degen.errors import require, require_choice, require_number
 from degen.networks import WEIGHTS_AT
 from degen.statistics import Bootstrap, PermutationTest
 from degen.storage import RunFolder
@@ -42,7 +46,8 @@ from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *("feature_learning", "snapshots", "metrics", "bootstrap", "permutation_test", "min_converged_fraction"),
+    *("feature_learning", "snapshots", "between_levels", "metrics", "bootstrap", "permutation_test"),
+    "min_converged_fraction",
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -83,9 +88,11 @@ class ExperimentAnalysis:
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
         self.metrics = {
-            name: _build_metric(name, node, experiment.conditions)
+            name: build_metric(name, node, experiment.conditions)
             for name, node in settings["metrics"].items()
         }
+        between = settings["between_levels"]
+        require(isinstance(between, bool), "between_levels", between, "true or false")
         self.epochs = parse_epochs(settings["snapshots"], self.metrics)
         self.runs = Path(settings["runs"])
         self.results = ResultsFolder(Path(settings["results"]) / experiment.name)
@@ -165,7 +172,7 @@ class ExperimentAnalysis:
                 and no manifest is written.
         """
         errors = compute_distances(paired, self.results, self.metrics)
-        self._compute_tables(table)
+        self._compute_tables(paired, table)
         sources = self.runs, self.results, table
         if self.settings["snapshots"]:
             settings = self.metrics, self.probe, self.weights_at
@@ -191,11 +198,17 @@ class ExperimentAnalysis:
         write_report(ExperimentResults(self.experiment, self.results), self.runs)
         print(f"report: {self.results.report}", flush=True)
 
-    def _compute_tables(self, table: pd.DataFrame) -> None:
-        """Store and print degeneracy and trends."""
+    def _compute_tables(self, paired: Experiment, table: pd.DataFrame) -> None:
+        """Store and print degeneracy, distances between levels and trends."""
         metrics = list(self.metrics)
         degeneracy = compute_degeneracy(self.experiment, self.results, table, metrics, self.bootstrap)
         print(f"\n{format_degeneracy(degeneracy, self.bootstrap.level)}\n", flush=True)
+        if self.settings["between_levels"]:
+            comparison = LevelComparison(self.results, self.metrics, self.bootstrap, self.permutation_test)
+            between = compute_between_levels(paired, table, comparison, self.min_converged_fraction)
+            print(format_between_levels(between), end="", flush=True)
+        else:
+            self.results.remove_between()
         trends = compute_trends(
             self.experiment,
             self.results,
@@ -220,25 +233,9 @@ class ExperimentAnalysis:
     def _result_files(self, paired: Experiment) -> list[Path]:
         """Return the paths of the files that figures and reports read."""
         tasks = dict.fromkeys(condition.task_name for condition in paired.conditions)
-        files = [*self.results.tables, self.results.snapshots.with_suffix(".csv")]
+        optional = [self.results.snapshots, self.results.between]
+        files = [*self.results.tables, *(path.with_suffix(".csv") for path in optional)]
         for metric in self.metrics:
             files += [self.results.hyperparameters(metric, task) for task in tasks]
             files += [self.results.matrix(metric, condition.signature) for condition in paired.conditions]
         return files
-
-
-def _build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple[dict[str, Any], Metric]:
-    """Return the complete configuration and the metric, which fits all conditions.
-
-    Errors contain the name of the metric.
-    """
-    field = f"metrics.{name}"
-    try:
-        config, metric = build(node, Metric, field)
-        for condition in conditions:
-            metric.require_fits(condition)
-        return config, metric
-    except BadInputError as error:
-        if str(error).startswith(field):
-            raise
-        raise BadInputError(f"{field}.{error}") from None

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cache import read_table, require_table
-from analysis.factors import factor_columns
 from analysis.labels import TASKS, format_factor, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
 from analysis.steps.hyperparameters import format_hyperparameters
-from analysis.trend_rows import TrendRow, trend_rows
+from analysis.trends.factors import factor_columns
+from analysis.trends.rows import TrendRow, trend_rows
 from degen.condition import Condition
 from degen.errors import require
 from degen.files import read_metadata, read_tensors
@@ -104,6 +104,19 @@ class ExperimentResults:
     def snapshots(self) -> pd.DataFrame:
         """The table of `analysis.steps.snapshots.compute_snapshots`, empty if there is none."""
         return self._table(self.results.snapshots)
+
+    @cached_property
+    def between(self) -> pd.DataFrame:
+        """The table of `analysis.steps.between_levels.compute_between_levels`, empty if there is none."""
+        table = read_table(self.results.between)
+        if table is None:
+            return pd.DataFrame()
+        signatures = {condition.signature for condition in self.experiment.conditions}
+        return table[table["condition_a"].isin(signatures) & table["condition_b"].isin(signatures)]
+
+    def between_matrix(self, metric: str, first: str, second: str) -> NDArray[np.float64]:
+        """Return the distances between all networks of two conditions that a metric compared."""
+        return read_tensors(self.results.between_distances(metric, first, second))[0]["distances"].numpy()
 
     def _table(self, path: Path) -> pd.DataFrame:
         """Return the rows of a table that belong to the conditions of the experiment."""

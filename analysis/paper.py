@@ -16,7 +16,7 @@ from analysis.replication.markdown import table_one
 from analysis.replication.paper_report import paper_report
 from analysis.replication.table_one import TableOneRow, table_one_rows
 from analysis.results import ResultsFolder
-from analysis.trend_rows import trend_table
+from analysis.trends.rows import trend_table
 from degen.errors import require
 from degen.files import write_atomically
 from launch.cli import entrypoint

@@ -14,6 +14,8 @@ results/<experiment>/
     trajectories.parquet                 trials, fixed points and slow points of single networks
     line_attractors.parquet, line_attractors.csv       one row per network and period of a trial
     snapshots/<metric>/<signature>.safetensors         distances along training
+    between/<metric>/<signature>-<signature>.safetensors   distances of the networks of two levels together
+    between.parquet, between.csv         one row per pair of levels and measure
     snapshots.parquet, snapshots.csv     one row per condition, measure and moment of training
     figures/*.pdf, *.png
     report.html                          answer, figures, settings and costs in one file
@@ -91,6 +93,19 @@ class ResultsFolder:
         return self.path / "line_attractors.parquet"
 
     @property
+    def between(self) -> Path:
+        return self.path / "between.parquet"
+
+    def remove_between(self) -> None:
+        """Remove the table of an earlier analysis that compared levels."""
+        for path in (self.between, self.between.with_suffix(".csv")):
+            path.unlink(missing_ok=True)
+
+    def between_distances(self, metric: str, first: str, second: str) -> Path:
+        """Return the path of the distances of the networks of two conditions together."""
+        return self.path / "between" / metric / f"{first}-{second}.safetensors"
+
+    @property
     def snapshots(self) -> Path:
         return self.path / "snapshots.parquet"
 
@@ -107,7 +122,7 @@ class ResultsFolder:
     def tables(self) -> list[Path]:
         """Paths of all tables of the experiment."""
         common = [self.networks, self.history, self.feature_learning, self.degeneracy, self.trends]
-        return [*common, self.trajectories, self.line_attractors, self.snapshots]
+        return [*common, self.trajectories, self.line_attractors, self.snapshots, self.between]
 
     @property
     def figures(self) -> Path:

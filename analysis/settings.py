@@ -33,6 +33,7 @@ FIELDS = (
     "further_ood",
     "feature_learning",
     "snapshots",
+    "between_levels",
     "bootstrap",
     "permutation_test",
     "min_converged_fraction",

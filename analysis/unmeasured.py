@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.factors import flatten
 from analysis.settings import analysis_command
+from analysis.trends.factors import flatten
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.storage import RunFolder

@@ -4,10 +4,27 @@
 subpackages are `tasks`, `models`, `training`, `metrics`, `statistics` and `comparison`.
 """
 
-from degen.comparison import compare, run_state_dict
+from typing import TYPE_CHECKING, Any
+
 from degen.run import Run, load
 from degen.streams import Stream
 from degen.versions import VERSION
 
+if TYPE_CHECKING:
+    from degen.comparison import compare, run_state_dict
+
 __all__ = ["Run", "Stream", "compare", "load", "run_state_dict"]
 __version__ = VERSION
+
+
+def __getattr__(name: str) -> Any:
+    """Import `compare` and `run_state_dict` when they are used: training starts faster without SciPy."""
+    if name in ("compare", "run_state_dict"):
+        import degen.comparison
+
+        return getattr(degen.comparison, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -77,12 +77,13 @@ class Cluster:
 
     def kill_node(self) -> None:
         """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
-        running = {*DAEMONS, "slurmscriptd"} - {"slurmd"}
         mark = f"SLURM_CONF={self.variables['SLURM_CONF']}".encode()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                is_mine = mark in (process / "environ").read_bytes().split(b"\0")
-                if is_mine and (process / "comm").read_text().strip() not in running:
+                variables = (process / "environ").read_bytes().split(b"\0")
+                is_daemon = (process / "comm").read_text().strip() in ("slurmd", "slurmstepd")
+                is_in_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                if mark in variables and (is_daemon or is_in_job):
                     os.kill(int(process.name), signal.SIGKILL)
         self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import multiprocessing
 import os
 import signal
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +18,8 @@ from degen.condition import Condition
 from degen.storage import RunFolder
 from degen.tasks import Task
 from launch.config import compose
-from tests.login import PATIENCE, ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
+from tests.login import ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
+from tests.processes import Launched, refusal, wait_until  # noqa: F401 (helpers of many tests)
 
 TINY = (
     "task.n_steps=20",
@@ -42,11 +38,6 @@ TINY_OFTEN = (*TINY, "seeds=3", "checkpoint_seconds=0")
 # As in launch.train: networks of an ensemble are distributed over the cores instead.
 torch.set_num_threads(1)
 
-# Children are forked from a process that has imported everything and composed a configuration: real processes
-# without seconds of imports.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["launch.train", "analysis.__main__", "tests.conftest", "tests.composed"])
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide CUDA devices except from `pytest -m gpu`: processes are not forked if torch sees a device."""
@@ -57,14 +48,23 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+collect_ignore = ["benchmarks"]
+"""They have no tests, and import packages that `make install` does not install."""
+
 SLOWEST_FILES = (
     "test_paper",
     "test_analysis_again",
-    "test_hyperparameters",
     "test_gpu",
+    "test_hyperparameters",
     "test_conf",
+    "test_snapshots",
+    "test_factor_page",
     "test_interruption",
+    "test_table_one",
     "test_refused_analyses",
+    "test_paper_figures",
+    "test_getting_started",
+    "test_coordinate_check",
 )
 """Files that take longest. Workers start with them, so that none of them runs last by itself."""
 
@@ -94,94 +94,6 @@ def build(*overrides: str) -> Condition:
 def task(*overrides: str) -> Task:
     """Its task."""
     return build(*overrides).task
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, f"in vain until {what}"
-        time.sleep(0.01)
-
-
-class Launched:
-    """`python -m MODULE ARGUMENTS` in a process of its own, its output in files.
-
-    Args:
-        before: called in that process before the entry point, to break something there.
-    """
-
-    def __init__(
-        self,
-        arguments: tuple[str, ...],
-        folder: Path,
-        before: Callable[[], None] | None = None,
-        module: str = "launch.train",
-    ):
-        self.workspace = tempfile.TemporaryDirectory()
-        self.outputs = Path(self.workspace.name) / "stdout", Path(self.workspace.name) / "stderr"
-        self.process = _PROCESSES.Process(target=_run, args=(module, arguments, folder, self.outputs, before))
-        self.process.start()
-
-    @property
-    def stdout(self) -> str:
-        return self.outputs[0].read_text() if self.outputs[0].exists() else ""
-
-    @property
-    def stderr(self) -> str:
-        return self.outputs[1].read_text() if self.outputs[1].exists() else ""
-
-    def wait(self) -> int:
-        """The exit code; minus the signal's number if one killed the process."""
-        self.process.join(timeout=PATIENCE)
-        code = self.process.exitcode
-        assert code is not None, "the process hangs"
-        return code
-
-    def wait_for(self, text: str) -> None:
-        """Wait until that is printed."""
-
-        def is_printed() -> bool:
-            alive = self.process.is_alive()
-            printed = text in self.stdout
-            assert alive or printed, f"ended without printing {text!r}: {self.stdout}{self.stderr}"
-            return printed
-
-        wait_until(is_printed, f"{text!r} is printed")
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal, unless the process has ended."""
-        if self.process.is_alive() and self.process.pid is not None:
-            os.kill(self.process.pid, number)
-
-
-def _run(
-    module: str,
-    arguments: tuple[str, ...],
-    folder: Path,
-    outputs: tuple[Path, Path],
-    before: Callable[[], None] | None,
-) -> None:
-    # As on a terminal: in a job that a shell put in the background, it would be ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.chdir(folder)
-    for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
-        with open(path, "wb") as file:
-            os.dup2(file.fileno(), stream.fileno())
-    sys.argv = [module, *arguments]
-    if before is not None:
-        before()
-    importlib.import_module(module).main()
-
-
-def refusal(launched: Launched) -> str:
-    """Return the sentence of a process that rejects its input."""
-    assert launched.wait() == 2, launched.stdout + launched.stderr
-    assert launched.stdout == ""
-    assert launched.stderr.startswith("error: ")
-    assert launched.stderr.endswith(".\n")
-    assert launched.stderr.count("\n") == 1
-    return launched.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 def run_folder(workspace: Path) -> Path:

@@ -18,6 +18,7 @@ from launch.slurm.client import Job
 from launch.slurm.submissions import read_submissions, read_tasks
 from tests.cluster import PATIENCE, ROOT, Cluster
 from tests.cluster_packages import why_not
+from tests.processes import Launched
 
 MAX_ARRAY_SIZE = 8
 
@@ -34,12 +35,14 @@ from degen.tasks import FlipFlop
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SlowFlipFlop(FlipFlop):
-    """Slow where the environment says so (never in the numbers), and broken where it is told to be."""
+    """Slow until a file exists (never in the numbers), and broken where it is told to be."""
 
     breaks: bool
 
     def generate(self, n_trials, stream):
-        time.sleep(float(os.environ.get("SECONDS_PER_EPOCH", 0)))
+        end = time.monotonic() + float(os.environ.get("SECONDS_PER_EPOCH", 0))
+        while time.monotonic() < end and not os.path.exists(os.environ["HURRY"]):
+            time.sleep(0.05)
         if self.breaks and "SLURM_JOB_ID" in os.environ:
             raise RuntimeError("something broke on this node")
         return super().generate(n_trials, stream)
@@ -65,7 +68,7 @@ class Login:
 
     Args:
         cluster: where their jobs run.
-        place: their folder.
+        workspace: their folder.
     """
 
     def __init__(self, cluster: Cluster, workspace: Path):
@@ -76,20 +79,24 @@ class Login:
         (workspace / "conf" / "task").mkdir(parents=True)
         (workspace / "conf" / "task" / "slow.yaml").write_text(TASK)
         self.environment = os.environ | cluster.variables | {"OMP_NUM_THREADS": "1"}
-        self.use(ROOT)
+        self.environment["HURRY"] = str(workspace / "hurry")
+        self.environment["PYTHONPATH"] = _path(ROOT, workspace)
 
-    def use(self, code: Path) -> None:
-        """Use the packages there."""
-        self.environment["PYTHONPATH"] = os.pathsep.join((str(code), str(self.workspace)))
+    def hurry(self) -> None:
+        """Let epochs take no longer than they need, in jobs that run and in later jobs."""
+        (self.workspace / "hurry").touch()
 
-    def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start `python -m module` with the user's own configurations, the slow task chosen."""
-        own = ["--config-dir", "conf"] if module != "launch.cancel" else []
-        command = [sys.executable, "-m", module, *own, *arguments]
+    def start(self, module: str, *arguments: str, **variables: str) -> Launched:
+        """Start a command with the user's own configurations."""
+        environment = self.environment | variables
+        return Launched(("--config-dir", "conf", *arguments), self.workspace, None, module, environment)
+
+    def start_python(self, code: Path, *words: str) -> subprocess.Popen[str]:
+        """Start `python -m` anew, with the packages at `code`."""
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", *words],
             cwd=self.workspace,
-            env=self.environment | variables,
+            env=self.environment | {"PYTHONPATH": _path(code, self.workspace)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -97,19 +104,17 @@ class Login:
 
     def run(self, module: str, *arguments: str, **variables: str) -> str:
         """Return the output of a command that must succeed."""
-        process = self.start(module, *arguments, **variables)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, stderr) == (0, ""), stdout + stderr
-        return stdout
+        launched = self.start(module, *arguments, **variables)
+        assert (launched.wait(), launched.stderr) == (0, ""), launched.stdout + launched.stderr
+        return launched.stdout
 
     def refusal(self, module: str, *arguments: str, **variables: str) -> str:
         """Return the sentence of a command that rejects its input."""
-        process = self.start(module, *arguments, **variables)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 2, stdout + stderr
-        assert stderr.startswith("error: ")
-        assert stderr.count("\n") == 1
-        return stderr.removeprefix("error: ").removesuffix("\n")
+        launched = self.start(module, *arguments, **variables)
+        assert launched.wait() == 2, launched.stdout + launched.stderr
+        assert launched.stderr.startswith("error: ")
+        assert launched.stderr.count("\n") == 1
+        return launched.stderr.removeprefix("error: ").removesuffix("\n")
 
     def rows(self, *overrides: str) -> dict[str, dict[str, Any]]:
         """Return the rows of `launch.status --json` by condition."""
@@ -151,6 +156,10 @@ class Login:
     def wait_for_end(self) -> None:
         """Wait until no job is left."""
         self.wait("all jobs have ended", lambda: not self.jobs())
+
+
+def _path(code: Path, workspace: Path) -> str:
+    return os.pathsep.join((str(code), str(workspace)))
 
 
 def record(cluster: Cluster, workspace: Path) -> str:

@@ -172,7 +172,7 @@ def test_every_file_of_a_group_is_tested():
 def test_files_set_every_argument_and_constructors_no_default():
     for task, parameterization in itertools.product(files("task"), files("parameterization")):
         composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
-        complete = build(f"task={task}", f"parameterization={parameterization}").config
+        complete = Condition.from_config(composed).config
         for part, node in complete.items():
             assert set(leaves(node)) == set(leaves(composed[part])), part
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 
 import degen
-from analysis.contract import require_valid as require_valid_metric
 from analysis.metrics import Metric
+from analysis.metrics.contract import require_valid as require_valid_metric
 from degen.condition import build
 from degen.tasks.contract import require_valid
 from launch.config import compose

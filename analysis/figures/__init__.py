@@ -9,15 +9,16 @@ from typing import Any
 
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
-from analysis.factors import swept_columns
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
+from analysis.figures.between_levels import drawn_rows, plot_between_levels
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
 from analysis.labels import format_factor, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
-from analysis.specification import specification_rows
+from analysis.trends.factors import swept_columns
+from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
 from degen.reporting.style import save_figure, use_style
@@ -26,8 +27,18 @@ from launch.experiment import Experiment
 use_style()
 
 MAIN, SPECIFICATION, SNAPSHOTS = "main-measures", "specification-dsa", "snapshots"
+BETWEEN = "between-levels"
 
-NAMES = (MAIN, SPECIFICATION, SNAPSHOTS, "degeneracy", "loss", "embedding-dsa", "hyperparameters-dsa")
+NAMES = (
+    MAIN,
+    SPECIFICATION,
+    SNAPSHOTS,
+    BETWEEN,
+    "degeneracy",
+    "loss",
+    "embedding-dsa",
+    "hyperparameters-dsa",
+)
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
 
@@ -40,7 +51,7 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
         results.history,
         *inputs.matrices.values(),
         *inputs.selections.values(),
-        *([results.snapshots] if results.snapshots.exists() else []),
+        *(path for path in (results.snapshots, results.between) if path.exists()),
     ]
     return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
 
@@ -61,6 +72,8 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
         draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
     if results.snapshots.exists():
         draw.append(lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS))
+    if len(drawn_rows(data.between)):
+        draw.append(lambda: save_figure(plot_between_levels(data), folder, BETWEEN))
     if inputs.matrices:
         distances = {
             signature: read_tensors(path)[0]["distances"].numpy()

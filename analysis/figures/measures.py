@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
-from analysis.measures import paper_measure
+from analysis.trends.measures import paper_measure
 from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
 from degen.reporting.style import BLUE, GRAY, add_caption

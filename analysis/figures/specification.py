@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.figures.measure_labels import measure_label
 from analysis.labels import task_title
-from analysis.trend_rows import POOLED, TrendRow
+from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.panels import panel_grid
 from degen.reporting.style import BLUE, GRAY, add_caption, save_figure
 
@@ -20,7 +20,7 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: str, folde
     """Draw effects with their intervals, one column per task and one line per setting.
 
     Args:
-        rows: rows by task, from `analysis.specification.specification_rows`.
+        rows: rows by task, from `analysis.trends.specification.specification_rows`.
         label: label of the factor.
         caption: text below the figure.
         folder: folder of the files.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from analysis.cells import explanations, missing_networks, row_effect, row_numbers, row_warnings
 from analysis.replication.table_one import TableOneRow
-from analysis.trend_rows import POOLED
+from analysis.trends.cells import explanations, missing_networks, row_effect, row_numbers, row_warnings
+from analysis.trends.rows import POOLED
 from degen.reporting.formatting import format_direction
 
 NOT_MEASURED = "not measured"

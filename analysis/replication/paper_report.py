@@ -13,7 +13,7 @@ from analysis.figures.paper import FIGURES
 from analysis.labels import format_factor
 from analysis.replication.manipulation_check import manipulation_check
 from analysis.replication.table_one import TableOneRow
-from analysis.report import Groups, Report
+from analysis.reporting.report import Groups, Report
 
 PAPER_COSTS = "68,000 GPU-hours"
 """Appendix N of the paper."""

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from analysis.experiment_results import ExperimentResults
-from analysis.measures import LEVELS, available_measures
-from analysis.outcomes import compare_with_paper
-from analysis.trend_rows import TrendRow, with_false_discovery_rate
+from analysis.trends.measures import LEVELS, available_measures
+from analysis.trends.outcomes import compare_with_paper
+from analysis.trends.rows import TrendRow, with_false_discovery_rate
 
 FACTORS = {
     "task complexity": (("task_complexity", "memory_demand", "auxiliary_loss"), "\u2193\u2191\u2193"),

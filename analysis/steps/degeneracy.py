@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.cache import cached, fingerprint, write_csv
-from analysis.factors import factor_columns, swept_columns
 from analysis.labels import format_factor
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.feature_learning import ALIGNMENTS
+from analysis.trends.factors import factor_columns, swept_columns
 from degen.condition import Condition
 from degen.files import read_metadata, read_tensors
 from degen.reporting.formatting import format_coverage, format_estimate

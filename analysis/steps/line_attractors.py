@@ -14,11 +14,11 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from analysis.cache import cached, fingerprint, require_table, write_csv
-from analysis.factors import factor_columns
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.steps.activations import converged_seeds
 from analysis.steps.networks import load_run
+from analysis.trends.factors import factor_columns
 from degen.condition import Condition
 from degen.metrics.fixed_points import FixedPoints, fixed_points
 from degen.models import Parameters

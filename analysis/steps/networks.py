@@ -14,9 +14,9 @@ import torch
 
 import degen
 from analysis.cache import cached, cached_rows, fingerprint
-from analysis.factors import factor_columns
 from analysis.progress import track
 from analysis.results import ResultsFolder
+from analysis.trends.factors import factor_columns
 from analysis.trials import FurtherOOD, TrialSet
 from analysis.unmeasured import describe_unmeasured, training_command
 from degen.condition import Condition, snake_case

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from analysis.cache import Arrays, cached, fingerprint, write_csv
-from analysis.factors import factor_columns
 from analysis.metrics import Hyperparameters, Metric
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.snapshot_samples import END, OWN_END, Sample, Source, samples, validation_losses
 from analysis.steps.activations import compute_states, converged_seeds
 from analysis.steps.distances import read_hyperparameters
+from analysis.trends.factors import factor_columns
 from analysis.trials import TrialSet
 from analysis.unmeasured import training_command
 from degen.condition import Condition

@@ -11,23 +11,21 @@ import numpy as np
 import pandas as pd
 
 from analysis.cache import cached, fingerprint, read_fingerprint, require_table, write_csv
-from analysis.condition_data import ConditionData
-from analysis.curves import Tasks, below_threshold, conditions_by_task
-from analysis.design import Design, Term, find_design
 from analysis.labels import task_title
-from analysis.measure_trends import MeasureTrend, TermTests
-from analysis.measures import (
+from analysis.progress import track
+from analysis.results import ResultsFolder
+from analysis.trends.condition_data import ConditionData
+from analysis.trends.curves import Tasks, below_threshold, conditions_by_task
+from analysis.trends.design import Design, Term, find_design
+from analysis.trends.measure_trends import MeasureTrend, TermTests
+from analysis.trends.measures import (
     DegeneracyMeasure,
     available_measures,
     main_measures,
     variants,
 )
-from analysis.outcomes import NO_EFFECT
-from analysis.progress import track
-from analysis.results import ResultsFolder
-from analysis.specification import opposed_embeddings
-from analysis.term_words import format_pair, words
-from analysis.trend_rows import (
+from analysis.trends.outcomes import NO_EFFECT
+from analysis.trends.rows import (
     POOLED,
     TrendRow,
     correct_pairs,
@@ -35,6 +33,8 @@ from analysis.trend_rows import (
     trend_table,
     with_false_discovery_rate,
 )
+from analysis.trends.specification import opposed_embeddings
+from analysis.trends.words import format_pair, words
 from degen.condition import Condition
 from degen.files import sha256
 from degen.statistics import Bootstrap, JointTest, PermutationTest, Trend

@@ -101,7 +101,10 @@ def _measure_svcca(networks: Sequence[Network], data: Data) -> Measured:
 
 
 def _measure_pif(networks: Sequence[Network], data: Data) -> Measured:
-    return pif.distance_matrix([_weights(network) for network in networks], seed=data.seed), None
+    weights = [_weights(network) for network in networks]
+    # The matrices of gates are below each other.
+    stacks = [matrix.unflatten(0, (-1, matrix.shape[1])) for matrix in weights]
+    return pif.distance_matrix(stacks, seed=data.seed), None
 
 
 def _measure_losses(networks: Sequence[Network], data: Data) -> Measured:
@@ -149,8 +152,11 @@ def _weight_obstacle(networks: Sequence[Network]) -> str:
     shapes = [(network.name, tuple(_weights(network).shape)) for network in networks]
     first_name, first = shapes[0]
     for name, shape in shapes:
-        if shape[0] != shape[1]:
-            return f"recurrent weights of {name} must be square (a network without gates), got shape {shape}."
+        if min(shape) == 0 or shape[0] % shape[1]:
+            return (
+                f"recurrent weights of {name} must be of shape (units, units) or (gates * units, units), got "
+                f"shape {shape}."
+            )
         if shape != first:
             return (
                 f"recurrent weights must be of one size for all networks, got {first} for {first_name} and "

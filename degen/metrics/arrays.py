@@ -91,6 +91,26 @@ def to_square_matrices(field: str, values: Array | Sequence[Array]) -> Tensor:
     return torch.stack(matrices)
 
 
+def to_block_stacks(field: str, values: Array | Sequence[Array]) -> Tensor:
+    """Convert recurrent matrices to one float64 tensor (networks, blocks, n, n).
+
+    Args:
+        field: name of the argument in error messages.
+        values: for each network one square matrix (n, n), or the matrices of its gates (blocks, n, n).
+
+    Raises:
+        BadInputError: fewer than two networks, or matrices that are not finite, not square or not equal in
+            size and number.
+    """
+    if all(len(value.shape) == 2 for value in values):
+        return to_square_matrices(field, values).unsqueeze(1)
+    stacks = to_networks(field, values, 3)
+    shapes = sorted({tuple(stack.shape) for stack in stacks})
+    is_one_shape = len(shapes) == 1 and shapes[0][1] == shapes[0][2] and shapes[0][0] > 0
+    require(is_one_shape, f"{field} shapes", shapes, "one shape (blocks, n, n) for all networks")
+    return torch.stack(stacks)
+
+
 def to_numpy(tensor: Tensor) -> NDArray[np.float64]:
     """Convert a tensor on any device to a float64 NumPy array."""
     return tensor.cpu().numpy().astype(np.float64)

@@ -19,7 +19,9 @@ from torch import Tensor
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MAX_BATCH_ENTRIES = 1 << 22  # of the first items of a batch of pairs, and of the second: 32 MiB each
+# Entries of the first items of a batch of pairs, and of the second.
+_MAX_BATCH_ENTRIES = 1 << 22  # 32 MiB each
+_MIN_BATCH_ENTRIES = 1 << 10  # with fewer, calling an operation takes longer than the operation
 
 
 def comes_after(first: Tensor, second: Tensor) -> Tensor:
@@ -126,7 +128,7 @@ def map_pairs(
     Returns:
         (pairs,).
     """
-    batch_size = _batch_size(len(first), first.device)
+    batch_size = _batch_size(len(first), first.shape[1:].numel(), first.device)
     batches = list(zip(first.split(batch_size), second.split(batch_size), strict=True))
     return torch.cat(thread_map(lambda pairs: measure(*pairs).cpu(), batches, first.device)).numpy()
 
@@ -152,7 +154,8 @@ def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDAr
     # Sort by value, so that the result for a pair does not depend on the other items or their positions.
     order = sorted(range(n), key=lambda i: items[i].cpu().numpy().astype(">f8").tobytes())
     i, j = torch.tensor(order)[torch.triu_indices(n, n, offset=1)]
-    batch_size = max(1, min(_MAX_BATCH_ENTRIES // items[0].numel(), _batch_size(len(i), items.device)))
+    n_entries = items[0].numel()
+    batch_size = max(1, min(_MAX_BATCH_ENTRIES // n_entries, _batch_size(len(i), n_entries, items.device)))
     batches = list(zip(i.split(batch_size), j.split(batch_size), strict=True))
 
     def measure_batch(pairs: tuple[Tensor, Tensor]) -> Tensor:
@@ -166,6 +169,8 @@ def pairwise(items: Tensor, measure: Callable[[Tensor, Tensor], Tensor]) -> NDAr
     return matrix
 
 
-def _batch_size(n_pairs: int, device: torch.device) -> int:
-    """Return a batch size that gives several batches per CPU core, or one batch on a GPU."""
-    return n_pairs if device.type != "cpu" else -(-n_pairs // (4 * torch.get_num_threads()))
+def _batch_size(n_pairs: int, n_entries: int, device: torch.device) -> int:
+    """Return a batch size that gives several batches of items per CPU core, or one batch on a GPU."""
+    if device.type != "cpu":
+        return n_pairs
+    return max(-(-n_pairs // (4 * torch.get_num_threads())), _MIN_BATCH_ENTRIES // n_entries)

@@ -17,6 +17,7 @@ from degen.statistics.group_difference import GroupDifference, Ratio, Separation
 from degen.statistics.jackknife import pseudo_values
 from degen.statistics.joint_test import JointTest, fit_contrast
 from degen.statistics.leave_one_out import decisive_networks, leave_one_out_curves
+from degen.statistics.levels import LevelDifference, compare_levels
 from degen.statistics.permutation import PermutationTest
 from degen.statistics.trend import Trend, fit_trend
 
@@ -28,10 +29,12 @@ __all__ = [
     "FactorCurve",
     "GroupDifference",
     "JointTest",
+    "LevelDifference",
     "PermutationTest",
     "Ratio",
     "Separation",
     "Trend",
+    "compare_levels",
     "decisive_networks",
     "deviation_curve",
     "distance_curve",

@@ -7,6 +7,7 @@ Groups may differ in where their networks are, in how far apart these are, or in
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from degen.errors import require_integer, require_number
+from degen.statistics.energy import energy_statistic
 from degen.statistics.jackknife import Array
 
 _MIN_NETWORKS = 3  # fewest with a jackknife standard error of distances
@@ -103,12 +105,9 @@ class GroupDifference:
         return self._ratio(values, is_second, _log_deviation, _subtract_medians)
 
     def separation(self, distances: Array, is_second: Mask) -> Separation:
-        r"""Test whether two groups of networks differ in any respect, by the energy statistic.
+        """Test whether two groups of networks differ in any respect, by the energy statistic.
 
-        .. math:: 2 \bar d_{12} - \bar d_{11} - \bar d_{22}
-
-        The means are over all ordered pairs, including each network with itself (Székely & Rizzo 2013,
-        Journal of Statistical Planning and Inference 143). The test is exact for groups of any size.
+        The test (`degen.statistics.energy.energy_statistic`) is exact for groups of any size.
 
         Args:
             distances: symmetric, (networks, networks).
@@ -121,13 +120,8 @@ class GroupDifference:
             >>> round(between, 2), p < 0.02
             (2.0, True)
         """
-
-        def energy(second: Array) -> Array:
-            first = 1 - second
-            contrast = second / second.sum(axis=1, keepdims=True) - first / first.sum(axis=1, keepdims=True)
-            return -((contrast @ distances) * contrast).sum(axis=1)
-
         between = float(distances[np.ix_(~is_second, is_second)].mean())
+        energy = functools.partial(energy_statistic, distances)
         return Separation(between, self._permutation_p(energy, is_second))
 
     def _ratio(

@@ -12,7 +12,7 @@ import torch
 
 from analysis.results import ResultsFolder
 from analysis.steps.trends import compute_trends
-from analysis.trend_rows import TrendRow
+from analysis.trends.rows import TrendRow
 from degen.files import write_tensors
 from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import Experiment, experiment

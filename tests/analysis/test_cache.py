@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from analysis.cache import Arrays, cached, cached_rows, read_fingerprint, read_table
-from analysis.factors import factor_columns, swept_columns
 from analysis.manifest import Manifest, compute_checksums, read_manifest, remove_manifest, write_manifest
+from analysis.trends.factors import factor_columns, swept_columns
 from degen.files import read_tensors
 from launch.experiment import Experiment
 from tests.conftest import build

@@ -63,10 +63,11 @@ def test_arrays_of_jobs_compute_what_one_process_computes(login):
     assert "Traceback" not in printed["err"]
     # On the five conditions of both, whichever was prepared last.
     assert re.findall(r"hyperparameters: dsa of .* on (\d+) networks\n", printed["out"]) == ["15", "15"]
-    alone = login.start("analysis", *few, "results=here")
-    stdout, stderr = alone.communicate(timeout=PATIENCE)
-    assert alone.returncode == 0, stdout + stderr
-    assert all(line.startswith("warning: ") for line in stderr.splitlines())  # so few candidates and networks
+    alone = login.start("analysis.__main__", *few, "results=here")
+    assert alone.wait() == 0, alone.stdout + alone.stderr
+    assert all(
+        line.startswith("warning: ") for line in alone.stderr.splitlines()
+    )  # so few candidates and networks
     assert tables(login.workspace / "results") == tables(login.workspace / "here")
     computed = sorted(login.workspace.glob("results/*/matrices/*/*.safetensors"))
     assert len(computed) == 2 * (3 + 2)
@@ -136,13 +137,11 @@ def test_a_running_analysis_is_not_submitted_again(login):
     fails = f"until test -e {login.workspace}/go; do sleep 1; done; exit 3"
     login.run("analysis.submit", *few, *CPU, f"hydra.launcher.setup=['{fails}']")
     waiting = login.start("analysis.submit", *few, *CPU, "--wait")
-    assert waiting.stdout is not None
-    assert "3 for distances" in waiting.stdout.readline()
-    assert waiting.stdout.readline() == "tiny: running, not submitted again\n"
+    waiting.wait_for("tiny: running, not submitted again\n")
+    assert "3 for distances" in waiting.stdout.splitlines()[0]
     (login.workspace / "go").touch()
-    stdout, stderr = waiting.communicate(timeout=PATIENCE)
-    assert waiting.returncode == 1, stdout + stderr
-    assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", stderr)
+    assert waiting.wait() == 1, waiting.stdout + waiting.stderr
+    assert re.match(r"tiny failed \(.*/results/tiny/.submissions/.*\):\n", waiting.stderr)
     assert login.jobs() == {}
     login.run("analysis.submit", *few, *CPU, "--wait")
     assert (login.workspace / "results" / "tiny" / "degeneracy.csv").exists()

@@ -182,10 +182,10 @@ def test_signs_are_rejected_if_the_nonlinearity_is_not_odd(workspace, monkeypatc
     assert not (workspace / "fresh").exists()
 
 
-def test_weights_of_gated_networks_are_rejected(workspace, monkeypatch):
+def test_procrustes_rejects_gated_networks(workspace, monkeypatch):
     monkeypatch.setattr(Standard, "blocks", 3)
-    sentence = rejection(workspace, MODULE, *OWN, "metric=[pif]", "results=fresh")
-    assert sentence.startswith("metrics.pif.weights must be left out for Standard networks, which have ")
+    sentence = rejection(workspace, MODULE, *OWN, "metric=[pif_procrustes]", "results=fresh")
+    assert sentence.startswith("metrics.pif_procrustes.solver must be faq for Standard networks, which have ")
     assert not (workspace / "fresh").exists()
 
 

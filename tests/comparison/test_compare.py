@@ -216,8 +216,8 @@ def changed(index: tuple[int, ...], value: float) -> list[np.ndarray]:
         ({"weights": WEIGHTS}, "weights must be a dict with an entry for each group"),
         ({"weights": {"a": WEIGHTS}}, "weights of 'a' must be one for each of 4 networks, got 5"),
         (
-            {"weights": {"a": np.ones((4, 6, 2))}},
-            "metric pif: recurrent weights of network 0 of 'a' must be square",
+            {"weights": {"a": np.ones((4, 5, 2))}},
+            "metric pif: recurrent weights of network 0 of 'a' must be of shape (units, units) or (gates",
         ),
         (
             {"weights": {"a": [np.eye(2), np.eye(2), np.eye(3), np.eye(2)]}},
@@ -246,6 +246,16 @@ def test_bad_input_is_named(arguments, message):
     with pytest.raises(BadInputError, match="^" + re.escape(message)) as error:
         degen.compare(**{"hidden": {"a": FAST[:4]}, **arguments})
     assert "\n" not in str(error.value)
+
+
+def test_gated_networks_have_one_permutation():
+    generator = np.random.default_rng(0)
+    gru = generator.standard_normal((4, 3, 5, 5))
+    order = generator.permutation(5)
+    twin = gru[:, :, order][..., order]
+    weights = {"a": gru.reshape(4, 15, 5), "b": twin.reshape(4, 15, 5)}
+    result = degen.compare({"a": FAST[:4], "b": FAST[:4]}, weights=weights, metrics=["pif"])
+    assert result.measures["pif"].distances.diagonal(4) == pytest.approx(np.zeros(4), abs=1e-6)
 
 
 def test_errors_of_a_metric_name_the_network():

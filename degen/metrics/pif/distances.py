@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from degen.errors import require, require_choice
-from degen.metrics.arrays import Array, to_networks, to_square_matrices
+from degen.metrics.arrays import Array, to_block_stacks, to_networks
 from degen.metrics.pairs import pairwise
-from degen.metrics.pif.alignment import distance_after, match_pairs
+from degen.metrics.pif.alignment import distance_after, match_pairs, to_rows
 from degen.metrics.pif.procrustes_solver import match_with_procrustes
 
 NORMALIZATIONS = ("frobenius", "parameters", "relative")
@@ -43,6 +43,13 @@ def distance_matrix(
     - ``relative``: d divided by :math:`\sqrt{\|W_1\|^2 + \|W_2\|^2}`. Unrelated networks then have distances
       near 1 at every size.
 
+    Gated cells have one recurrent matrix per gate, and one P for all of them:
+
+    .. math:: d^2 = \min_{P \in \mathcal P(n)} \sum_g \|W_{1,g} - P^\top W_{2,g} P\|_F^2
+
+    The number of weights is then that of all gates. Input weights of all gates are columns of
+    `input_weights`.
+
     With `signs`, P is any permutation matrix whose entries may also be -1. If the nonlinearity is odd, as
     tanh is, all such P leave the function of a network unchanged, and the distance is never above that
     without signs.
@@ -52,7 +59,7 @@ def distance_matrix(
     they count in the norm and in the number of weights.
 
     Args:
-        weights: recurrent weights, (networks, n, n).
+        weights: recurrent weights, (networks, n, n), or of each gate, (networks, blocks, n, n).
         seed: seed of the random initial permutations.
         normalization: an entry of `NORMALIZATIONS`.
         signs: minimize over signs of units too. Only for networks with an odd nonlinearity.
@@ -82,14 +89,15 @@ def distance_matrix(
                [0., 0.]])
     """
     require_choice("solver", solver, SOLVERS)
-    rows, n = _stack_weights(weights, input_weights, biases, output_weights)
+    rows, blocks = _stack_weights(weights, input_weights, biases, output_weights)
     if solver == "procrustes":
-        is_plain = rows.shape[-1] == n and not signs
-        require(is_plain, "solver", solver, "faq for signs, input weights, biases or output weights")
+        is_plain = rows.shape[-1] == rows.shape[-2] and not signs
+        allowed = "faq for signs, several gates, input weights, biases or output weights"
+        require(is_plain, "solver", solver, allowed)
         match = match_with_procrustes
     else:
-        match = functools.partial(match_pairs, n=n, seed=seed, signs=signs)
-    return _normalized_distances(rows, normalization, lambda a, b: distance_after(a, b, match(a, b), n))
+        match = functools.partial(match_pairs, blocks=blocks, seed=seed, signs=signs)
+    return _normalized_distances(rows, normalization, lambda a, b: distance_after(a, b, match(a, b), blocks))
 
 
 def unaligned_distance_matrix(
@@ -123,8 +131,10 @@ def lower_bound_matrix(weights: Array | Sequence[Array]) -> NDArray[np.float64]:
     (von Neumann's trace inequality). The bound holds for alignment by any rotation, not only by permutations.
     It is tight for permuted or rotated copies.
 
+    Of gated cells, the inner products are summed over gates.
+
     Args:
-        weights: recurrent weights, (networks, n, n).
+        weights: recurrent weights, (networks, n, n), or of each gate, (networks, blocks, n, n).
 
     Returns:
         (networks, networks), symmetric, in units of the weights.
@@ -143,11 +153,12 @@ def lower_bound_matrix(weights: Array | Sequence[Array]) -> NDArray[np.float64]:
     def bound(a: Tensor, b: Tensor) -> Tensor:
         overlap = 0
         for sign, spectrum in ((1, torch.linalg.eigvalsh), (-1, torch.linalg.svdvals)):
-            overlap = overlap + (spectrum((a + sign * a.mT) / 2) * spectrum((b + sign * b.mT) / 2)).sum(-1)
-        squares = a.square().sum(dim=(1, 2)) + b.square().sum(dim=(1, 2))
+            overlaps = (spectrum((a + sign * a.mT) / 2) * spectrum((b + sign * b.mT) / 2)).sum(dim=-1)
+            overlap = overlap + overlaps.sum(dim=-1)
+        squares = a.square().sum(dim=(1, 2, 3)) + b.square().sum(dim=(1, 2, 3))
         return (squares - 2 * overlap).clamp(min=0).sqrt()
 
-    return pairwise(to_square_matrices("weights", weights), bound)
+    return pairwise(to_block_stacks("weights", weights), bound)
 
 
 def _stack_weights(
@@ -159,11 +170,11 @@ def _stack_weights(
     """Concatenate all weights of a network to one row per unit.
 
     Returns:
-        (networks, n, columns), the recurrent weights first, and n.
+        (networks, n, columns), the recurrent weights first, and the number of recurrent matrices.
     """
-    recurrent = to_square_matrices("weights", weights)
-    n = recurrent.shape[-1]
-    blocks = [recurrent]
+    stacks = to_block_stacks("weights", weights)
+    recurrent, n = to_rows(stacks), stacks.shape[-1]
+    parts = [recurrent]
     others = {
         "input_weights": (input_weights, 2, 0),
         "biases": (biases, 1, 0),
@@ -176,9 +187,9 @@ def _stack_weights(
             fits = len(set(shapes)) == 1 and len(extra) == len(recurrent)
             allowed = f"equal for all {len(recurrent)} networks, with {n} entries along axis {axis}"
             require(fits and shapes[0][axis] == n, f"{name} shapes", shapes, allowed)
-            block = torch.stack(extra).to(recurrent.device)
-            blocks.append((block if axis == 0 else block.mT).reshape(len(block), n, -1))
-    return torch.cat(blocks, dim=-1), n
+            block = torch.stack(extra).to(stacks.device)
+            parts.append((block if axis == 0 else block.mT).reshape(len(block), n, -1))
+    return torch.cat(parts, dim=-1), stacks.shape[1]
 
 
 def _normalized_distances(

@@ -1,7 +1,8 @@
 r"""Optimizers of the graph matching problem, for many initializations of many pairs of networks at once.
 
-The objective :math:`f(Q) = \langle A, Q B Q^\top \rangle + \langle L, Q \rangle` is maximized over
-permutation matrices, or over signed permutation matrices, whose nonzero entries are 1 or -1.
+The objective :math:`f(Q) = \sum_g \langle A_g, Q B_g Q^\top \rangle + \langle L, Q \rangle` is maximized over
+permutation matrices, or over signed permutation matrices, whose nonzero entries are 1 or -1. The sum is over
+blocks: the recurrent matrices of the gates of a gated cell, which have one Q. Other networks have one block.
 
 - `frank_wolfe` optimizes the relaxation to the convex hull (FAQ, Vogelstein et al. 2015, PLoS ONE). Each step
   maximizes a linear function G. The maximum is the permutation with the largest sum of entries of G, or with
@@ -67,15 +68,15 @@ def to_matrix(p: Tensor) -> Tensor:
 
 
 def permute(b: Tensor, p: Tensor) -> Tensor:
-    """Reorder rows and columns: B[p][:, p], (problems, n, n)."""
-    n = p.shape[-1]
-    rows = b.gather(1, p.unsqueeze(-1).expand(-1, -1, b.shape[-1]))
-    return rows.gather(2, p.unsqueeze(1).expand(-1, n, -1))
+    """Reorder rows and columns of each block: B[p][:, p], (problems, blocks, n, n)."""
+    n, blocks = p.shape[-1], b.shape[1]
+    rows = b.gather(2, p[:, None, :, None].expand(-1, blocks, -1, b.shape[-1]))
+    return rows.gather(3, p[:, None, None].expand(-1, blocks, n, -1))
 
 
 def objective(a: Tensor, b: Tensor, linear: Tensor, p: Tensor) -> Tensor:
     """Compute f (problems,) of permutations p (problems, n). B and L have opposite units if p has signs."""
-    quadratic = (a * permute(b, p)).sum(dim=(1, 2))
+    quadratic = (a * permute(b, p)).sum(dim=(1, 2, 3))
     return quadratic + linear.gather(2, p.unsqueeze(-1)).sum(dim=(1, 2))
 
 
@@ -83,23 +84,24 @@ def frank_wolfe(a: Tensor, b: Tensor, linear: Tensor, q: Tensor, *, signed: bool
     """Maximize the relaxed objective from matrices q (problems, n, n).
 
     Args:
-        a, b, linear: A, B and L, (problems, n, n), without opposite units.
+        a, b: A and B, (problems, blocks, n, n), without opposite units.
+        linear: L, (problems, n, n), without opposite units.
         signed: maximize over signed permutations.
 
     Returns:
         Permutations (problems, n) nearest to the final matrices.
     """
     active, final = torch.arange(len(a), device=a.device), q.clone()
-    gradient = a @ q @ b.mT + a.mT @ q @ b + linear
+    gradient = (a @ q.unsqueeze(1) @ b.mT + a.mT @ q.unsqueeze(1) @ b).sum(dim=1) + linear
     for _ in range(_FAQ_STEPS):
         vertex = assign(gradient, signed=signed)
         direction = to_matrix(vertex) - q
         # The gradient minus L is linear in Q. Products with a vertex reduce to indexing.
         units, signs = split_signs(vertex)
         order = units.argsort(dim=1).unsqueeze(1)
-        column_signs, order = signs.unsqueeze(1).gather(2, order), order.expand_as(a)
-        forward, backward = (m.gather(2, order) * column_signs for m in (a, a.mT))
-        gradient_change = forward @ b.mT + backward @ b + linear - gradient
+        column_signs, order = signs.unsqueeze(1).gather(2, order), order.unsqueeze(1).expand_as(a)
+        forward, backward = (m.gather(3, order) * column_signs.unsqueeze(1) for m in (a, a.mT))
+        gradient_change = (forward @ b.mT + backward @ b).sum(dim=1) + linear - gradient
         # Exact line search: f is a parabola along the direction.
         slope, curvature = ((m * direction).sum(dim=(1, 2)) for m in (gradient, gradient_change))
         step_size = torch.where(curvature < 0, -slope / curvature, 1.0).clamp(0, 1).view(-1, 1, 1)
@@ -122,16 +124,17 @@ def search_locally(a: Tensor, b: Tensor, linear: Tensor, p: Tensor) -> Tensor:
         (D_{rr} + D_{ss} - D_{rs} - D_{sr}) .
 
     If B and L have opposite units, flipping the sign of unit r is a further move, which gains
-    :math:`4 A_{rr} D_{rr} - 2 T_{rr}`.
+    :math:`4 A_{rr} D_{rr} - 2 T_{rr}`. Products with D are summed over the blocks.
     """
     active, final, n = torch.arange(len(p), device=a.device), p.clone(), p.shape[1]
     has_signs = b.shape[-1] > n
     for _ in range(20 * n):
         d = permute(b, p)
-        table = a @ d.mT + a.mT @ d + linear.gather(2, p.unsqueeze(1).expand(-1, n, -1))
-        gain = _swap_difference(a) * _swap_difference(d) - _swap_difference(table)
+        table = (a @ d.mT + a.mT @ d).sum(dim=1) + linear.gather(2, p.unsqueeze(1).expand(-1, n, -1))
+        gain = (_swap_difference(a) * _swap_difference(d)).sum(dim=1) - _swap_difference(table)
         if has_signs:  # on the diagonal, where swaps gain nothing
-            gain = gain + torch.diag_embed((4 * a * d - 2 * table).diagonal(dim1=1, dim2=2))
+            flips = (4 * a * d).sum(dim=1) - 2 * table
+            gain = gain + torch.diag_embed(flips.diagonal(dim1=1, dim2=2))
         best, index = gain.flatten(1).max(dim=1)
         unfinished = best > _SEARCH_TOLERANCE * table.abs().amax(dim=(1, 2))
         if not unfinished.any():

@@ -39,11 +39,12 @@ from degen.metrics.pif.solver import (
 def match_signed_units(first: Tensor, second: Tensor, linear: Tensor, seed: int) -> Tensor:
     r"""Compute signed permutations that approximately maximize the objective.
 
-    With permutations p and signs s, it is sum_ij A[i, j] s_i B[p_i, p_j] s_j + sum_i s_i L[i, p_i].
+    With permutations p and signs s, it is sum_gij A[g, i, j] s_i B[g, p_i, p_j] s_j + sum_i s_i L[i, p_i]
+    with blocks g.
 
     Args:
-        first: A, (pairs, n, n).
-        second: B, (pairs, n, n).
+        first: A, (pairs, blocks, n, n).
+        second: B, (pairs, blocks, n, n).
         linear: L, (pairs, n, n).
         seed: seed of the random initial permutations and signs, which are equal for all pairs.
 
@@ -53,7 +54,7 @@ def match_signed_units(first: Tensor, second: Tensor, linear: Tensor, seed: int)
     unsigned = match_units(first, second, linear, seed)
     by_size = match_units(first.abs(), second.abs(), linear.abs(), seed)
     pairs = first, second, linear, unsigned, by_size
-    size = batch_size(first.shape[-1])
+    size = batch_size(*first.shape[1:3])
     batches = zip(*(array.split(size) for array in pairs), strict=True)
     return torch.cat([_match_batch(*batch, seed=seed) for batch in batches])
 
@@ -80,7 +81,7 @@ def _assign_signs(a: Tensor, b: Tensor, linear: Tensor, p: Tensor, seed: int) ->
     Its dimension is the number of parts without connections in between.
     """
     n = p.shape[1]
-    form = torch.nn.functional.pad(a * permute(b, p), (0, 1, 0, 1))
+    form = torch.nn.functional.pad((a * permute(b, p)).sum(dim=1), (0, 1, 0, 1))
     form[:, -1, :-1] = linear.gather(2, p.unsqueeze(-1)).squeeze(-1)
     form = form + form.mT
     form.diagonal(dim1=1, dim2=2).zero_()

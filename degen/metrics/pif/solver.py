@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from degen.metrics.pif.optimizers import assign, frank_wolfe, objective, search_locally, to_matrix
-from degen.metrics.pif.symmetry import candidate_gains, units_look_alike
+from degen.metrics.pif.symmetry import candidate_gains, units_look_alike_in_blocks
 
 _MAX_BATCH_ENTRIES = 1 << 20
 _REFINED_SYMMETRIES = 4  # candidates of a symmetric pair that are optimized further
@@ -22,30 +22,32 @@ _OBJECTIVE_TOLERANCE = 1e-9  # relative to the norms of the matrices
 
 
 def match_units(first: Tensor, second: Tensor, linear: Tensor, seed: int) -> Tensor:
-    r"""Compute permutations that approximately maximize sum_ij A[i, j] B[p_i, p_j] + sum_i L[i, p_i].
+    r"""Compute permutations that approximately maximize the objective of `degen.metrics.pif.optimizers`.
+
+    With permutations p, it is sum_gij A[g, i, j] B[g, p_i, p_j] + sum_i L[i, p_i] with blocks g.
 
     Args:
-        first: A, (pairs, n, n).
-        second: B, (pairs, n, n).
+        first: A, (pairs, blocks, n, n).
+        second: B, (pairs, blocks, n, n).
         linear: L, (pairs, n, n).
         seed: seed of the random initial permutations, which are equal for all pairs.
 
     Returns:
         p, (pairs, n).
     """
-    size = batch_size(first.shape[-1])
+    size = batch_size(*first.shape[1:3])
     batches = zip(first.split(size), second.split(size), linear.split(size), strict=True)
     permutations = torch.cat([_match_batch(*batch, seed) for batch in batches])
-    alike = units_look_alike(first) & units_look_alike(second)
+    alike = units_look_alike_in_blocks(first) & units_look_alike_in_blocks(second)
     for pair in alike.nonzero().flatten().tolist():
         a, b, gain = (m[pair : pair + 1] for m in (first, second, linear))
         permutations[pair] = _match_symmetric(a, b, gain, permutations[pair])
     return permutations
 
 
-def batch_size(n: int) -> int:
+def batch_size(blocks: int, n: int) -> int:
     """Return the number of pairs that are optimized at once."""
-    return max(1, _MAX_BATCH_ENTRIES // (n * n * (2 + n_random_permutations(n))))
+    return max(1, _MAX_BATCH_ENTRIES // (blocks * n * n * (2 + n_random_permutations(n))))
 
 
 def n_random_permutations(n: int) -> int:
@@ -56,11 +58,15 @@ def n_random_permutations(n: int) -> int:
 def unit_profiles(a: Tensor) -> Tensor:
     """Compute features of each unit that do not depend on the order of the other units.
 
+    Args:
+        a: (pairs, blocks, n, n).
+
     Returns:
-        (pairs, n, 2 n + 1): sorted outgoing and incoming weights, and the self-connection.
+        (pairs, n, features): of each block the sorted outgoing and incoming weights and the self-connection.
     """
     self_connection = a.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
-    return torch.cat([a.sort(dim=-1).values, a.mT.sort(dim=-1).values, self_connection], dim=-1)
+    profiles = torch.cat([a.sort(dim=-1).values, a.mT.sort(dim=-1).values, self_connection], dim=-1)
+    return profiles.transpose(1, 2).flatten(2)
 
 
 def repeat(count: int, a: Tensor, b: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +81,7 @@ def refine_best(a: Tensor, b: Tensor, linear: Tensor, candidates: Tensor) -> Ten
     Args:
         a, b, linear: A, B and L of each pair. B and L have opposite units if the candidates have signs.
     """
-    pairs, n = a.shape[:2]
+    pairs, n = len(a), a.shape[-1]
     # The local search dominates the run time, so at large n only the best candidate is refined.
     count = min(candidates.shape[1], max(1, 8192 // n**2))
     objectives = objective(*repeat(candidates.shape[1], a, b, linear), candidates.flatten(0, 1))
@@ -88,7 +94,7 @@ def refine_best(a: Tensor, b: Tensor, linear: Tensor, candidates: Tensor) -> Ten
 
 
 def _match_batch(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
-    pairs, n = a.shape[:2]
+    pairs, n = len(a), a.shape[-1]
     initial = _initial_matrices(a, b, linear, seed)
     relaxed = frank_wolfe(*repeat(initial.shape[1], a, b, linear), initial.flatten(0, 1))
     # Also swap from unoptimized permutations: all FAQ solutions may lead to a single local optimum.
@@ -98,7 +104,12 @@ def _match_batch(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor:
 
 
 def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, permutation: Tensor) -> Tensor:
-    """Improve the permutation (n,) of one symmetric pair (1, n, n), if a better permutation is available."""
+    """Improve the permutation (n,) of one symmetric pair, if a better permutation is available.
+
+    Args:
+        a, b: (1, blocks, n, n).
+        linear: (1, n, n).
+    """
     candidates = assign(candidate_gains(a[0], b[0]))
     objectives = objective(*_expand(len(candidates), a, b, linear), candidates)
     count = min(_REFINED_SYMMETRIES, len(candidates))
@@ -108,13 +119,14 @@ def _match_symmetric(a: Tensor, b: Tensor, linear: Tensor, permutation: Tensor) 
     refined = search_locally(*problems, torch.cat([candidates, relaxed]))
     best, index = objective(*problems, refined).max(dim=0)
     gain = best - objective(a, b, linear, permutation.unsqueeze(0))
-    threshold = _OBJECTIVE_TOLERANCE * torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
+    first, second = (torch.linalg.matrix_norm(m.flatten(1, 2)) for m in (a, b))
+    threshold = _OBJECTIVE_TOLERANCE * first * second
     return torch.where(gain > threshold, refined[index], permutation)
 
 
 def _expand(count: int, *matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Repeat the matrices of one pair without copying them."""
-    first, second, third = (m.expand(count, -1, -1) for m in matrices)
+    first, second, third = (m.expand(count, *m.shape[1:]) for m in matrices)
     return first, second, third
 
 
@@ -124,8 +136,8 @@ def _initial_matrices(a: Tensor, b: Tensor, linear: Tensor, seed: int) -> Tensor
     The first is the barycenter, with all entries 1/n. The others lie halfway between the barycenter and a
     permutation: the permutation that matches the units' profiles, then random permutations.
     """
-    pairs, n = a.shape[:2]
-    barycenter = torch.full_like(a, 1 / n).unsqueeze(1)
+    pairs, n = linear.shape[:2]
+    barycenter = torch.full_like(linear, 1 / n).unsqueeze(1)
     similarity = 2 * linear - torch.cdist(unit_profiles(a), unit_profiles(b)).square()
     matched = to_matrix(assign(similarity)).unsqueeze(1)
     random = [to_matrix(p.to(a.device).expand(pairs, n)).unsqueeze(1) for p in _random_permutations(n, seed)]

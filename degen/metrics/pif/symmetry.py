@@ -35,9 +35,8 @@ def units_look_alike(a: Tensor) -> Tensor:
         (matrices,), boolean. False for matrices whose entries are constant on and off the diagonal.
     """
     centered, n = _center(a), a.shape[-1]
-    square = centered.square().mean(dim=(1, 2))
-    varied = square > 1e-18 * a.square().mean(dim=(1, 2))
-    square = square.where(varied, 1.0)
+    varied = _varies(a)
+    square = centered.square().mean(dim=(1, 2)).where(varied, 1.0)
     spread = centered.diagonal(dim1=1, dim2=2).var(dim=1, correction=0) / square
     for axis in (1, 2):
         spread = spread + centered.sum(dim=axis).var(dim=1, correction=0) / (n * square)
@@ -46,18 +45,35 @@ def units_look_alike(a: Tensor) -> Tensor:
     return varied & ((spread < 5 * _MAX_SPREAD**2) | (_fraction_of_twins(a) >= 0.5))
 
 
+def units_look_alike_in_blocks(a: Tensor) -> Tensor:
+    """Return whether the units of each network look alike in every block.
+
+    A block without differences between connections, such as a block of zeros, does not count.
+
+    Args:
+        a: (networks, blocks, n, n).
+
+    Returns:
+        (networks,), boolean.
+    """
+    alike, varied = (test(a.flatten(0, 1)).view(a.shape[:2]) for test in (units_look_alike, _varies))
+    return alike.any(dim=1) & (alike | ~varied).all(dim=1)
+
+
 def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
     """Compute assignment problems that match units by their relation to a few units with fixed images.
 
     Args:
-        a, b: one matrix each, (n, n), for which `units_look_alike`.
+        a, b: the blocks of one network each, (blocks, n, n), for which `units_look_alike_in_blocks`.
 
     Returns:
         Gain of assigning unit i of the first network to unit j of the second, (candidates, n, n).
     """
-    n = len(a)
+    n, varies = a.shape[-1], _varies(a) & _varies(b)
+    # Two networks may vary in different blocks.
+    blocks = varies if varies.any() else ~varies
     limit = max(1, min(_MAX_CANDIDATES, _MAX_ENTRIES // n**2))
-    relations, other_relations = _relations(a), _relations(b)
+    relations, other_relations = (torch.cat([*map(_relations, m[blocks])], dim=-1) for m in (a, b))
     returns = relations.diagonal().mT  # of the walk to its start, the only relation of a single unit
     within, across = _squares(returns, returns), _squares(returns, other_relations.diagonal().mT)[None]
     scale = returns.square().sum(dim=1).mean()
@@ -76,6 +92,11 @@ def candidate_gains(a: Tensor, b: Tensor) -> Tensor:
         within = within + _squares(relations[unit], relations[unit])
         scale = scale + relations[unit].square().sum(dim=1).mean()
     return -across
+
+
+def _varies(a: Tensor) -> Tensor:
+    """Return whether entries of each matrix (matrices, n, n) vary on or off the diagonal."""
+    return _center(a).square().mean(dim=(1, 2)) > 1e-18 * a.square().mean(dim=(1, 2))
 
 
 def _center(a: Tensor) -> Tensor:
@@ -108,7 +129,7 @@ def _relations(a: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(torch.complex(centered + centered.mT, centered - centered.mT))
     powers = torch.linspace(0, 1, _TIMES, dtype=a.dtype, device=a.device)
     # The last time is long enough for the walk to cross a cycle.
-    times = n**powers / values.abs().amax()
+    times = n**powers / values.abs().amax().clamp(min=1e-300)  # zero for a block without differences
     phases = torch.exp(1j * times[:, None] * values)
     walks = (vectors * phases[:, None, :]) @ vectors.mH
     return torch.view_as_real(walks).permute(2, 1, 0, 3).flatten(2)

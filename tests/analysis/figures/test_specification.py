@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.figures import specification
-from analysis.specification import specification_rows
+from analysis.trends.specification import specification_rows
 from degen.reporting.style import BLUE, GRAY
 from tests.analysis.planted import along, flat, plant, trends
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures import SECOND_HEADLINES
-from analysis.outcomes import format_outcome
+from analysis.trends.measures import SECOND_HEADLINES
+from analysis.trends.outcomes import format_outcome
 from degen.reporting.formatting import format_effect, format_p
 from tests.analysis.conftest import EXPERIMENTS
 from tests.login import PATIENCE

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from analysis.experiment_results import ExperimentResults
-from analysis.measures import LEVELS, MEASURES
-from analysis.outcomes import AGREES, DECIDED, DISAGREES, OUTCOMES
 from analysis.replication.table_one import FACTORS, table_one_rows
 from analysis.results import ResultsFolder
+from analysis.trends.measures import LEVELS, MEASURES
+from analysis.trends.outcomes import AGREES, DECIDED, DISAGREES, OUTCOMES
 from tests.analysis.conftest import EXPERIMENTS, OVERRIDES, PAPER, SMALL, TINY, run
 from tests.composed import experiment_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.measures import available_measures
+from analysis.trends.measures import available_measures
 from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder

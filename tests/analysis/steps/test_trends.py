@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.outcomes import (
+from analysis.steps.trends import compute_trends
+from analysis.trends.outcomes import (
     AT_BASELINE,
     DEPENDS,
     FRAGILE,
@@ -15,7 +16,6 @@ from analysis.outcomes import (
     TOO_FEW,
     format_fragility,
 )
-from analysis.steps.trends import compute_trends
 from degen.statistics import PermutationTest
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant, planted_experiment, trends
 

@@ -18,7 +18,8 @@ KILLED, REQUEUED, PREEMPTED, TIMED_OUT, BROKEN, DIVERGING = range(1, 7)
 
 CPU = ("hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "checkpoint_seconds=0")
 COMMON = ("task=slow", "seeds=2", "training.max_epochs=40")
-SLOW = {"SECONDS_PER_EPOCH": "0.5"}
+SLOW = {"SECONDS_PER_EPOCH": "1"}
+"""Until the test hurries its jobs, they train long enough to be disturbed."""
 
 
 def folder(login: Login, gamma: float) -> RunFolder:
@@ -39,7 +40,7 @@ def wait_for_training(login: Login, gamma: float) -> None:
 def test_disturbed_jobs_end_in_the_right_state(login, tmp_path):
     # SLURM checks every half minute whether a job is near its limit.
     limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5", "training.max_epochs=70")
-    login.run("launch.submit", *COMMON, *CPU, f"gamma={TIMED_OUT}", *limit, SECONDS_PER_EPOCH="1")
+    login.run("launch.submit", *COMMON, *CPU, f"gamma={TIMED_OUT}", *limit, **SLOW)
     login.run("launch.submit", *COMMON, *CPU, f"gamma={KILLED},{REQUEUED}", **SLOW)
     wait_for_training(login, KILLED)
     (claim,) = folder(login, KILLED).path.glob("shares/*/claim")
@@ -60,6 +61,8 @@ def test_disturbed_jobs_end_in_the_right_state(login, tmp_path):
     login.wait("it is preempted", lambda: login.job(PREEMPTED).restarts)
     login.run("launch.submit", *COMMON, *CPU, "task.breaks=true", f"gamma={BROKEN}")
     login.run("launch.submit", *COMMON, *CPU, "training.optimizer.learning_rate=1e30", f"gamma={DIVERGING}")
+    login.wait("it is out of time", lambda: login.job(TIMED_OUT).restarts)
+    login.hurry()
     login.wait_for_end()
 
     rows = {int(name.split("gamma")[1][0]): row for name, row in login.rows().items()}
@@ -100,6 +103,7 @@ def test_jobs_of_a_dead_node_resume_when_it_returns(login, tmp_path):
     wait_for_training(login, 1)
     login.cluster.kill_node()
     login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
+    login.hurry()
     login.cluster.start_node()
     login.wait_for_end()
     sessions = folder(login, 1).manifest.read()

@@ -35,13 +35,10 @@ def test_a_sweep_runs_once_capped_and_from_a_snapshot(login, tmp_path):
     code = tmp_path / "code"
     for name in ("degen", "launch", "analysis", "conf"):
         shutil.copytree(ROOT / name, code / name)
-    login.use(code)
     sweep = ("task=slow", "gamma=0.5,1,2,4", "task.channels=1,2,3", "seeds=2")
     cap = 3
-    two = [
-        login.start("launch.submit", *sweep, *CPU, f"hydra.launcher.array_parallelism={cap}")
-        for _ in range(2)
-    ]
+    submit = ("launch.submit", "--config-dir", "conf", *sweep, *CPU)
+    two = [login.start_python(code, *submit, f"hydra.launcher.array_parallelism={cap}") for _ in range(2)]
     # The submitting processes are killed as soon as they have submitted.
     records = lambda: list(tmp_path.glob("runs/.submissions/*/submission.json"))  # noqa: E731
     login.wait("one has submitted", lambda: records() and len(login.jobs()) == 12)
@@ -58,7 +55,6 @@ def test_a_sweep_runs_once_capped_and_from_a_snapshot(login, tmp_path):
         at_once.append(sum(state == "RUNNING" for state in jobs.values()))
         time.sleep(0.5)
     assert 1 < max(at_once) <= cap
-    login.use(ROOT)
     (tmp_path / "slow.py").write_text(MODULE)
     assert_as_trained_here(login, *sweep)
     sessions = [degen.load(path).sessions for path in tmp_path.glob("runs/slow_flip_flop/*")]
@@ -94,15 +90,19 @@ def test_cancel_stops_only_jobs_of_the_experiment(login):
             f"# @package _global_\nexperiment: {{factor: task.channels, label: bits, grids: "
             f'[[task=slow, "task.channels=1,2", gamma={gamma}]]}}\nseeds: 1\n'
         )
-        slow = {"SECONDS_PER_EPOCH": "1"}
-        login.run("launch.submit", f"experiment={name}", *CPU, "training.max_epochs=60", **slow)
+        login.run(
+            "launch.submit", f"experiment={name}", *CPU, "training.max_epochs=60", SECONDS_PER_EPOCH="10"
+        )
     arguments = ("experiment=one", "training.max_epochs=60")
-    assert "2 jobs cancelled" in login.run("launch.cancel", "experiment=one")
+    cancel = login.start_python(ROOT, "launch.cancel", "experiment=one")
+    assert "2 jobs cancelled" in cancel.communicate(timeout=PATIENCE)[0]
+    assert cancel.returncode == 0
     # Cancelled jobs run until SLURM kills them (KillWait).
     states = lambda: {row["state"] for row in login.rows(*arguments).values()}  # noqa: E731
     login.wait("cancelled jobs have ended", lambda: states() == {"missing"})
     others = login.rows("experiment=other", "training.max_epochs=60").values()
     assert {row["state"] for row in others} <= {"running", "queued"}
+    login.hurry()
     again = login.run("launch.submit", *arguments, *CPU)
     assert "2 conditions, 2 networks; 0 finished, 0 in a job, 2 to train" in again
     login.wait_for_end()
@@ -118,11 +118,13 @@ def accounted(login: Login) -> dict[str, str]:
 def test_hydras_launcher_trains_the_same_and_reports_failures(login):
     earlier = accounted(login)
     sweep = ("task=slow", "gamma=1,2", "seeds=2")
-    login.run("launch.train", "-m", *sweep, *CPU)
+    # Python starts anew, because jobs then unpickle a function of `__main__`.
+    train = ("launch.train", "--config-dir", "conf", "-m", "task=slow", *CPU)
+    training = login.start_python(ROOT, *train, "gamma=1,2", "seeds=2")
+    _, stderr = training.communicate(timeout=PATIENCE)
+    assert (training.returncode, stderr) == (0, "")
     assert_as_trained_here(login, *sweep)
-    failing = login.start(
-        "launch.train", "-m", "task=slow", "task.breaks=true,false", "gamma=3", "seeds=1", *CPU
-    )
+    failing = login.start_python(ROOT, *train, "task.breaks=true,false", "gamma=3", "seeds=1")
     _, stderr = failing.communicate(timeout=PATIENCE)
     assert failing.returncode != 0
     assert "something broke on this node" in stderr

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.design import INTERACTION, TREND, Cell, Design, Factor, Level, Term
 from analysis.labels import format_factor
-from analysis.outcomes import COMPARED, DECIDED, DIFFERENT, INTERACTS
+from analysis.trends.design import INTERACTION, TREND, Cell, Design, Factor, Level, Term
+from analysis.trends.outcomes import COMPARED, DECIDED, DIFFERENT, INTERACTS
 from degen.reporting.formatting import format_change
 from degen.statistics.contrast import trend_weights
 from degen.statistics.joint_test import DIFFERS, FALLS, RISES

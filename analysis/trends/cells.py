@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis import outcomes
 from analysis.labels import task_title
-from analysis.measure_trends import MAX_RATIO_AT_BASELINE
-from analysis.trend_rows import POOLED, TrendRow
+from analysis.trends import outcomes
+from analysis.trends.measure_trends import MAX_RATIO_AT_BASELINE
+from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.formatting import format_effect, format_p
 from degen.statistics.bootstrap import MIN_NETWORKS
 

@@ -9,7 +9,18 @@ import pandas as pd
 
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.labels import format_factor
-from analysis.trend_rows import TrendRow, trend_table
+from analysis.trends.rows import TrendRow, trend_table
+from degen.reporting.formatting import format_estimate
+
+BETWEEN_LEVELS = (
+    "Mean distances between networks of two levels and different seeds, and their ratio to the mean of "
+    "the distances within the two levels. p is of the test that the labels of the levels are exchangeable "
+    "(energy statistic, networks of equal seed exchanged). A small p with a ratio above 1 says that the "
+    "levels differ by more than their seeds do. With a ratio near 1, one level scatters more than the "
+    "other. q is over all pairs of levels of a task and measure. Both levels have the hyperparameters "
+    "that were selected for all networks of the task."
+)
+"""How to read the table of distances between levels."""
 
 
 def outcomes_table(rows: Sequence[TrendRow]) -> pd.DataFrame:
@@ -79,3 +90,22 @@ def hyperparameters_table(all_results: Mapping[str, ExperimentResults]) -> pd.Da
     )
     by_value = table.groupby(["metric", "task", "settings"], sort=False)["experiments"]
     return by_value.agg(", ".join).reset_index()
+
+
+def between_levels_table(results: ExperimentResults) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return title, explanation and table of distances between levels, empty if there are none."""
+    table = results.between
+    if table.empty:
+        return []
+    measured = table[table["left_out"] == ""]
+    formatted: dict[str, Any] = {
+        name: measured[name].map("{:.2g}".format) for name in ("within_a", "within_b", "p", "q")
+    }
+    for name, low, high in (("between", "low", "high"), ("ratio", "ratio_low", "ratio_high")):
+        cells = measured[[name, low, high, "networks_a"]].itertuples(index=False)
+        formatted[name] = pd.Series([format_estimate(*cell) for cell in cells], index=measured.index)
+    hidden = ["condition_a", "condition_b", "low", "high", "ratio_low", "ratio_high", "smallest_p"]
+    hidden += ["nominal_level", "significance"]
+    shown = table.drop(columns=[*hidden, *formatted]).astype(object)
+    shown = shown.assign(**{name: cells.reindex(table.index) for name, cells in formatted.items()}).fillna("")
+    return [("Distances between levels", BETWEEN_LEVELS, shown)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from analysis.dsa_metrics import DSA, WeightedDSA
-from analysis.literal_dsa import LiteralDSA
-from analysis.metric_interface import Distances, Hyperparameters, Metric, States
-from degen.condition import Condition
-from degen.errors import require, require_choice, require_integer, require_number
+from analysis.metrics.dynamics import DSA, WeightedDSA
+from analysis.metrics.interface import Distances, Hyperparameters, Metric, States
+from analysis.metrics.literal_dsa import LiteralDSA
+from degen.condition import Condition, build
+from degen.errors import BadInputError, require, require_choice, require_integer, require_number
 from degen.metrics import pif, representation
 
 __all__ = [
@@ -22,14 +23,38 @@ __all__ = [
     "Metric",
     "States",
     "WeightedDSA",
+    "build_metric",
 ]
+
+
+def build_metric(name: str, node: Any, conditions: Sequence[Condition]) -> tuple[dict[str, Any], Metric]:
+    """Return the complete configuration and the metric, which fits all conditions.
+
+    Args:
+        name: name of the metric.
+        node: its configuration.
+
+    Raises:
+        BadInputError: an option is not allowed. The sentence contains the name of the metric.
+    """
+    field = f"metrics.{name}"
+    try:
+        config, metric = build(node, Metric, field)
+        for condition in conditions:
+            metric.require_fits(condition)
+        return config, metric
+    except BadInputError as error:
+        if str(error).startswith(field):
+            raise
+        raise BadInputError(f"{field}.{error}") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PIF(Metric):
-    """Permutation-invariant Frobenius distance of recurrent matrices.
+    """Permutation-invariant Frobenius distance of effective recurrent matrices.
 
-    `analysis.measures` adds normalizations that do not depend on the alignment.
+    The matrices of the gates of a gated cell are aligned by one permutation. `analysis.trends.measures` adds
+    normalizations that do not depend on the alignment.
 
     Args:
         weights: recurrent (trained) or initial_recurrent.
@@ -67,13 +92,12 @@ class PIF(Metric):
             f"(set is_odd = True in the class if it is, or select metrics: 'metric=[dsa,pif,svcca]')"
         )
         require(condition.model.is_odd or not self.signs, "signs", self.signs, allowed)
-        allowed = (
-            f"left out for {name} networks, which have a recurrent matrix per gate ('metric=[dsa,svcca]')"
-        )
-        require(condition.model.blocks == 1, "weights", self.weights, allowed)
+        is_supported = condition.model.blocks == 1 or self.solver == "faq"
+        allowed = f"faq for {name} networks, which have a recurrent matrix per gate"
+        require(is_supported, "solver", self.solver, allowed)
 
     def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
-        weights = states[self.weights]
+        weights = states[self.weights].unflatten(1, (-1, states[self.weights].shape[-1]))
         if self.aligned:
             options: dict[str, Any] = {"signs": self.signs, "solver": self.solver}
             return Distances(pif.distance_matrix(weights, seed=self.seed, **options))

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from analysis.dsa_metrics import Operators, SelectingMetric, require_lags, selection_table
-from analysis.metric_interface import Hyperparameters
+from analysis.metrics.dynamics import Operators, SelectingMetric, require_lags, selection_table
+from analysis.metrics.interface import Hyperparameters
 from degen.errors import require, require_choice, require_integer, require_number
 from degen.metrics import dsa
 

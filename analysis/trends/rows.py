@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from analysis.design import PAIR
-from analysis.measures import SECOND_HEADLINES
-from analysis.outcomes import NO_EFFECT, SEEN, format_outcome
+from analysis.trends.design import PAIR
+from analysis.trends.measures import SECOND_HEADLINES
+from analysis.trends.outcomes import NO_EFFECT, SEEN, format_outcome
 from degen.statistics.joint_test import NO_DIRECTION
 
 POOLED = "pooled"
@@ -52,7 +52,7 @@ class TrendRow:
         detectable_change: relative change that would be detected with power 0.8.
         spearman: rank correlation of factor and degeneracy.
         direction: direction of the effect, `JointTest.direction`.
-        outcome: one of `analysis.outcomes.OUTCOMES`.
+        outcome: one of `analysis.trends.outcomes.OUTCOMES`.
         outcome_detail: reason or limit of the outcome.
         outcome_below_threshold: outcome of the networks whose loss on fresh trials is below the threshold.
         networks_below_threshold: number of these networks.

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.contract import require_valid
 from analysis.metrics import PIF, SVCCA, Distances, Metric
+from analysis.metrics.contract import require_valid
 from degen.errors import BadInputError
 from degen.metrics.dsa import HalfDistances
 from tests.conftest import build

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
-from analysis.factors import swept_columns
 from analysis.labels import format_factor, task_title
+from analysis.trends.factors import swept_columns
 from degen.condition import Condition
 from launch.experiment import Experiment
 

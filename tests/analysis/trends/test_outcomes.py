@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis.outcomes import (
+from analysis.trends.outcomes import (
     AGREES,
     COMPARED,
     DECIDED,

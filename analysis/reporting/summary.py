@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from analysis.cells import has_several_terms, row_numbers, row_task, row_term, row_title, row_warnings
-from analysis.design import INTERACTION, PAIR, find_design
 from analysis.labels import format_factor
-from analysis.outcomes import DECIDED, FRAGILE, INTERACTS, NO_EFFECT, SEEN
-from analysis.trend_rows import POOLED, TrendRow
+from analysis.trends.cells import has_several_terms, row_numbers, row_task, row_term, row_title, row_warnings
+from analysis.trends.design import INTERACTION, PAIR, find_design
+from analysis.trends.outcomes import DECIDED, FRAGILE, INTERACTS, NO_EFFECT, SEEN
+from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.formatting import format_change
 from launch.experiment import Experiment
 

@@ -11,7 +11,18 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.cells import (
+from analysis.experiment_results import ExperimentResults
+from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SPECIFICATION
+from analysis.labels import task_title
+from analysis.reporting.report_tables import (
+    between_levels_table,
+    hyperparameters_table,
+    network_counts,
+    outcomes_table,
+    required_networks,
+)
+from analysis.reporting.summary import question, summary_lines
+from analysis.trends.cells import (
     explanations,
     has_several_terms,
     missing_networks,
@@ -20,13 +31,8 @@ from analysis.cells import (
     row_term,
     row_warnings,
 )
-from analysis.experiment_results import ExperimentResults
-from analysis.figures import MAIN, NAMES, SNAPSHOTS, SPECIFICATION
-from analysis.labels import task_title
-from analysis.report_tables import hyperparameters_table, network_counts, outcomes_table, required_networks
-from analysis.specification import specification_rows
-from analysis.summary import question, summary_lines
-from analysis.trend_rows import POOLED, TrendRow
+from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import write_atomically
 from degen.reporting.formatting import format_direction
@@ -36,6 +42,8 @@ from launch.experiment import unique_conditions
 
 Figure = tuple[str, Path]
 """Title and PNG file."""
+
+_SHOWN = (MAIN, BETWEEN, SNAPSHOTS)
 
 Groups = Mapping[str, Mapping[str, TrendRow]]
 """Rows of a table of outcomes by title, then by the heading of their column (`TrendRow.heading`)."""
@@ -89,7 +97,7 @@ class Report:
         conditions = unique_conditions([results.experiment for results in all_results.values()])
         sessions = list(_sessions(conditions, runs))
         return render(
-            "analysis",
+            "analysis.reporting",
             "report.html.j2",
             filters=_FILTERS,
             report=self,
@@ -126,10 +134,9 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         groups=_by_task(rows),
         rows=rows,
         summary={title: lines for title, lines in summary_lines(results.experiment, rows).items() if lines},
-        figures=_drawn(results, [MAIN, SNAPSHOTS]),
-        folded_figures=_drawn(
-            results, [name for name in NAMES if name not in (MAIN, SPECIFICATION, SNAPSHOTS)]
-        ),
+        figures=_drawn(results, _SHOWN),
+        folded_figures=_drawn(results, [name for name in NAMES if name not in (*_SHOWN, SPECIFICATION)]),
+        tables=between_levels_table(results),
     ).render({name: results}, runs)
     path = results.results.report
     if not path.exists() or path.read_text() != page:
@@ -152,6 +159,7 @@ def _drawn(results: ExperimentResults, names: Iterable[str]) -> list[Figure]:
         MAIN: "Main measures and what to compare them with",
         SPECIFICATION: "Effect by setting of DSA",
         SNAPSHOTS: "When do seeds part?",
+        BETWEEN: "Distances within and between levels",
     }
     paths = {name: results.results.figures / f"{name}.png" for name in names}
     return [(titles.get(name, name.replace("-", " ")), path) for name, path in paths.items() if path.exists()]

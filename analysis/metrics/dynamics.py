@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.metric_interface import Distances, Hyperparameters, Metric, States
+from analysis.metrics.interface import Distances, Hyperparameters, Metric, States
 from degen.errors import require, require_choice, require_integer, require_number
 from degen.metrics import dsa
 

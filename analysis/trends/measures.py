@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.condition_data import ConditionData
+from analysis.trends.condition_data import ConditionData
 from degen.statistics import Bootstrap, FactorCurve, deviation_curve, distance_curve, mean_curve, ratio_curve
 from degen.statistics.jackknife import Array
 
@@ -53,7 +53,8 @@ def _unscaled(data: ConditionData, matrix: Array) -> Array:
 
 
 def _per_parameter(data: ConditionData, matrix: Array) -> Array:
-    return matrix / data.condition.model.width**2
+    model = data.condition.model
+    return matrix / (model.blocks * model.width**2)
 
 
 def _relative_to_norms(data: ConditionData, matrix: Array) -> Array:

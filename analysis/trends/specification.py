@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.design import LEVELS, TREND
-from analysis.measure_trends import MeasureTrend
-from analysis.outcomes import DECIDED
-from analysis.trend_rows import TrendRow
+from analysis.trends.design import LEVELS, TREND
+from analysis.trends.measure_trends import MeasureTrend
+from analysis.trends.outcomes import DECIDED
+from analysis.trends.rows import TrendRow
 from degen.statistics.joint_test import FALLS, RISES
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.condition_data import ConditionData
 from analysis.metrics import LiteralDSA
 from analysis.results import ResultsFolder
+from analysis.trends.condition_data import ConditionData
 from degen.errors import BadInputError
 from degen.files import write_tensors
 from degen.metrics import dsa

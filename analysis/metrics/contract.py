@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from analysis.measures import DISTANCES
 from analysis.metrics import Distances, Hyperparameters, Metric, States
 from analysis.steps.activations import ARRAYS
+from analysis.trends.measures import DISTANCES
 from degen.calls import FailedCallError, call
 from degen.condition import Condition
 from degen.errors import BadInputError, require

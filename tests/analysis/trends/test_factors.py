@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.design import find_design
-from analysis.outcomes import AT_BASELINE, NO_EFFECT, NOT_DEFINED, TOO_FEW
-from analysis.report import _by_task
+from analysis.reporting.report import _by_task
+from analysis.reporting.summary import IN_WORDS, LEFT_OUT, format_summary, question, summary_lines
 from analysis.results import ResultsFolder
 from analysis.steps.trends import compute_trends
-from analysis.summary import IN_WORDS, LEFT_OUT, format_summary, question, summary_lines
-from analysis.trend_rows import TrendRow, correct_pairs
+from analysis.trends.design import find_design
+from analysis.trends.outcomes import AT_BASELINE, NO_EFFECT, NOT_DEFINED, TOO_FEW
+from analysis.trends.rows import TrendRow, correct_pairs
 from launch.experiment import Experiment
 from launch.sweep import sweep_experiment
 from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant

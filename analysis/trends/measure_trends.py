@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from analysis.condition_data import ConditionData
-from analysis.curves import (
+from analysis.trends.condition_data import ConditionData
+from analysis.trends.curves import (
     Tasks,
     baseline_ratios,
     curves_without_each_network,
@@ -18,11 +18,11 @@ from analysis.curves import (
     select_conditions,
     shared_conditions,
 )
-from analysis.design import INTERACTION, PAIR, TREND, Cell, Design, Term
-from analysis.measures import DegeneracyMeasure
-from analysis.outcomes import NOT_DEFINED, Evidence, Outcome, judge
-from analysis.term_words import detail, words
-from analysis.trend_rows import POOLED
+from analysis.trends.design import INTERACTION, PAIR, TREND, Cell, Design, Term
+from analysis.trends.measures import DegeneracyMeasure
+from analysis.trends.outcomes import NOT_DEFINED, Evidence, Outcome, judge
+from analysis.trends.rows import POOLED
+from analysis.trends.words import detail, words
 from degen.statistics import (
     Bootstrap,
     FactorCurve,

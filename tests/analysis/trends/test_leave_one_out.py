@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.condition_data import ConditionData
-from analysis.curves import curves_without_each_network
-from analysis.measures import MEASURES, CurveBuilder
 from analysis.results import ResultsFolder
+from analysis.trends.condition_data import ConditionData
+from analysis.trends.curves import curves_without_each_network
+from analysis.trends.measures import MEASURES, CurveBuilder
 from degen.condition import Condition
 from degen.files import write_tensors
 from degen.statistics import Bootstrap, Estimate, FactorCurve, Trend, decisive_networks, fit_trend

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from analysis.condition_data import ConditionData
-from analysis.design import Cell, Design, Term, compares_tasks, largest_grid
-from analysis.measures import CurveBuilder, DegeneracyMeasure
 from analysis.results import ResultsFolder
-from analysis.trend_rows import POOLED
+from analysis.trends.condition_data import ConditionData
+from analysis.trends.design import Cell, Design, Term, compares_tasks, largest_grid
+from analysis.trends.measures import CurveBuilder, DegeneracyMeasure
+from analysis.trends.rows import POOLED
 from degen.statistics import MIN_NETWORKS, Bootstrap, FactorCurve, leave_one_out_curves
 from launch.experiment import Experiment
 

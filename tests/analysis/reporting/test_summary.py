@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from analysis.outcomes import AT_BASELINE, FRAGILE, NO_EFFECT, NOT_DEFINED, OUTCOMES, SEEN, TOO_FEW
-from analysis.summary import CHANGES, UNCHANGED, UNKNOWN, describe, format_summary, summarize
+from analysis.reporting.summary import CHANGES, UNCHANGED, UNKNOWN, describe, format_summary, summarize
+from analysis.trends.outcomes import AT_BASELINE, FRAGILE, NO_EFFECT, NOT_DEFINED, OUTCOMES, SEEN, TOO_FEW
 from tests.analysis.conftest import summary_word, table
 from tests.analysis.planted import along, flat, plant, planted_experiment, trends
 

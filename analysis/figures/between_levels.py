@@ -1,0 +1,103 @@
+"""Distances within and between the levels of a named factor: mean distances, and networks in a plane."""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption, hyperparameters_caption
+from analysis.figures.measure_labels import measure_label
+from degen.reporting.embedding import embed_distances
+from degen.reporting.panels import panel_grid
+from degen.reporting.style import PALETTE, add_caption
+
+_GROUP = ["task", "factor", "at", "measure"]
+
+
+def plot_between_levels(results: ExperimentResults) -> Figure:
+    """Plot one row of panels per task and metric.
+
+    Left: mean distances within levels (diagonal) and between them, with a star for q below the
+    significance. Right: all networks by multidimensional scaling, colored by level.
+    """
+    table = drawn_rows(results.between)
+    groups = [rows for _, rows in table.groupby(_GROUP, sort=False)]
+    figure, axes = panel_grid(len(groups), 2)
+    for (left, right), rows in zip(axes, groups, strict=True):
+        task, at, measure = rows[["task", "at", "measure"]].iloc[0]
+        levels = list(dict.fromkeys([*rows["level_a"], *rows["level_b"]]))
+        _plot_means(left, rows, levels)
+        left.set_title("\n".join(filter(None, [results.title(task), at, measure_label(measure)])))
+        _plot_networks(right, results, measure, rows, levels)
+    figure.suptitle(f"distances within and between levels of {table['factor'].iloc[0]}")
+    significance = table["significance"].iloc[0]
+    star = f"star: the labels of the two levels are not exchangeable, q < {significance:g}"
+    return add_caption(figure, star, caption(results), hyperparameters_caption(results))
+
+
+def drawn_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of distances that the figure shows. Differences of losses are not drawn."""
+    if table.empty:
+        return table
+    return table[(table["left_out"] == "") & (table["level"] != "behavior")]
+
+
+def _plot_means(axis: Axes, rows: pd.DataFrame, levels: list[str]) -> None:
+    """Plot mean distances as a matrix of levels."""
+    means = np.full((len(levels), len(levels)), np.nan)
+    is_separate = np.zeros(means.shape, dtype=bool)
+    for row in rows.to_dict("records"):
+        i, j = levels.index(row["level_a"]), levels.index(row["level_b"])
+        means[i, i], means[j, j] = row["within_a"], row["within_b"]
+        means[i, j] = means[j, i] = row["between"]
+        is_separate[i, j] = is_separate[j, i] = row["q"] < row["significance"]
+    axis.imshow(means, cmap="Blues", vmin=0, vmax=1.3 * np.nanmax(means))
+    for (i, j), mean in np.ndenumerate(means):
+        if np.isfinite(mean):
+            axis.text(
+                j, i, f"{mean:.2g}{'*' if is_separate[i, j] else ''}", ha="center", va="center", fontsize=5
+            )
+    axis.set_xticks(range(len(levels)), levels, rotation=90)
+    axis.set_yticks(range(len(levels)), levels)
+
+
+def _plot_networks(
+    axis: Axes, results: ExperimentResults, metric: str, rows: pd.DataFrame, levels: list[str]
+) -> None:
+    """Plot the networks of all levels in a plane."""
+    matrix, labels = _joint_matrix(results, metric, rows, levels)
+    # A pair of levels that the metric cannot compare has no distances.
+    if np.isnan(matrix).any():
+        axis.set_visible(False)
+        return
+    points = embed_distances(matrix)
+    for index, (level, color) in enumerate(zip(levels, cycle(PALETTE), strict=False)):
+        own = points[labels == index]
+        axis.scatter(own[:, 0], own[:, 1], s=8, alpha=0.8, linewidth=0, color=color, label=level)
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.set(xlabel="MDS 1", ylabel="MDS 2")
+    axis.locator_params(nbins=3)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _joint_matrix(
+    results: ExperimentResults, metric: str, rows: pd.DataFrame, levels: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    """Return distances between the networks of all levels, and the index of each network's level.
+
+    Distances within a level are taken from any of its pairs. Missing distances are NaN.
+    """
+    sizes = {row[f"level_{x}"]: row[f"networks_{x}"] for row in rows.to_dict("records") for x in "ab"}
+    labels = np.repeat(range(len(levels)), [int(sizes[level]) for level in levels])
+    matrix = np.full((len(labels), len(labels)), np.nan)
+    for row in rows.to_dict("records"):
+        pair = [np.flatnonzero(labels == levels.index(row[f"level_{x}"])) for x in "ab"]
+        index = np.concatenate(pair)
+        matrix[np.ix_(index, index)] = results.between_matrix(metric, row["condition_a"], row["condition_b"])
+    return matrix, labels

@@ -1,0 +1,1 @@
+"""Summary and report of an experiment."""

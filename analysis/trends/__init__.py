@@ -1,0 +1,1 @@
+"""Trends of degeneracy along the factors of an experiment: measures, tests and outcomes."""
