@@ -99,6 +99,7 @@ docs: $(INSTALLED) ## build the documentation site in build/docs; a broken link 
 
 check-statistics: $(INSTALLED) ## simulate the coverage of intervals, and false positives and power of tests (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.check_clusters
 
 convergence: $(INSTALLED) ## train every task in both parameterizations at n = 128 and print the table (hours)
 	$(BIN)/python -m launch.train experiment=convergence

@@ -47,7 +47,7 @@ def cached(path: Path, fingerprint: str, compute: Callable[[], pd.DataFrame | Ar
     if isinstance(content, Arrays):
         write_tensors(path, content.tensors, content.metadata | {"fingerprint": fingerprint})
     else:
-        _write_table(path, content, fingerprint)
+        write_table(path, content, fingerprint)
     return True
 
 
@@ -77,7 +77,7 @@ def cached_rows(
     table = pd.DataFrame([rows[key] for key in fingerprints.values()])
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_table(path, table, fingerprint="")  # each row has its own
+        write_table(path, table, fingerprint="")  # each row has its own
     return table, len(missing)
 
 
@@ -124,7 +124,8 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         write_atomically(target, text.encode())
 
 
-def _write_table(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
+def write_table(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
+    """Write a parquet file that carries a fingerprint."""
     table = table.copy()
     table.attrs["fingerprint"] = fingerprint
     buffer = io.BytesIO()

@@ -34,6 +34,7 @@ from analysis.steps.feature_learning import KernelProbe, compute_feature_learnin
 from analysis.steps.line_attractors import measure_line_attractors
 from analysis.steps.networks import collect_networks, finished_seeds
 from analysis.steps.snapshots import compute_snapshots, parse_epochs, require_snapshots
+from analysis.steps.solutions import SolutionSettings, compute_solutions
 from analysis.steps.trajectories import compute_trajectories
 from analysis.steps.trends import compute_trends
 from analysis.trials import TrialSet, build_further_ood
@@ -46,8 +47,8 @@ from launch.experiment import Experiment
 
 RECORDED_SETTINGS = (
     *("overrides", "weights_at", "share_hyperparameters", "probe", "ood", "further_ood"),
-    *("feature_learning", "snapshots", "between_levels", "metrics", "bootstrap", "permutation_test"),
-    "min_converged_fraction",
+    *("feature_learning", "snapshots", "between_levels", "solutions", "metrics", "bootstrap"),
+    *("permutation_test", "min_converged_fraction"),
 )
 """Settings that the results depend on. The manifest contains them."""
 
@@ -84,6 +85,7 @@ class ExperimentAnalysis:
         fraction = settings["min_converged_fraction"]
         require_number("min_converged_fraction", fraction, minimum=0.0, maximum=1.0)
         self.min_converged_fraction: float = fraction
+        self.solutions: SolutionSettings = build(settings["solutions"], SolutionSettings, "solutions")[1]
         misplaced = ", ".join(settings.get("metric", {}))
         allowed = "begun with the line # @package metrics.<name>"
         require(not misplaced, "a file of metric", misplaced, allowed)
@@ -174,6 +176,7 @@ class ExperimentAnalysis:
         errors = compute_distances(paired, self.results, self.metrics)
         self._compute_tables(paired, table)
         sources = self.runs, self.results, table
+        compute_solutions(paired, *sources, self.metrics, self.solutions, self.probe, self.weights_at)
         if self.settings["snapshots"]:
             settings = self.metrics, self.probe, self.weights_at
             compute_snapshots(paired, *sources, *settings, self.epochs, self.bootstrap)

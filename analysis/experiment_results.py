@@ -106,6 +106,11 @@ class ExperimentResults:
         return self._table(self.results.snapshots)
 
     @cached_property
+    def solutions(self) -> pd.DataFrame:
+        """The table of `analysis.steps.solutions.compute_solutions`, empty if there is none."""
+        return self._table(self.results.solutions)
+
+    @cached_property
     def between(self) -> pd.DataFrame:
         """The table of `analysis.steps.between_levels.compute_between_levels`, empty if there is none."""
         table = read_table(self.results.between)

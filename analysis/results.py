@@ -17,6 +17,8 @@ results/<experiment>/
     between/<metric>/<signature>-<signature>.safetensors   distances of the networks of two levels together
     between.parquet, between.csv         one row per pair of levels and measure
     snapshots.parquet, snapshots.csv     one row per condition, measure and moment of training
+    solutions.parquet, solutions.csv     one row per condition and metric
+    flow_graphs.parquet, flow_graphs.csv one row per network; flow_graphs/ holds its parts, one per condition
     figures/*.pdf, *.png
     report.html                          answer, figures, settings and costs in one file
     manifest.json                        settings and checksums, written last (`analysis.manifest`)
@@ -109,6 +111,23 @@ class ResultsFolder:
     def snapshots(self) -> Path:
         return self.path / "snapshots.parquet"
 
+    @property
+    def solutions(self) -> Path:
+        return self.path / "solutions.parquet"
+
+    @property
+    def flow_graphs(self) -> Path:
+        return self.path / "flow_graphs.parquet"
+
+    def condition_flow_graphs(self, signature: str) -> Path:
+        """Return the path of the rows of `flow_graphs` that belong to one condition."""
+        return self.path / "flow_graphs" / f"{signature}.parquet"
+
+    def remove_flow_graphs(self) -> None:
+        """Remove the table of an earlier analysis with flow graphs."""
+        for path in (self.flow_graphs, self.flow_graphs.with_suffix(".csv")):
+            path.unlink(missing_ok=True)
+
     def remove_snapshots(self) -> None:
         """Remove the table of an earlier analysis with snapshots."""
         for path in (self.snapshots, self.snapshots.with_suffix(".csv")):
@@ -122,7 +141,8 @@ class ResultsFolder:
     def tables(self) -> list[Path]:
         """Paths of all tables of the experiment."""
         common = [self.networks, self.history, self.feature_learning, self.degeneracy, self.trends]
-        return [*common, self.trajectories, self.line_attractors, self.snapshots, self.between]
+        optional = [self.trajectories, self.line_attractors, self.snapshots, self.between, self.flow_graphs]
+        return [*common, self.solutions, *optional]
 
     @property
     def figures(self) -> Path:

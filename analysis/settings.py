@@ -34,6 +34,7 @@ FIELDS = (
     "feature_learning",
     "snapshots",
     "between_levels",
+    "solutions",
     "bootstrap",
     "permutation_test",
     "min_converged_fraction",

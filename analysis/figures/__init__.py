@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
@@ -14,6 +16,7 @@ from analysis.figures.between_levels import drawn_rows, plot_between_levels
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
+from analysis.figures.solutions import plot_solutions
 from analysis.labels import format_factor, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
@@ -27,13 +30,14 @@ from launch.experiment import Experiment
 use_style()
 
 MAIN, SPECIFICATION, SNAPSHOTS = "main-measures", "specification-dsa", "snapshots"
-BETWEEN = "between-levels"
+BETWEEN, SOLUTIONS = "between-levels", "solutions"
 
 NAMES = (
     MAIN,
     SPECIFICATION,
     SNAPSHOTS,
     BETWEEN,
+    SOLUTIONS,
     "degeneracy",
     "loss",
     "embedding-dsa",
@@ -51,7 +55,7 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
         results.history,
         *inputs.matrices.values(),
         *inputs.selections.values(),
-        *(path for path in (results.snapshots, results.between) if path.exists()),
+        *(path for path in (results.snapshots, results.between, results.solutions) if path.exists()),
     ]
     return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
 
@@ -72,6 +76,8 @@ def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
         draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
     if results.snapshots.exists():
         draw.append(lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS))
+    if data.solutions.get("is_primary", pd.Series(dtype=bool)).any():
+        draw.append(lambda: save_figure(plot_solutions(data), folder, SOLUTIONS))
     if len(drawn_rows(data.between)):
         draw.append(lambda: save_figure(plot_between_levels(data), folder, BETWEEN))
     if inputs.matrices:

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SPECIFICATION
+from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SOLUTIONS, SPECIFICATION
 from analysis.labels import task_title
 from analysis.reporting.report_tables import (
     between_levels_table,
@@ -20,6 +20,7 @@ from analysis.reporting.report_tables import (
     network_counts,
     outcomes_table,
     required_networks,
+    solutions_tables,
 )
 from analysis.reporting.summary import question, summary_lines
 from analysis.trends.cells import (
@@ -43,7 +44,7 @@ from launch.experiment import unique_conditions
 Figure = tuple[str, Path]
 """Title and PNG file."""
 
-_SHOWN = (MAIN, BETWEEN, SNAPSHOTS)
+_SHOWN = (MAIN, BETWEEN, SNAPSHOTS, SOLUTIONS)
 
 Groups = Mapping[str, Mapping[str, TrendRow]]
 """Rows of a table of outcomes by title, then by the heading of their column (`TrendRow.heading`)."""
@@ -136,7 +137,7 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         summary={title: lines for title, lines in summary_lines(results.experiment, rows).items() if lines},
         figures=_drawn(results, _SHOWN),
         folded_figures=_drawn(results, [name for name in NAMES if name not in (*_SHOWN, SPECIFICATION)]),
-        tables=between_levels_table(results),
+        tables=[*between_levels_table(results), *solutions_tables(results)],
     ).render({name: results}, runs)
     path = results.results.report
     if not path.exists() or path.read_text() != page:
@@ -159,6 +160,7 @@ def _drawn(results: ExperimentResults, names: Iterable[str]) -> list[Figure]:
         MAIN: "Main measures and what to compare them with",
         SPECIFICATION: "Effect by setting of DSA",
         SNAPSHOTS: "When do seeds part?",
+        SOLUTIONS: "How many solutions?",
         BETWEEN: "Distances within and between levels",
     }
     paths = {name: results.results.figures / f"{name}.png" for name in names}

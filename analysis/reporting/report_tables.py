@@ -92,6 +92,29 @@ def hyperparameters_table(all_results: Mapping[str, ExperimentResults]) -> pd.Da
     return by_value.agg(", ".join).reset_index()
 
 
+_SOLUTIONS = (
+    "Networks of a condition form several clusters if one cluster is rejected: p is the probability of as "
+    "clear a division of networks from one cluster. In a table of many conditions, some p are small by "
+    "chance. Stability is the similarity of the least stable cluster in bootstrap samples, at most 1."
+)
+
+
+def solutions_tables(results: ExperimentResults) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return the title, explanation and content of the table of clusters, or no table if there are none."""
+    table = results.solutions
+    if table.empty:
+        return []
+    texts = {
+        "factor_value": table["factor_value"].map(format_factor),
+        "p": table["p"].map("{:.2g}".format),
+        "stability": table["stability"].map("{:.2f}".format),
+    }
+    agreements = [name for name in ("attractor_agreement", "graph_agreement") if table[name].notna().any()]
+    columns = ["task", "factor_name", "factor_value", "metric", "networks", "clusters", "p", "stability"]
+    shown = table.assign(**texts).round(dict.fromkeys(agreements, 2)).replace({"nan": "-"})
+    return [("Clusters of networks", _SOLUTIONS, shown[[*columns, "sizes", *agreements]])]
+
+
 def between_levels_table(results: ExperimentResults) -> list[tuple[str, str, pd.DataFrame]]:
     """Return title, explanation and table of distances between levels, empty if there are none."""
     table = results.between

@@ -93,9 +93,9 @@ def fixed_points(
     start = _distinct_points(states, speed, max_speed, min_distance)
     states, speed = states[start], speed[start]
     # torch's eigvals fails to converge for some Jacobians with many equal eigenvalues.
-    jacobian = _jacobian(step, states)
-    eigenvalues = torch.from_numpy(np.linalg.eigvals(jacobian.cpu().numpy()).astype(np.complex128))
-    eigenvalues = eigenvalues.to(jacobian.device)
+    jacobians = jacobian(step, states)
+    eigenvalues = torch.from_numpy(np.linalg.eigvals(jacobians.cpu().numpy()).astype(np.complex128))
+    eigenvalues = eigenvalues.to(jacobians.device)
     order = eigenvalues.abs().argsort(dim=1, descending=True)
     eigenvalues = eigenvalues.gather(1, order)
     return FixedPoints(states, start, speed, eigenvalues, (eigenvalues.abs() < 1).all(dim=1))
@@ -114,7 +114,7 @@ def _require_float64(step: Callable[[Tensor], Tensor], states: Tensor) -> None:
     require(result.shape == states[:1].shape, "step", tuple(result.shape), "a map to states of equal shape")
 
 
-def _jacobian(step: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+def jacobian(step: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     """Compute the Jacobian of `step` at each state: (points, n, n)."""
     return vmap(jacfwd(lambda state: step(state.unsqueeze(0)).squeeze(0)))(states)
 
@@ -130,7 +130,7 @@ def _minimize_speed(
     for _ in range(max_iterations):
         if bool((speed <= stop_speed).all()):
             break
-        slope = _jacobian(step, states) - eye
+        slope = jacobian(step, states) - eye
         normal = slope.mT @ slope + damping * eye
         change = torch.linalg.solve(normal, slope.mT @ velocity.unsqueeze(-1)).squeeze(-1)
         candidate = states - change

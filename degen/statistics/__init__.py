@@ -1,9 +1,10 @@
-"""Statistics of degeneracy: intervals, trends along a factor, differences between groups, single networks.
+"""Statistics of degeneracy: intervals, trends, differences between groups, clusters, single networks.
 
 All functions are pure: arrays in, numbers out.
 """
 
 from degen.statistics.bootstrap import MIN_NETWORKS, Bootstrap, Estimate, networks_for_precision
+from degen.statistics.clusters import Clusters, find_clusters
 from degen.statistics.coverage import true_coverage
 from degen.statistics.crossed import CrossedTests, fit_crossed
 from degen.statistics.factor_curve import (
@@ -24,6 +25,7 @@ from degen.statistics.trend import Trend, fit_trend
 __all__ = [
     "MIN_NETWORKS",
     "Bootstrap",
+    "Clusters",
     "CrossedTests",
     "Estimate",
     "FactorCurve",
@@ -38,6 +40,7 @@ __all__ = [
     "decisive_networks",
     "deviation_curve",
     "distance_curve",
+    "find_clusters",
     "fit_contrast",
     "fit_crossed",
     "fit_trend",

@@ -72,7 +72,7 @@ def test_another_probe_computes_what_depends_on_it_only(workspace, analyze):
 def test_a_figure_that_is_gone_is_drawn_again(workspace, analyze):
     gone = workspace / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 12 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 14 files, new" in analyze(draws=True).stdout.splitlines()
     assert gone.exists()
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_manifest_is_written_again(workspace, analyze, content):
     manifest = workspace / "results" / "tiny" / "manifest.json"
     before = manifest.read_bytes()
     manifest.write_bytes(content)
-    assert "figures: 12 files, new" in analyze(draws=True).stdout.splitlines()
+    assert "figures: 14 files, new" in analyze(draws=True).stdout.splitlines()
     assert manifest.read_bytes() == before
 
 

@@ -190,7 +190,7 @@ def markdown(table: pd.DataFrame) -> str:
     """Format a table as Markdown."""
     cells = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
     rows = [list(table), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def main() -> None:

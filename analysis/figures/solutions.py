@@ -1,0 +1,59 @@
+"""How many solutions? Networks of each condition in a plane, colored by cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.experiment_results import ExperimentResults
+from analysis.figures.captions import caption
+from analysis.figures.measure_labels import measure_label
+from degen.condition import Condition
+from degen.reporting.embedding import embed_distances
+from degen.reporting.panels import hide, mark_empty, panel_grid
+from degen.reporting.style import PALETTE, add_caption
+
+
+def plot_solutions(results: ExperimentResults) -> Figure:
+    """Plot the distances of the primary metric of dynamics: one row per task, one column per condition.
+
+    Colors are clusters. Titles contain their number, and p against one cluster.
+    """
+    rows = results.solutions[results.solutions["is_primary"]]
+    by_condition = {row["condition"]: row for row in rows.to_dict("records")}
+    tasks = results.tasks
+    figure, axes = panel_grid(len(tasks), max(len(results.conditions(task)) for task in tasks))
+    for panels, task in zip(axes, tasks, strict=True):
+        conditions = results.conditions(task)
+        panels[0].set_ylabel(f"{results.title(task)}\nMDS 2")
+        for axis, condition in zip(panels, conditions, strict=False):
+            _plot_condition(axis, results, condition, by_condition.get(condition.signature))
+        hide(panels[len(conditions) :])
+    metric = measure_label(rows["metric"].iloc[0])
+    figure.suptitle(f"Clusters of networks by {metric}; {results.experiment.label} from left to right")
+    scales = "multidimensional scaling, a scale per panel; p of one cluster, for each condition on its own"
+    return add_caption(figure, scales, caption(results))
+
+
+def _plot_condition(
+    axis: Axes, results: ExperimentResults, condition: Condition, row: Mapping[Any, Any] | None
+) -> None:
+    matrix = None if row is None else results.matrix(row["metric"], condition)
+    if row is None or matrix is None:
+        mark_empty(axis, "not measured")
+        return
+    labels = np.array(row["labels"].split(), dtype=int)
+    positions = embed_distances(matrix)
+    for label, color in zip(range(1, row["clusters"] + 1), cycle(PALETTE), strict=False):
+        x, y = positions[labels == label].T
+        axis.scatter(x, y, s=10, alpha=0.8, linewidth=0, color=color)
+    number = f"{row['clusters']} cluster{'s' if row['clusters'] > 1 else ''}"
+    p = "too few networks" if np.isnan(row["p"]) else f"p = {row['p']:.2g}"
+    axis.set(title=f"{results.tick(condition)}: {number}\n{p}", xlabel="MDS 1")
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.locator_params(nbins=3)
