@@ -4,6 +4,7 @@
 subpackages are `tasks`, `models`, `training`, `metrics`, `statistics` and `comparison`.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from degen.run import Run, load
@@ -18,11 +19,11 @@ __version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:
-    """Import `compare` and `run_state_dict` when they are used: training starts faster without SciPy."""
+    """Import what is not needed for training when it is used, because SciPy takes a second."""
+    if name in ("comparison", "metrics", "statistics"):
+        return importlib.import_module(f"degen.{name}")
     if name in ("compare", "run_state_dict"):
-        import degen.comparison
-
-        return getattr(degen.comparison, name)
+        return getattr(importlib.import_module("degen.comparison"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -33,6 +33,8 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_type_aliases = {"Array": "Array"}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+# Attributes of a named tuple are described once: autodoc documents its fields, too.
+napoleon_use_ivar = True
 # A name in single backticks is code, as everywhere in the docstrings.
 default_role = "code"
 # Packages export classes of their modules, so that a name in a signature has two equal targets.

@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 
 import degen
+from analysis import figures
 from analysis.metrics import Metric
 from analysis.metrics.contract import require_valid as require_valid_metric
 from degen.condition import build
@@ -119,3 +120,9 @@ def test_the_readme_is_short_and_its_links_exist():
     for path in re.findall(r"\]\(([^):]+)\)", readme):
         assert (ROOT / path).exists(), path
     assert len(readme.split()) <= 500
+
+
+def test_the_gallery_names_every_figure_of_an_analysis():
+    page = (ROOT / "docs/gallery.md").read_text()
+    for name in figures.NAMES:
+        assert f"`{name}`" in page, name

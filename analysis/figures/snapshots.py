@@ -40,7 +40,8 @@ def plot_snapshots(results: ExperimentResults) -> Figure:
         _plot_losses(right, results, task, of_panel[of_panel["kind"] == "loss"])
         left.set_ylabel(measure_label(measure))
         left.set_title(results.title(task))
-        left.legend()
+        # Its lines are far from zero, which leaves room below them.
+        right.legend(*left.get_legend_handles_labels())
     figure.suptitle("When do seeds part?")
     lines = "solid: between networks; dashed: of each network to its own end"
     bands = f"bands: {results.degeneracy['nominal_level'].iloc[0]:.0%} intervals over networks"

@@ -22,6 +22,8 @@ PANEL_SIZE = (1.72, 1.6)
 PALETTE = sns.color_palette("colorblind")
 BLUE, GRAY = PALETTE[0], "0.5"
 
+_CAPTION_POINTS = 6
+
 STYLE: Any = {
     **sns.plotting_context("paper"),
     **sns.axes_style("ticks"),
@@ -50,12 +52,16 @@ def use_style() -> None:
 
 
 def add_caption(figure: Figure, *sentences: str) -> Figure:
-    """Write text below a figure, wrapped to its width. Empty parts are skipped."""
+    """Write text below a figure, wrapped to its width. Empty parts are skipped.
+
+    The figure becomes taller, so that its panels keep their size.
+    """
     width = int(figure.get_size_inches()[0] * 23)
     lines = [""]
     for word in "; ".join(filter(None, sentences)).split():
         lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
-    figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=6, color="0.35")
+    figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=_CAPTION_POINTS, color="0.35")
+    figure.set_figheight(figure.get_figheight() + len(lines) * 1.3 * _CAPTION_POINTS / 72)
     return figure
 
 

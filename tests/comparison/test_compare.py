@@ -14,28 +14,9 @@ import torch
 import degen
 from degen.errors import BadInputError
 from degen.metrics import dsa, pif, representation
+from tests.comparison.rotating import FAST, INPUTS, SLOW, WEIGHTS, rotating
 
-RANDOM = np.random.default_rng(0)
-
-
-def rotating(
-    angle: float, n_networks: int, units: int = 5, trials: int = 30, time: int = 20, seed: int = 0
-) -> list[np.ndarray]:
-    """States (trials, time, units) of networks that rotate by an angle per step, in random coordinates."""
-    turn = 0.98 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    random, networks = np.random.default_rng(seed), []
-    for _ in range(n_networks):
-        states = [random.standard_normal((trials, 2))]
-        for _ in range(time - 1):
-            states.append(states[-1] @ turn.T + 0.05 * random.standard_normal((trials, 2)))
-        networks.append(np.stack(states, axis=1) @ random.standard_normal((2, units)))
-    return networks
-
-
-SLOW, FAST = rotating(0.1, 5), rotating(0.8, 5, seed=1)
-WEIGHTS = RANDOM.standard_normal((5, 5, 5))
 LOSSES = {"slow": [1.0, 2.0, 3.0, 4.0, 5.0], "fast": np.array([1.0, 1.1, 1.2, 1.3, 1.5])}
-INPUTS = RANDOM.standard_normal((30, 20, 2))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +92,7 @@ def test_networks_of_all_sizes_and_trials_are_compared():
 
 
 def test_rotated_networks_have_no_distance():
-    rotation = np.linalg.qr(RANDOM.standard_normal((5, 5)))[0]
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((5, 5)))[0]
     result = degen.compare({"original": SLOW[:1], "rotated": [SLOW[0] @ rotation]}, metrics=["dsa", "svcca"])
     for measure in result.measures.values():
         assert measure.distances[0, 1] < 1e-3
@@ -186,66 +167,6 @@ def test_report_has_tables_figure_and_escaped_names(tmp_path):
     assert text.count("data:image/png;base64,") == 1
     with pytest.raises(BadInputError, match="folder of the report must be an existing folder"):
         degen.compare({"slow": SLOW}, metrics=["svcca"]).report(tmp_path / "missing" / "report.html")
-
-
-def changed(index: tuple[int, ...], value: float) -> list[np.ndarray]:
-    states = np.stack(FAST[:4])
-    states[index] = value
-    return list(states)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"hidden": [FAST]}, "hidden must be a dict with an entry for each group, such as {'GRU': ..."),
-        ({"hidden": {}}, "number of networks must be at least 2 to compute a distance, got 0"),
-        (
-            {"hidden": {"a": FAST[0]}},
-            "hidden of 'a' must be an array (networks, trials, time, units) or a list",
-        ),
-        ({"hidden": {"a": []}}, "networks of 'a' must be at least 1, got 0"),
-        ({"hidden": {"a": FAST[:1]}}, "number of networks must be at least 2"),
-        ({"hidden": {"a": [FAST[0], FAST[1][0]]}}, "hidden of network 1 of 'a' shape must be of 3 axes"),
-        (
-            {"hidden": {"b": SLOW, "a": changed((1, 2, 3, 4), np.nan)}},
-            "hidden of network 1 of 'a' must be finite",
-        ),
-        ({"hidden": {"a": changed((2,), 1.0)}}, "hidden of network 2 of 'a' must be varying"),
-        ({"hidden": {"a": [FAST[0], FAST[1][:1]]}}, "trials of network 1 of 'a' must be at least 2, got 1"),
-        ({"weights": {"b": WEIGHTS}}, "groups of weights must be one of a, got 'b'"),
-        ({"weights": WEIGHTS}, "weights must be a dict with an entry for each group"),
-        ({"weights": {"a": WEIGHTS}}, "weights of 'a' must be one for each of 4 networks, got 5"),
-        (
-            {"weights": {"a": np.ones((4, 5, 2))}},
-            "metric pif: recurrent weights of network 0 of 'a' must be of shape (units, units) or (gates",
-        ),
-        (
-            {"weights": {"a": [np.eye(2), np.eye(2), np.eye(3), np.eye(2)]}},
-            "metric pif: recurrent weights must be of one size for all networks, got (2, 2)",
-        ),
-        ({"losses": {"a": [1, 2, np.inf, 3]}}, "loss of network 2 of 'a' must be a finite number, got inf"),
-        ({"losses": {"a": torch.ones(4, 2)}}, "loss of network 0 of 'a' must be a finite number"),
-        ({"losses": {"a": 0.1}}, "losses of 'a' must be one for each of 4 networks, got 'a number'"),
-        ({"inputs": INPUTS[:3]}, "trials and time steps of inputs must be (30, 20), as of network 0 of 'a'"),
-        ({"metrics": ["psi"]}, "metrics must be one of dsa, input_dsa, svcca, pif, losses, got 'psi'"),
-        ({"metrics": []}, "metrics must be one or more of dsa"),
-        ({"metrics": ["pif"]}, "metric pif: recurrent weights must be given for at least 2 networks, got 0"),
-        ({"metrics": ["input_dsa"]}, "metric input_dsa: inputs must be given for at least 2 networks, got 0"),
-        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
-        (
-            {"hyperparameters": dsa.Hyperparameters(n_components=7, lag=1, rank=2)},
-            "n_components must be at most the 5 units of network 0 of 'a', got 7",
-        ),
-        (
-            {"hyperparameters": dsa.Hyperparameters(n_components=2, lag=20, rank=2)},
-            "lag must be below the 20 time steps of network 0 of 'a', got 20",
-        ),
-    ],
-)
-def test_bad_input_is_named(arguments, message):
-    with pytest.raises(BadInputError, match="^" + re.escape(message)) as error:
-        degen.compare(**{"hidden": {"a": FAST[:4]}, **arguments})
-    assert "\n" not in str(error.value)
 
 
 def test_gated_networks_have_one_permutation():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pytest
 
-from degen.reporting.style import save_figure
+from degen.reporting.style import add_caption, save_figure
 
 
 @pytest.fixture
@@ -28,3 +28,16 @@ def test_text_of_the_user_is_drawn_literally(drawn):
 def test_powers_of_ten_are_drawn_as_mathematics(drawn):
     assert all(text.get_parse_math() for text in drawn.get_yticklabels())
     assert drawn.get_yticklabels()[0].get_text().startswith("$")
+
+
+@pytest.mark.parametrize("words", [10, 300])
+def test_a_caption_leaves_the_panels_their_height(words):
+    heights = []
+    for caption in ("", "word " * words):
+        figure, axes = plt.subplots(figsize=(3.4, 1.6), layout="constrained")
+        if caption:
+            add_caption(figure, caption)
+        figure.draw_without_rendering()
+        heights.append(axes.get_window_extent().height)
+        plt.close(figure)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)

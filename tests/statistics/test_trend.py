@@ -16,7 +16,6 @@ from degen.statistics import (
     fit_trend,
     mean_curve,
     pseudo_values,
-    ratio_curve,
 )
 from tests.statistics.simulated import BOOTSTRAP, CONDITIONS, NETWORKS, curve_of, distances
 
@@ -209,28 +208,6 @@ def test_a_precise_task_does_not_outweigh_another():
     assert both.direction(0.05) == "\u2191"
 
 
-def test_a_ratio_resamples_numerator_and_denominator_together():
-    generator = np.random.default_rng(5)
-    losses = [generator.uniform(1, scale, 12) for scale in (2.0, 4.0)]
-    seeds = [range(12)] * 2
-    result = ratio_curve(
-        deviation_curve(losses, seeds, BOOTSTRAP, "task"), mean_curve(losses, seeds, BOOTSTRAP, "task")
-    )
-    counts = BOOTSTRAP.counts_by_seed(seeds, "task")
-    samples = result.bootstrapped(np.array([[-1.0, 1.0]])).effects
-    for sample in (3, 7):
-        drawn = [np.repeat(values, c[sample].astype(int)) for values, c in zip(losses, counts, strict=True)]
-        logs = [math.log(repeated.std() / repeated.mean()) for repeated in drawn]
-        assert samples[sample, 0] == pytest.approx(logs[1] - logs[0])
-
-
-def test_the_ratio_of_a_curve_to_itself_is_one():
-    curve = curve_of(distance_curve, [distances(np.random.default_rng(i)) for i in range(2)])
-    ratio = ratio_curve(curve, curve)
-    assert ratio.values == pytest.approx([1, 1])
-    assert np.concatenate(ratio.network_values) == pytest.approx(0, abs=1e-12)
-
-
 def test_tasks_with_equal_seeds_are_independent():
     """With shared samples, a second task would not narrow the interval."""
     groups = [10 + np.random.default_rng(index).normal(0, 1, 15) for index in (9, 10)]
@@ -238,19 +215,6 @@ def test_tasks_with_equal_seeds_are_independent():
     single, both = fit_trend(curves[:1], BOOTSTRAP, 1), fit_trend(curves, BOOTSTRAP, 1)
     assert both.effect == pytest.approx(single.effect)
     assert (both.high - both.low) / (single.high - single.low) == pytest.approx(0.5**0.5, rel=0.15)
-
-
-@pytest.mark.parametrize(
-    ("build", "shape"), [(distance_curve, (4, 4)), (deviation_curve, (4,)), (mean_curve, (4,))]
-)
-def test_four_networks_are_too_few_for_a_trend(build, shape):
-    with pytest.raises(BadInputError, match="networks of a condition must be an integer of at least 5"):
-        curve_of(build, [np.ones(shape)] * 2)
-
-
-def test_a_single_condition_has_no_trend():
-    with pytest.raises(BadInputError, match="number of conditions along a factor must be at least 2"):
-        curve_of(mean_curve, [np.ones(5)])
 
 
 def test_equal_values_have_no_rank_correlation():

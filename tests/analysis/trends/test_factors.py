@@ -243,8 +243,7 @@ def test_question_and_table_name_every_factor_and_term(tmp_path):
     [
         (("gamma=1,2",), ["gamma"]),
         (("parameterization=standard,mup", "width=8,16"), ["parameterization", "width"]),
-        # The regularizer sets its strength too.
-        (("gamma=1,2", "regularizer=none,l1"), ["gamma", "regularizer"]),
+        (("gamma=1,2", "regularizer=none,l1"), ["gamma", "regularizer"]),  # not its strength
         (("gamma=1,2", "task=flip_flop,sine_wave"), ["gamma"]),
     ],
 )
