@@ -22,7 +22,7 @@ def all_of(name: str, scale: str = "full") -> list[Experiment]:
 def _composed(name: str, scale: str) -> list[Experiment]:
     if name in ("paper", "appendix"):
         listed = compose("train", [f"experiment={name}"])["experiment"]["experiments"]
-        return [condition for name in listed for condition in all_of(name, scale)]
+        return [experiment for name in listed for experiment in all_of(name, scale)]
     return experiments(name, [f"scale={scale}"])
 
 

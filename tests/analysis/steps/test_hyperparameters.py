@@ -45,13 +45,13 @@ def test_experiments_analyzed_together_share_a_selection(two):
     result = values(two)
     (shared,) = result["tiny"].keys() & result["wide"].keys()
     assert result["tiny"][shared] == result["wide"][shared]
-    selections = [
+    hyperparameters = [
         read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
     ]
-    assert len(selections) == 4
-    assert all(selection == selections[0] for selection in selections)
+    assert len(hyperparameters) == 4
+    assert all(selected == hyperparameters[0] for selected in hyperparameters)
     curve = pd.read_parquet(two / selections(two)[-1])
-    assert curve[curve["selected"]].iloc[0][list(selections[0])].to_dict() == selections[0]
+    assert curve[curve["selected"]].iloc[0][list(hyperparameters[0])].to_dict() == hyperparameters[0]
 
 
 def test_a_later_experiment_reuses_the_selection(two):
