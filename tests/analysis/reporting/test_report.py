@@ -29,14 +29,15 @@ def test_parts_come_in_the_order_of_a_readers_questions(report):
     titles = re.findall(r"<h2>(.*?)</h2>", report)
     assert titles == [
         *("Answer", "Networks and convergence", "Figures", "Specification curve"),
-        *("Required number of networks", "Costs and versions", "Settings"),
+        *("Clusters of networks", "Required number of networks", "Costs and versions", "Settings"),
     ]
 
 
 def test_main_measures_are_shown_and_further_figures_folded(report):
     figures = report[report.index("<h2>Figures</h2>") : report.index("<h2>Specification curve</h2>")]
     shown, folded = figures.split("<details>")
-    assert shown.count('src="data:image/png;base64,') == 1
+    assert re.findall(r"<h3>(.*?)</h3>", shown)[1:] == ["How many solutions?"]
+    assert shown.count('src="data:image/png;base64,') == 2
     assert folded.count('src="data:image/png;base64,') == 4
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
 
