@@ -31,6 +31,7 @@ MEASURE_LABELS = {
     "pif_signed": "PIF with signs",
     "pif_signed_initial": "PIF with signs\nat initialization",
     "pif_procrustes": "PIF by procrustes",
+    "pif_balanced": "PIF of balanced weights",
     "svcca": "1 \u2212 SVCCA",
     "sigma_test": "s.d. of test loss",
     "sigma_ood": "s.d. of OOD loss",

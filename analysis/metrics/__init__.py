@@ -17,6 +17,7 @@ __all__ = [
     "DSA",
     "PIF",
     "SVCCA",
+    "BalancedPIF",
     "Distances",
     "Hyperparameters",
     "LiteralDSA",
@@ -102,6 +103,24 @@ class PIF(Metric):
             options: dict[str, Any] = {"signs": self.signs, "solver": self.solver}
             return Distances(pif.distance_matrix(weights, seed=self.seed, **options))
         return Distances(pif.unaligned_distance_matrix(weights))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BalancedPIF(PIF):
+    """PIF of balanced recurrent matrices, which does not depend on scales of units (`pif.balance`).
+
+    Only for models with a homogeneous nonlinearity, such as ReLU.
+    """
+
+    def require_fits(self, condition: Condition) -> None:
+        super().require_fits(condition)
+        name = type(condition.model).__name__
+        allowed = f"analysis.metrics.PIF for {name} networks, whose nonlinearity is not homogeneous"
+        require(condition.model.is_homogeneous, "_target_", "analysis.metrics.BalancedPIF", allowed)
+
+    def distances(self, states: States, hyperparameters: Hyperparameters) -> Distances:
+        balanced = pif.balance(states[self.weights])
+        return super().distances(states | {self.weights: balanced}, hyperparameters)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

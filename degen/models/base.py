@@ -37,6 +37,9 @@ class Model(ABC):
     Attributes:
         is_odd: whether the nonlinearity is odd, as tanh is. A network then computes the same function after
             the signs of all weights of a hidden unit are flipped.
+        is_homogeneous: whether f(a h) = a f(h) for the nonlinearity and a > 0, as for ReLU. A network then
+            computes the same function after the inputs of a unit are multiplied by a, and its outputs
+            divided by a.
         blocks: number of matrices that `recurrent` returns below each other, above 1 for gated cells.
 
     Raises:
@@ -58,6 +61,7 @@ class Model(ABC):
     """
 
     is_odd: ClassVar[bool] = False
+    is_homogeneous: ClassVar[bool] = False
     blocks: ClassVar[int] = 1
 
     width: int

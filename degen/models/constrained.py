@@ -44,6 +44,7 @@ class Dale(Elman):
     """
 
     excitatory_fraction: float
+    is_homogeneous = True
     nonlinearity = RELU
 
     def __post_init__(self) -> None:

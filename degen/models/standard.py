@@ -56,6 +56,7 @@ class ReLU(DenseElman):
         tensor([[[3., 0.]]])
     """
 
+    is_homogeneous = True
     nonlinearity = RELU
 
 

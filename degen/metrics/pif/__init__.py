@@ -8,12 +8,14 @@ from degen.metrics.pif.distances import (
     lower_bound_matrix,
     unaligned_distance_matrix,
 )
+from degen.metrics.pif.scales import balance
 
 __all__ = [
     "NORMALIZATIONS",
     "SOLVERS",
     "Matching",
     "align",
+    "balance",
     "distance_matrix",
     "lower_bound_matrix",
     "unaligned_distance_matrix",
