@@ -1,4 +1,4 @@
-"""What a process imports: training starts without SciPy, and the library's names are there all the same."""
+"""Imports of a process: training starts without SciPy, and all public names of the library are available."""
 
 from __future__ import annotations
 

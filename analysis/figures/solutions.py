@@ -1,4 +1,4 @@
-"""How many solutions? Networks of each condition in a plane, colored by cluster."""
+"""Figure of clusters: networks of each condition in a plane, colored by cluster."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class LevelComparison:
-    """How the networks of two levels are compared.
+    """Settings for the comparison of the networks of two levels.
 
     Attributes:
         results: folder with activations and hyperparameters.

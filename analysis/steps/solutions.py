@@ -1,4 +1,4 @@
-"""How many solutions: clusters of the networks of a condition, and their flow graphs."""
+"""Number of solutions: clusters of the networks of a condition, and their flow graphs."""
 
 from __future__ import annotations
 

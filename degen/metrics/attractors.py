@@ -39,7 +39,7 @@ class Ends:
 def concatenate(*ends: Ends) -> Ends:
     """Return the ends of several sets of trajectories."""
     fields = [field.name for field in dataclasses.fields(Ends)]
-    return Ends(*(torch.cat([getattr(each, name) for each in ends]) for name in fields))
+    return Ends(*(torch.cat([getattr(part, name) for part in ends]) for name in fields))
 
 
 def simulate(step: Step, states: Tensor, n_steps: int) -> Tensor:

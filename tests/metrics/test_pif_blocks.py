@@ -106,7 +106,7 @@ def test_three_gates_recover_more_than_one():
     assert recovered(a, b) > recovered(a[:, 0], b[:, 0])
 
 
-def test_distance_is_between_those_of_single_blocks_and_their_permutations():
+def test_distance_is_bounded_by_those_of_single_blocks():
     a, b = stacks(6, 3, 12), stacks(6, 3, 12, seed=1)
     joint = pif.align(a, b, seed=0).distance
     of_gates = [pif.align(a[:, gate], b[:, gate], seed=0) for gate in range(3)]
@@ -140,7 +140,7 @@ def test_normalizations_count_the_weights_of_all_gates():
     assert pif.unaligned_distance_matrix(weights)[0, 1] == pytest.approx(unaligned)
 
 
-def test_value_of_a_pair_ignores_the_other_networks_and_its_order():
+def test_value_of_a_pair_ignores_other_networks_and_order():
     weights = stacks(5, 3, 9)
     distances = pif.distance_matrix(weights, seed=0)
     assert np.array_equal(pif.distance_matrix(weights[[3, 0]], seed=0), distances[np.ix_([3, 0], [3, 0])])

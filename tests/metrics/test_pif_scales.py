@@ -47,7 +47,7 @@ def test_units_without_inputs_or_outputs_keep_their_scale():
 
 
 @pytest.mark.parametrize("cell", ["relu", "dale"])
-def test_scales_do_not_change_what_a_homogeneous_network_computes(cell):
+def test_scales_do_not_change_a_homogeneous_network(cell):
     condition = build(f"parameterization={cell}", "width=6", "task.n_steps=10", "dtype=float64")
     streams = [Stream.named([0], name, dtype=torch.float64) for name in ("weights", "trials")]
     weights = condition.model.initialize(condition.task, streams[0])

@@ -68,7 +68,7 @@ def test_clusters_have_the_smallest_size():
         assert min(is_first.sum(), (~is_first).sum()) == size
 
 
-def test_half_of_no_unimodal_symmetric_distribution_explains_more_than_uniform():
+def test_the_uniform_distribution_has_the_largest_halves():
     # Khinchine: a symmetric distribution with one mode is a uniform number times an independent scale.
     generator = np.random.default_rng(0)
     scales = [np.ones(1), np.arange(1.0, 5.0), np.exp(generator.standard_normal(99)), np.array([0.1, 9.0])]

@@ -153,5 +153,5 @@ def test_agreement_compares_clusters_with_graphs(tmp_path):
     assert row["attractor_agreement"] == pytest.approx(1)
     assert row["graph_agreement"] == pytest.approx(0)
     # There is nothing to agree with one cluster.
-    one = solutions._measure(results.matrix("dsa", second.signature), second, SETTINGS, graphs)
-    assert math.isnan(one["attractor_agreement"])
+    columns = solutions._measure(results.matrix("dsa", second.signature), second, SETTINGS, graphs)
+    assert math.isnan(columns["attractor_agreement"])
