@@ -106,6 +106,8 @@ def compute_between_levels(
 ) -> pd.DataFrame:
     """Store distances between the networks of every two levels of a named factor, as parquet and as CSV.
 
+    Nothing is stored if there is no named factor.
+
     Networks are compared within a task, and with equal level of a second factor. A metric has the
     hyperparameters that were selected for all networks of the task.
 
@@ -127,6 +129,9 @@ def compute_between_levels(
     design, results = find_design(experiment), comparison.results
     tasks = conditions_by_task(experiment, design, results, networks, min_converged_fraction)
     pairs = list(level_pairs(tasks, design))
+    if not pairs:
+        results.remove_between()
+        return pd.DataFrame(columns=list(_COLUMNS))
     rows = [row for pair in track("between levels", pairs, unit="pairs") for row in comparison.rows(pair)]
     counts = {"networks_a": "Int64", "networks_b": "Int64"}
     numbers = _COLUMNS[_COLUMNS.index("within_a") : _COLUMNS.index("settings")]

@@ -16,12 +16,19 @@ from analysis.trends.rows import TrendRow
 from degen.files import write_tensors
 from degen.statistics import Bootstrap, PermutationTest
 from launch.experiment import Experiment, experiment
+from launch.sweep import sweep_experiment
 
 BOOTSTRAP = Bootstrap(n_samples=300, level=0.95, seed=0)
 TEST = PermutationTest(n_permutations=499, significance=0.05)
 
 Distances = tuple[np.ndarray, np.ndarray | None]
 """A matrix (networks, networks), also of halves of the trials, and a baseline (networks,) or None."""
+
+
+@functools.cache
+def sweep(*overrides: str) -> Experiment:
+    """Return the experiment of a sweep."""
+    return sweep_experiment(overrides)
 
 
 @functools.cache

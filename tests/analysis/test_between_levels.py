@@ -20,19 +20,13 @@ from degen.files import write_tensors
 from degen.metrics import pif, representation
 from launch.config import compose
 from launch.experiment import Experiment
-from launch.sweep import sweep_experiment
-from tests.analysis.planted import BOOTSTRAP, TEST
+from tests.analysis.planted import BOOTSTRAP, TEST, sweep
 from tests.metrics.dsa_systems import rotations
 
 TRIALS, STEPS, UNITS = 10, 30, 6
 CELLS = ("task=flip_flop", "parameterization=standard,relu")
 THREE = ("task=flip_flop", "parameterization=standard,relu,softplus")
 GATED = ("task=flip_flop", "parameterization=standard,gru")
-
-
-@functools.cache
-def sweep(*overrides: str) -> Experiment:
-    return sweep_experiment(overrides)
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,13 @@ from analysis.trends.design import find_design
 from analysis.trends.outcomes import AT_BASELINE, NO_EFFECT, NOT_DEFINED, TOO_FEW
 from analysis.trends.rows import TrendRow, correct_pairs
 from launch.experiment import Experiment
-from launch.sweep import sweep_experiment
-from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant
+from tests.analysis.planted import BOOTSTRAP, TEST, along, flat, plant, sweep
 
 N = 9
 CELLS = ("task=flip_flop", "parameterization=standard,relu,softplus")
 NUMBERS = ("gamma=1,2,4", "task.channels=1,2")
 MIXED = ("gamma=1,2,4", "parameterization=standard,relu")
 NAMES = ("parameterization=standard,relu,softplus", "task.n_steps=20,30")
-
-
-@functools.cache
-def sweep(*overrides: str) -> Experiment:
-    return sweep_experiment(overrides)
 
 
 def rows_of(
