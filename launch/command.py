@@ -45,8 +45,9 @@ def main() -> None:
     if name not in MODULES:
         print(f"error: degen must be given one of {', '.join(MODULES)}, got {name!r}.", file=sys.stderr)
         sys.exit(2)
-    # A folder of the user with the name of a package must not take its place.
-    for package in OWN_PACKAGES:
+    # A folder of the user with the name of a package must not take its place. Completion imports none of the
+    # user's modules, and must not wait for torch.
+    for package in OWN_PACKAGES if name != "completion" else ():
         importlib.import_module(package)
     # Tasks of the user are imported from the current folder. At the end of the path, it shadows no package.
     sys.path.append("")
