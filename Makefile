@@ -37,8 +37,10 @@ TRAIN_ARGUMENTS := $(CONFIG_OPTION) experiment=$(EXPERIMENT) scale=$(SCALE)
 APPENDIX := $(if $(filter appendix standard_% dense_%,$(EXPERIMENT)),appendix)
 PAPER_RESULTS := results/$(SCALE)$(if $(APPENDIX),-appendix)
 FIGURE_SETTINGS := $(CONFIG_OPTION) results=$(PAPER_RESULTS) 'overrides=["scale=$(SCALE)"]'
+# The report compares all settings of DSA (docs/reproduction/plan.md).
+METRICS := 'metric=[dsa_settings,pif,pif_unaligned,pif_initial,pif_signed,pif_signed_initial,svcca]'
 # Single experiments of the paper share the hyperparameters of DSA too.
-ANALYSIS_ARGUMENTS := $(FIGURE_SETTINGS) share_hyperparameters=true
+ANALYSIS_ARGUMENTS := $(FIGURE_SETTINGS) $(METRICS) share_hyperparameters=true
 FIGURE_ARGUMENTS := $(FIGURE_SETTINGS) 'experiments=[$(or $(APPENDIX),paper)]'
 MEMORY_DEMAND := $(PAPER_RESULTS)/memory_demand_of_tasks
 
