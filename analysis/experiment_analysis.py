@@ -163,10 +163,10 @@ class ExperimentAnalysis:
     def finish(self, paired: Experiment, table: pd.DataFrame) -> None:
         """Compute distances, trends and figures, after `prepare` and the hyperparameter selection.
 
-        The manifest marks the results as complete. It is written when everything but the report is stored.
+        The manifest, which marks the results as complete, is written after everything except the report.
 
         Args:
-            paired: experiment that `prepare` returned. Each condition has a pair of converged networks.
+            paired: experiment that `prepare` returned. Each condition has two or more converged networks.
             table: table of networks that `prepare` returned.
 
         Raises:

@@ -46,10 +46,10 @@ def replicate_paper(config: DictConfig) -> None:
 
 
 def load_results(settings: Mapping[str, Any]) -> dict[str, ExperimentResults]:
-    """Return the results of each experiment by name, analyzed or not.
+    """Return the results of each experiment by name, including experiments that are not analyzed yet.
 
     Raises:
-        BadInputError: no experiment is analyzed, or results are not of a complete analysis of the experiment.
+        BadInputError: no experiment is analyzed, or results are incomplete or belong to other conditions.
     """
     folder = Path(settings["results"])
     all_results = {

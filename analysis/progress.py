@@ -42,9 +42,9 @@ def track(title: str, items: Sequence[T], unit: str = "conditions") -> Iterator[
 
 
 class Stage:
-    """The progress of one stage. A thread shows it, because a single item may take minutes.
+    """Progress of one stage, shown by a background thread because a single item may take minutes.
 
-    A new stage ends the previous stage, which an error may have left open.
+    Starting a stage closes the previous stage, if an error left it open.
     """
 
     _current: Stage | None = None

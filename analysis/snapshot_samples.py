@@ -64,18 +64,21 @@ class Source:
 
 
 def samples(snapshots: Snapshots, losses: Mapping[str, Mapping[int, float]]) -> Iterator[Sample]:
-    """Yield every sample of at least two networks.
+    """Yield the samples of one condition that have at least two networks.
+
+    Every epoch gives a sample of kind `epoch` and a sample of kind `own_end`. Every epoch with losses, except
+    `END`, also gives a sample of kind `loss`, at the median loss of its networks.
 
     Args:
         snapshots: networks of one condition.
-        losses: validation loss by epoch and seed, without epoch 0.
+        losses: validation losses by epoch, then by seed. Epoch 0 has none.
     """
     for epoch, networks in snapshots.items():
         if len(networks) >= 2:
             yield Sample("epoch", epoch, None, list(networks.values()))
             yield Sample(OWN_END, epoch, None, list(networks.values()))
     for epoch, losses_here in losses.items():
-        # Networks end in different epochs: the median of their final losses is no moment of training.
+        # Networks end in different epochs, so the median of their final losses belongs to no single moment.
         if epoch != END and len(losses_here) >= 2:
             level = float(np.median(list(losses_here.values())))
             first = first_at_or_below(losses, level)

@@ -117,7 +117,7 @@ def _read_tasks(analyses: Sequence[ExperimentAnalysis], timeout_s: float = 0.0) 
 
 def main() -> None:
     """Run the command line."""
-    arguments = Arguments(__doc__ or "", "as for python -m analysis, and hydra/launcher=")
+    arguments = Arguments(__doc__ or "", "as for python -m analysis, plus hydra/launcher=")
     arguments.parser.add_argument("--dry-run", action="store_true", help="print the plan and exit")
     wait_help = "return when all jobs have ended, with exit code 1 if a job failed"
     arguments.parser.add_argument("--wait", action="store_true", help=wait_help)

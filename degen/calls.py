@@ -17,7 +17,7 @@ class FailedCallError(BadInputError):
 
 
 def call(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return `function(*args, **kwargs)`.
+    """Call a function of the user, and turn an unexpected error into `FailedCallError`.
 
     Args:
         name: name of the function, for the message.

@@ -45,7 +45,10 @@ def require_number(
     minimum: float = -math.inf,
     maximum: float = math.inf,
 ) -> None:
-    """Raise `BadInputError` unless `value` is a finite number within the given bounds."""
+    """Raise `BadInputError` unless `value` is a finite number within the given bounds.
+
+    `above` is exclusive; `minimum` and `maximum` are inclusive.
+    """
     bounds = ((above, "above"), (minimum, "of at least"), (maximum, "of at most"))
     words = [f"{word} {bound:g}" for bound, word in bounds if math.isfinite(bound)]
     holds = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

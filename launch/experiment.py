@@ -21,7 +21,8 @@ class Experiment:
 
     Attributes:
         name: name of the experiment file.
-        factor: dotted paths of the factor within a condition; each condition has one of them.
+        factor: dotted paths of the swept field, such as `task.channels`. The first path that a condition has
+            is used.
         label: name of the factor in figures.
         baseline: conditions at the start of the factor's axis that belong to another experiment
             (`shared` in the file).
@@ -65,7 +66,7 @@ class Experiment:
     def table_value(self, condition: Condition) -> Any:
         """Return the factor's value for a column of a table.
 
-        Values are returned as JSON unless all of the experiment are numbers, all booleans, or all texts.
+        Values are returned as JSON unless those of all conditions are numbers, all booleans, or all strings.
         """
         kinds = {float if type(value) is int else type(value) for value in map(self.value, self.conditions)}
         value = self.value(condition)

@@ -79,7 +79,7 @@ def main_names(results: ExperimentResults) -> list[str]:
 def measure_captions(
     measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
 ) -> list[str]:
-    """Return what a figure of measures says below."""
+    """Return the lines of the caption below a figure of measures."""
     captions = [caption(*all_results, tasks=tasks, has_bands=True)]
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]

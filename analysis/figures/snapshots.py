@@ -61,7 +61,7 @@ def _curves(results: ExperimentResults, task: str, rows: pd.DataFrame) -> Iterat
 
 def _plot_epochs(axis: Axes, results: ExperimentResults, task: str, rows: pd.DataFrame) -> None:
     rows = rows[rows["kind"] != "loss"]
-    # Evenly spaced, because epochs start at zero and the end has no number.
+    # Evenly spaced: a log axis has no zero for epoch 0, and the end has no number.
     epochs = sorted(rows["epoch"].unique(), key=lambda epoch: math.inf if epoch == END else int(epoch))
     rows = rows.assign(x=rows["epoch"].map(epochs.index))
     for label, color, curve in _curves(results, task, rows):

@@ -140,10 +140,10 @@ class WeightedDSA(OperatorMetric):
     """Variance-weighted DSA, which has no hyperparameters to select (`degen.metrics.dsa.weighted_operators`).
 
     Args:
-        form: map, flow or geometry. The last is a control that ignores dynamics.
+        form: map, flow or geometry. The last ignores the dynamics and serves as a comparison.
         score: angular, frobenius or normalized.
         variance: fraction of the variance of each network to include.
-        controlled: fit the effect of the inputs separately and align it too.
+        controlled: fit the effect of the inputs separately (DMD with control) and align it too.
         seed: seed of the random initializations.
     """
 

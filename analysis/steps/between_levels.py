@@ -45,13 +45,13 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class LevelComparison:
-    """Settings for the comparison of the networks of two levels.
+    """Settings for comparing the networks of two levels of a named factor.
 
     Attributes:
         results: folder with activations and hyperparameters.
-        metrics: complete configuration and metric, by name.
-        bootstrap: level of intervals, and seed of the permutations.
-        test: number of permutations, and significance.
+        metrics: name to the complete configuration and the metric.
+        bootstrap: supplies the level of the intervals and the seed of the permutations.
+        test: supplies the number of permutations and the significance.
     """
 
     results: ResultsFolder
@@ -71,6 +71,7 @@ class LevelComparison:
                 yield self._row(pair, name, "behavior", losses)
 
     def _row(self, pair: LevelPair, name: str, level: str, distances: LevelDistances) -> dict[str, Any]:
+        """Return the row of one measure, whose level of degeneracy is `level`."""
         (level_a, level_b), (condition_a, condition_b) = pair.levels, pair.signatures
         row = {
             "task": pair.data[0].condition.task_name,

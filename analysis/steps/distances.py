@@ -35,10 +35,10 @@ def compute_distances(
 ) -> list[BadInputError]:
     """Store the distance matrices of every condition for each metric, with the selected hyperparameters.
 
-    If a metric cannot measure a condition, the other metrics still do.
+    If a metric cannot measure a condition, the other metrics are still computed.
 
     Args:
-        metrics: complete configuration and metric, by name.
+        metrics: name to the complete configuration and the metric.
         signature: signature of the only condition to compute, None for all.
 
     Returns:

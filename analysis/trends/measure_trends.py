@@ -40,17 +40,18 @@ MAX_RATIO_AT_BASELINE = 1.4
 
 @dataclasses.dataclass(frozen=True)
 class MeasureTrend:
-    """Test of a term by a measure, for one task or pooled over tasks.
+    """Test of one term of a design in one degeneracy measure, for one task or pooled over tasks.
 
     Attributes:
         design: factors of the experiment.
-        term: what is tested.
+        term: the trend, difference or interaction that is tested.
         problem: reason why the term cannot be tested by the measure, empty if there is none.
-        trend: the test, None if there are too few conditions with enough networks, or a problem.
+        trend: the test, or None if `problem` is set or too few conditions have enough networks.
         signatures: conditions behind the test.
         log_degeneracies: for each cell the log degeneracy, the mean over tasks.
         baseline_ratios: ratio of each condition's distance to its split-half baseline, empty without one.
-        decisive: test without each network that changes the direction, None if it is not computed.
+        decisive: for each network whose removal changes the direction, the test without it. None if not
+            computed.
     """
 
     design: Design
@@ -78,10 +79,10 @@ class MeasureTrend:
         return 0 < self.conditions == self.conditions_at_baseline
 
     def judge(self, opposed: str, significance: float) -> Outcome:
-        """Return the outcome.
+        """Return the outcome of the test: its direction, or the reason why it has none.
 
         Args:
-            opposed: the two embeddings that disagree, empty if there are none.
+            opposed: text that names two settings of DSA with opposite effects, empty if there are none.
             significance: p below which a trend is significant.
         """
         if self.problem:

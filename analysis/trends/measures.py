@@ -138,11 +138,11 @@ MEASURES: dict[str, dict[str, DegeneracyMeasure]] = {
 
 
 def available_measures(degeneracies: pd.DataFrame) -> dict[str, dict[str, DegeneracyMeasure]]:
-    """Return the measures of each level that an analysis computed.
+    """Return the measures that an analysis computed, by level of degeneracy and by name.
 
     The measures of `MEASURES` come first. Further distances (DSA with other options, a metric of your own)
-    and the standard deviation of each extra OOD loss, or of its logarithm, follow under their names in the
-    table.
+    and the standard deviation of each extra OOD loss, or of its logarithm, follow, with the names that they
+    have in the table.
 
     Args:
         degeneracies: the table of `analysis.steps.degeneracy.compute_degeneracy`.

@@ -47,7 +47,7 @@ class Evidence:
         smallest_p: smallest p that the permutation test can give for these networks.
         detectable_change: change of the log degeneracy that would be detected with power 0.8.
         is_at_baseline: whether the distances of all conditions are at their split-half baseline.
-        opposed: the two embeddings whose effects exclude zero with opposite signs, empty if there are none.
+        opposed: the two settings whose intervals lie on opposite sides of zero, empty if there are none.
         influential_networks: number of networks that change the direction when any one of them is left out.
     """
 

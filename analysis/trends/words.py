@@ -54,7 +54,7 @@ def format_pair(term: Term) -> str:
 
 
 def compare_levels(label: str, first: Level, second: Level) -> str:
-    """Format two levels of a factor after "higher" or "lower".
+    """Return the text that follows "higher" or "lower": the second level is compared with the first.
 
     Examples:
         >>> compare_levels("cell", "Standard", "GRU")

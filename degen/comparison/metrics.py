@@ -120,9 +120,8 @@ def _input_obstacle(networks: Sequence[Network]) -> str:
     first = networks[0]
     for network in networks:
         if not torch.equal(_inputs(network), _inputs(first)):
-            return (
-                f"inputs must be equal for all networks, got others for {network.name} than for {first.name}."
-            )
+            names = f"{network.name} and {first.name}"
+            return f"inputs must be equal for all networks, got different inputs for {names}."
     return ""
 
 

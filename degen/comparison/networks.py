@@ -49,9 +49,9 @@ class Network:
         """Validate and convert the arrays of a network.
 
         Raises:
-            BadInputError: an array is not finite or has another number of axes, or the hidden states have
-                fewer than two trials or time steps, or are constant, or the inputs are of other trials. The
-                message has the name.
+            BadInputError: an array is not finite or has the wrong number of axes, the hidden states are
+                constant or have fewer than two trials or time steps, or the inputs differ from them in trials
+                or time steps. The message contains `name`.
         """
         states = to_tensor(f"hidden of {name}", hidden, 3)
         for axis, what in enumerate(("trials", "time steps")):

@@ -91,7 +91,14 @@ def find_nodes(step: Step, points: FixedPoints, ends: Ends, link: float) -> list
 
 
 def _slow_regions(points: FixedPoints, ends: Ends, is_slow: Tensor, link: float) -> Iterator[Node]:
-    """Yield the connected sets of neutral fixed points and of slow ends that are not at a fixed point."""
+    """Yield the slow regions: groups of neutral fixed points and of slow ends away from fixed points.
+
+    States within `link` of each other belong to one group. A neutral fixed point alone is not a slow region,
+    but a single slow end is.
+
+    Args:
+        is_slow: (trajectories,), whether a trajectory hardly moves at its end.
+    """
     moduli = points.eigenvalues.abs()
     neutral = ((moduli - 1).abs() <= NEUTRAL).any(dim=1).nonzero()[:, 0]
     distances = torch.cdist(ends.states, points.states)

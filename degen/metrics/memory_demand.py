@@ -170,7 +170,11 @@ def _windows(x: Tensor, y: Tensor, history: int, longest: int) -> tuple[Tensor, 
 
 
 def _held_out_errors(samples: tuple[Tensor, Tensor], predictor: Predictor) -> list[float]:
-    """Train all initializations; return the held-out mean squared error of each."""
+    """Train a perceptron from each initialization; return its held-out mean squared error.
+
+    Args:
+        samples: features and targets of `_windows`.
+    """
     n_trials = len(samples[0])
     split = min(max(1, round(n_trials * (1 - predictor.held_out))), n_trials - 1)
     features, _ = _standardize(samples[0], split)

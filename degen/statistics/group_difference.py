@@ -143,11 +143,11 @@ class GroupDifference:
         centered = center(data, is_second)
 
         def studentized(members: Array) -> Array:
+            """Return the absolute difference of log degeneracies over its standard error, (samples,)."""
             first, first_error = log_degeneracy(centered, 1 - members)
             second, second_error = log_degeneracy(centered, members)
-            with np.errstate(
-                invalid="ignore"
-            ):  # two groups of equal networks each: their errors are infinite
+            # Where the networks of each group are identical, both logarithms are -inf: NaN.
+            with np.errstate(invalid="ignore"):
                 return np.abs(_quotient(second - first, np.hypot(first_error, second_error)))
 
         p = self._permutation_p(studentized, is_second)
@@ -180,7 +180,12 @@ def _exp(value: float) -> float:
 
 
 def _log_mean_distance(distances: Array, members: Array) -> tuple[Array, Array]:
-    """Compute the log of the mean distance over pairs of members (samples, networks), and its error."""
+    """Compute the log of the mean distance over pairs of members and its jackknife error, both (samples,).
+
+    Args:
+        distances: (networks, networks).
+        members: (samples, networks), 1 for members and 0 for others.
+    """
     n = members.sum(axis=1, keepdims=True)
     rows = members @ distances
     total = (rows * members).sum(axis=1, keepdims=True)
@@ -189,7 +194,12 @@ def _log_mean_distance(distances: Array, members: Array) -> tuple[Array, Array]:
 
 
 def _log_deviation(values: Array, members: Array) -> tuple[Array, Array]:
-    """Compute the log of the standard deviation of members (samples, networks), and its error."""
+    """Compute the log of the standard deviation of members and its jackknife error, both (samples,).
+
+    Args:
+        values: (networks,).
+        members: (samples, networks), 1 for members and 0 for others.
+    """
     n = members.sum(axis=1, keepdims=True)
     squares = (values - (members @ values)[:, None] / n) ** 2
     total = (squares * members).sum(axis=1, keepdims=True)

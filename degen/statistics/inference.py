@@ -40,7 +40,7 @@ class PooledContrasts:
     Attributes:
         curves: one curve per task.
         weights: for each task the weight of each condition in each contrast, (contrasts, conditions).
-        bootstrap: level of the intervals, and seed of the permutations.
+        bootstrap: supplies the level of the intervals and the seed of the permutations.
         n_permutations: number of permutations.
         null_curves: one curve per task, whose networks are permuted.
         strata: for each task the stratum of each condition. Permutations stay in a stratum.
@@ -141,7 +141,10 @@ class PooledContrasts:
         return _share(~(t < np.abs(self._t).max() - _TIE))
 
     def _bootstrap_p(self) -> tuple[float, float]:
-        """Return p by inversion of the interval of one contrast, or by the largest of several contrasts."""
+        """Return the bootstrap p and its Monte Carlo standard error.
+
+        One contrast: inversion of the bootstrap-t interval. Several: the largest absolute studentized effect.
+        """
         samples = self._bootstrap_t[np.isfinite(self._bootstrap_t).all(axis=1)]
         if len(self._t) == 1:
             p, error = min(_share(sign * (samples - self._t) >= -_TIE) for sign in (1, -1))

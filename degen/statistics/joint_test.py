@@ -25,7 +25,7 @@ class JointTest:
     """Effects on the log degeneracy, and one test of the hypothesis that all of them are zero.
 
     Attributes:
-        contrasts: the contrasts that are tested, of which the first ones are the effects.
+        contrasts: the tested contrasts. The first `n_effects` of them are the effects.
         n_effects: number of effects.
     """
 
@@ -102,10 +102,10 @@ class JointTest:
         return self.low > 0 or self.high < 0
 
     def direction(self, significance: float) -> str:
-        """Return the direction of the effect, `RISES` or `FALLS`, or `NO_DIRECTION` if it is undecided.
+        """Return `RISES`, `FALLS`, `DIFFERS` or `NO_DIRECTION`.
 
-        A direction needs an interval that excludes zero, and p below the significance. Several effects are
-        `DIFFERS` if p is below the significance.
+        A single effect rises or falls if its interval excludes zero and p is below `significance`. Several
+        effects differ if p is below `significance`.
         """
         if self.n_effects > 1:
             return DIFFERS if self.p < significance else NO_DIRECTION

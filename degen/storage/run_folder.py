@@ -22,7 +22,7 @@ from degen.storage.snapshots import Snapshots
 
 
 class RunFolder:
-    """The run folder of a condition, as a whole or one shard of it.
+    """The run folder of a condition, as a whole or one shard of it: the seeds that one job trains.
 
     Attributes:
         path: the folder.

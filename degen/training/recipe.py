@@ -101,10 +101,11 @@ def last_epoch(history: History, training: Training) -> int:
 
 
 def needs_confirmation(history: History, training: Training) -> bool:
-    """Return whether the last epoch completes `patience` epochs below the threshold.
+    """Return whether the last epoch requires a confirmation (`Training`).
 
-    Only epochs after the last confirmation count. The last epoch must have a validation loss, but no
-    confirmation loss.
+    It does if the network has not converged, and the validation loss was below the threshold in the last
+    `patience` epochs, all of them after the previous confirmation. The last epoch must have a validation
+    loss, but no confirmation loss.
     """
     if epochs_to_convergence(history, training) is not None:
         return False

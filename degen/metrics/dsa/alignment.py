@@ -70,7 +70,12 @@ def align(first: Tensor, second: Tensor, *, seed: int = 0) -> Alignment:
 
 
 def _align(a: Tensor, b: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the fields of `Alignment` for a batch of sorted pairs."""
+    """Compute the fields of `Alignment` for a batch of pairs that `sort_pairs` has sorted.
+
+    Args:
+        a, b: operators, followed by input maps if there are any, (pairs, n, n + inputs).
+        seed: seed of the random initial matrices.
+    """
     # Normalize, so that single precision suffices for operators of any scale.
     n = a.shape[1]
     scale = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)

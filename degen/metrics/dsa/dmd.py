@@ -167,7 +167,7 @@ def _fit_operator(activations: Tensor, hyperparameters: Hyperparameters, index: 
 
 
 def _spectrum_of_rank(moments: Moments, rank: int, index: int) -> tuple[Tensor, Tensor]:
-    """Return the `spectrum`, or raise `BadInputError` if the windows have a smaller rank."""
+    """Return the full `spectrum`. Raise `BadInputError` if the windows have a rank below `rank`."""
     values, axes = spectrum(moments)
     available = available_rank(moments, values, axes, rank)
     if rank > available:

@@ -152,7 +152,15 @@ def require_equal_shapes(initial: Parameters, final: Parameters) -> None:
 def _jacobian(
     outputs: Outputs, copies: dict[str, Tensor], weights: Sequence[str], times: Sequence[int]
 ) -> Tensor:
-    """Compute the gradients (m, n_weights) of the outputs of one network, given one copy per trial."""
+    """Compute the Jacobian of the outputs of one network.
+
+    Args:
+        outputs, weights, times: as for `tangent_kernel`.
+        copies: one copy of the parameters per trial, name to (trials, ...).
+
+    Returns:
+        (m, n_weights), with m as in `tangent_kernel`.
+    """
     variables = [copies[name].requires_grad_() for name in weights]
     with torch.enable_grad():
         values = outputs(copies)

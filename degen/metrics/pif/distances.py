@@ -131,7 +131,7 @@ def lower_bound_matrix(weights: Array | Sequence[Array]) -> NDArray[np.float64]:
     (von Neumann's trace inequality). The bound holds for alignment by any rotation, not only by permutations.
     It is tight for permuted or rotated copies.
 
-    Of gated cells, the inner products are summed over gates.
+    For gated cells, squared norms and inner products are summed over gates.
 
     Args:
         weights: recurrent weights, (networks, n, n), or of each gate, (networks, blocks, n, n).

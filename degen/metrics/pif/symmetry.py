@@ -124,12 +124,19 @@ def _fraction_of_twins(a: Tensor) -> Tensor:
 
 
 def _relations(a: Tensor) -> Tensor:
-    """Compute the amplitudes of the walk between all pairs of units, (n, n, 2 times)."""
+    """Compute the amplitudes of the quantum walk (see the module) between all pairs of units.
+
+    Args:
+        a: one block, (n, n).
+
+    Returns:
+        (n, n, 2 * _TIMES), the real and the imaginary part at each time.
+    """
     centered, n = _center(a), a.shape[-1]
     values, vectors = torch.linalg.eigh(torch.complex(centered + centered.mT, centered - centered.mT))
     powers = torch.linspace(0, 1, _TIMES, dtype=a.dtype, device=a.device)
     # The last time is long enough for the walk to cross a cycle.
-    times = n**powers / values.abs().amax().clamp(min=1e-300)  # zero for a block without differences
+    times = n**powers / values.abs().amax().clamp(min=1e-300)  # all eigenvalues may be zero
     phases = torch.exp(1j * times[:, None] * values)
     walks = (vectors * phases[:, None, :]) @ vectors.mH
     return torch.view_as_real(walks).permute(2, 1, 0, 3).flatten(2)
