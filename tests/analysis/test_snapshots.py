@@ -22,7 +22,8 @@ from analysis.steps.snapshots import compute_snapshots
 from analysis.trials import TrialSet
 from degen.errors import require
 from degen.metrics import pif
-from tests.analysis.conftest import SMALL, YAML, draw_nothing, lines, make_once
+from tests.analysis.conftest import SMALL, YAML, lines, make_once
+from tests.analysis.drawing import draw_nothing
 from tests.analysis.planted import BOOTSTRAP, planted_experiment
 from tests.conftest import Launched
 from tests.in_process import rejection

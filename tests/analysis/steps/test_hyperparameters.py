@@ -14,7 +14,8 @@ from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
 from launch.config import compose
-from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing, lines, store
+from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, lines, store
+from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 
