@@ -5,6 +5,8 @@ The functions are called in the process of the analysis.
 
 from __future__ import annotations
 
+import functools
+
 from analysis import figures
 
 
@@ -13,7 +15,11 @@ def draw_nothing() -> None:
     figures.draw_all = lambda experiment, results: []
 
 
-def draw_loss_curves() -> None:
-    """Draw a single figure, the loss curves."""
+def draw_only(name: str) -> None:
+    """Leave out all figures but one of `figures.NAMES`."""
     select = figures.select_drawings
-    figures.select_drawings = lambda *sources: {figures.LOSS: select(*sources)[figures.LOSS]}
+    figures.select_drawings = lambda *sources: {name: select(*sources)[name]}
+
+
+draw_loss_curves = functools.partial(draw_only, figures.LOSS)
+draw_snapshots = functools.partial(draw_only, figures.SNAPSHOTS)
