@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Launched
 
 PAGE = (Path(__file__).parent.parent / "docs/factors.md").read_text()
 CODE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -36,17 +36,14 @@ def names(printed: str) -> set[str]:
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_page_prints_what_it_shows(tmp_path, number):
     for line in CODE[number].splitlines():
-        words = shlex.split(line)
+        python, option, module, *words = shlex.split(line)
+        assert (python, option) == ("python", "-m")
         given = {word.partition("=")[0] for word in TRAINING}
-        remaining = [word for word in words[1:] if word.partition("=")[0] not in given]
-        extra = ANALYSIS if "analysis" in words else ()
-        finished = subprocess.run(
-            [sys.executable, *remaining, *TRAINING, *extra],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        remaining = [word for word in words if word.partition("=")[0] not in given]
+        extra = ANALYSIS if module == "analysis" else ()
+        module = {"analysis": "analysis.__main__"}.get(module, module)
+        finished = Launched((*remaining, *TRAINING, *extra), tmp_path, module=module)
+        assert finished.wait() == 0, finished.stderr
     assert names(finished.stdout) == names(SUMMARIES[number])
     assert len(names(SUMMARIES[number])) >= 12
     (report,) = tmp_path.glob("results/*/report.html")

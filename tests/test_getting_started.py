@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 
+from tests.conftest import Launched
 from tests.test_factor_page import ANALYSIS, TRAINING
 
 PAGE = (Path(__file__).parent.parent / "docs/getting_started.md").read_text()
@@ -30,6 +29,7 @@ def test_the_first_experiment_runs_as_written(tmp_path):
             words += [f"overrides=[{','.join(repr(text) for text in training)}]", *ANALYSIS]
         else:
             words += training
-        subprocess.run([sys.executable, "-m", "launch.command", *words], cwd=tmp_path, check=True)
+        launched = Launched(tuple(words), tmp_path, module="launch.command")
+        assert launched.wait() == 0, launched.stderr
     trends = pd.read_csv(tmp_path / "results/richness/trends.csv")
     assert {"dynamics", "weights", "behavior"} <= set(trends["level"])

@@ -30,7 +30,8 @@ from launch.experiment import Experiment
 use_style()
 
 MAIN, SPECIFICATION, SNAPSHOTS = "main-measures", "specification-dsa", "snapshots"
-BETWEEN, SOLUTIONS = "between-levels", "solutions"
+BETWEEN, SOLUTIONS, DEGENERACY, LOSS = "between-levels", "solutions", "degeneracy", "loss"
+EMBEDDING, HYPERPARAMETERS = "embedding-dsa", "hyperparameters-dsa"
 
 NAMES = (
     MAIN,
@@ -38,10 +39,10 @@ NAMES = (
     SNAPSHOTS,
     BETWEEN,
     SOLUTIONS,
-    "degeneracy",
-    "loss",
-    "embedding-dsa",
-    "hyperparameters-dsa",
+    DEGENERACY,
+    LOSS,
+    EMBEDDING,
+    HYPERPARAMETERS,
 )
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
@@ -62,39 +63,48 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
 
 def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
     """Draw the figures of an experiment, and remove those of an earlier analysis that are not drawn."""
-    inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
-    counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
-    folder = results.figures
-    loss_caption = f"all trained networks ({counts})"
-    settings = specification_rows(data.trends)
-    draw: list[Callable[[], list[Path]]] = [
-        lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
-        lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
-        lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),
-    ]
-    if settings:
-        draw.append(lambda: specification.draw(settings, experiment.label, caption(data), folder))
-    if results.snapshots.exists():
-        draw.append(lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS))
-    if data.solutions.get("is_primary", pd.Series(dtype=bool)).any():
-        draw.append(lambda: save_figure(plot_solutions(data), folder, SOLUTIONS))
-    if len(drawn_rows(data.between)):
-        draw.append(lambda: save_figure(plot_between_levels(data), folder, BETWEEN))
-    if inputs.matrices:
-        distances = {
-            signature: read_tensors(path)[0]["distances"].numpy()
-            for signature, path in inputs.matrices.items()
-        }
-        draw.append(lambda: embedding.draw(distances, inputs.titles, "dsa", caption(data), folder))
-    if inputs.selections:
-        curves = {task: require_table(path) for task, path in inputs.selections.items()}
-        draw.append(lambda: hyperparameters.draw(curves, folder))
-    paths = [path for draw_one in track("figures", draw, unit="figures") for path in draw_one()]
+    drawings = list(select_drawings(experiment, results).values())
+    paths = [path for draw in track("figures", drawings, unit="figures") for path in draw()]
     for name in NAMES:
         for path in results.figures.glob(f"{name}.*"):
             if path not in paths:
                 path.unlink()
     return paths
+
+
+def select_drawings(experiment: Experiment, results: ResultsFolder) -> dict[str, Callable[[], list[Path]]]:
+    """Return a function for every figure that an experiment has results for, by the names in `NAMES`.
+
+    The function draws the figure and returns the paths of its files.
+    """
+    inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
+    counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
+    folder = results.figures
+    loss_caption = f"all trained networks ({counts})"
+    settings = specification_rows(data.trends)
+    draw: dict[str, Callable[[], list[Path]]] = {
+        MAIN: lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
+        DEGENERACY: lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
+        LOSS: lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),
+    }
+    if settings:
+        draw[SPECIFICATION] = lambda: specification.draw(settings, experiment.label, caption(data), folder)
+    if results.snapshots.exists():
+        draw[SNAPSHOTS] = lambda: save_figure(plot_snapshots(data), folder, SNAPSHOTS)
+    if data.solutions.get("is_primary", pd.Series(dtype=bool)).any():
+        draw[SOLUTIONS] = lambda: save_figure(plot_solutions(data), folder, SOLUTIONS)
+    if len(drawn_rows(data.between)):
+        draw[BETWEEN] = lambda: save_figure(plot_between_levels(data), folder, BETWEEN)
+    if inputs.matrices:
+        distances = {
+            signature: read_tensors(path)[0]["distances"].numpy()
+            for signature, path in inputs.matrices.items()
+        }
+        draw[EMBEDDING] = lambda: embedding.draw(distances, inputs.titles, "dsa", caption(data), folder)
+    if inputs.selections:
+        curves = {task: require_table(path) for task, path in inputs.selections.items()}
+        draw[HYPERPARAMETERS] = lambda: hyperparameters.draw(curves, folder)
+    return draw
 
 
 class _Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable
@@ -12,9 +13,9 @@ import filelock
 import pandas as pd
 import pytest
 
-from analysis import figures
 from degen.storage import RunFolder
 from degen.training import Ensemble, History
+from tests.analysis.drawing import draw_nothing
 from tests.composed import experiment_of
 from tests.conftest import Launched
 
@@ -45,7 +46,6 @@ training:
   validation_trials: 8
   confirmation_trials: 16
 """
-
 
 METRICS = {
     "dsa": "dynamics",
@@ -96,11 +96,6 @@ def store(folder: RunFolder, seed: int, losses: list[float]) -> None:
     folder.networks.write(network, 0)
 
 
-def draw_nothing() -> None:
-    """Leave out the figures of an analysis, which take most of its time; called in its process."""
-    figures.draw_all = lambda experiment, results: []
-
-
 def make_once(factory: pytest.TempPathFactory, make: Callable[[Path], None]) -> Path:
     """Return a folder that the first worker of pytest-xdist fills, and that all workers read."""
     root = factory.getbasetemp()
@@ -141,19 +136,23 @@ def workspace(analyzed: Path, tmp_path: Path) -> Path:
 
 
 Analyze = Callable[..., Launched]
+Before = Callable[[], None] | None
+
+
+def analyze_in(
+    workspace: Path, *arguments: str, experiment: str = "tiny", before: Before = draw_nothing
+) -> Launched:
+    """Analyze an experiment of the folder, which must succeed; figures only on demand."""
+    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, *arguments)
+    launched = Launched(given, workspace, before=before, module="analysis.__main__")
+    assert launched.wait() == 0, launched.stderr
+    return launched
 
 
 @pytest.fixture
 def analyze(workspace: Path) -> Analyze:
-    """Analyze the copy again, in a process of its own that must succeed; figures only on demand."""
-
-    def analyze(*arguments: str, draws: bool = False) -> Launched:
-        before = None if draws else draw_nothing
-        launched = Launched((*OWN, *SMALL, *arguments), workspace, before=before, module="analysis.__main__")
-        assert launched.wait() == 0, launched.stderr
-        return launched
-
-    return analyze
+    """Analyze the copy again."""
+    return functools.partial(analyze_in, workspace)
 
 
 # Two experiments that share a condition
@@ -163,10 +162,7 @@ LIST = "# @package _global_\nexperiment:\n  experiments: [tiny, wide]\n"
 
 def analyze_dsa(workspace: Path, experiment: str, *arguments: str) -> list[str]:
     """Return the printed lines of an analysis with the single metric `dsa`."""
-    given = ("--config-dir", "settings", f"experiment={experiment}", *SMALL, "metric=[dsa]", *arguments)
-    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 0, launched.stderr
-    return launched.stdout.splitlines()
+    return analyze_in(workspace, "metric=[dsa]", *arguments, experiment=experiment).stdout.splitlines()
 
 
 def lines(printed: list[str], beginning: str) -> list[str]:
@@ -212,6 +208,8 @@ OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text
 EXPERIMENTS = ("auxiliary_loss", "network_size")
 PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES)
 """Arguments of `analysis.paper` for both."""
+FEWER_METRICS = "metric=[dsa,dsa_weighted,pif,pif_initial,svcca]"
+"""Metrics of `network_size`, which has twelve conditions. `auxiliary_loss` has all."""
 
 
 def run(workspace: Path, module: str, *arguments: str) -> Launched:
@@ -238,8 +236,9 @@ def _paper(workspace: Path) -> None:
     folder = RunFolder.of(workspace / "runs", widest)
     (folder.path / "networks" / "00003.safetensors").unlink()
     store(folder, 3, [20.0] * 3)
-    for name in EXPERIMENTS:
-        run(workspace, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
+    analyze = "analysis.__main__", OVERRIDES, *SMALL
+    run(workspace, *analyze, "experiment=auxiliary_loss")
+    run(workspace, *analyze, "experiment=network_size", FEWER_METRICS)
     (workspace / "printed").write_text(run(workspace, "analysis.paper", *PAPER).stdout)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import matplotlib.image
@@ -12,7 +13,18 @@ import pytest
 
 from degen.files import read_tensors
 from degen.storage import RunFolder
-from tests.analysis.conftest import METRICS, OWN, SMALL, YAML, run_folders, signatures, store, table
+from tests.analysis.conftest import (
+    METRICS,
+    OWN,
+    SMALL,
+    YAML,
+    analyze_in,
+    run_folders,
+    signatures,
+    store,
+    table,
+)
+from tests.analysis.drawing import draw_loss_curves
 from tests.conftest import Launched
 
 
@@ -32,7 +44,7 @@ def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
 
 def test_a_second_analysis_skips_finished_work(workspace, analyze):
     before, manifest = files(workspace), (workspace / "results" / "tiny" / "manifest.json").read_bytes()
-    lines = analyze(draws=True).stdout.splitlines()
+    lines = analyze(before=None).stdout.splitlines()
     assert changed(before, files(workspace)) == {"manifest.json"}
     assert (workspace / "results" / "tiny" / "manifest.json").read_bytes() == manifest
     assert lines[:3] == [
@@ -51,7 +63,8 @@ def test_a_second_analysis_skips_finished_work(workspace, analyze):
 
 def test_another_option_of_a_metric_computes_that_metric_only(workspace, analyze):
     before = files(workspace)
-    printed = analyze("metrics.svcca.variance=0.8", draws=True).stdout
+    printed = analyze("metrics.svcca.variance=0.8", before=None).stdout
+    assert "figures: 14 files, new" in printed.splitlines()
     assert [line.split()[1] for line in printed.splitlines() if "2 of them new" in line] == ["svcca"]
     after = changed(before, files(workspace))
     assert {name for name in after if name.startswith(("activations", "matrices"))} == {
@@ -63,25 +76,39 @@ def test_another_option_of_a_metric_computes_that_metric_only(workspace, analyze
 
 def test_another_probe_computes_what_depends_on_it_only(workspace, analyze):
     before = files(workspace)
-    printed = analyze("probe.seed=1").stdout
+    printed = analyze("probe.seed=1", "metric=[dsa]").stdout
     assert "networks: 16, 0 of them new" in printed
     assert "activations: 2 conditions, 2 of them new" in printed
     assert "networks.parquet" not in changed(before, files(workspace))
 
 
-def test_a_figure_that_is_gone_is_drawn_again(workspace, analyze):
+@pytest.fixture(scope="module")
+def with_loss_curves(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose only figure is the loss curves. Read only."""
+    workspace = shutil.copytree(analyzed, tmp_path_factory.mktemp("curves") / "place")
+    shutil.rmtree(workspace / "results" / "tiny" / "figures")
+    printed = analyze_in(workspace, before=draw_loss_curves).stdout
+    assert "figures: 2 files, new" in printed.splitlines()
+    return workspace
+
+
+def test_a_figure_that_is_gone_is_drawn_again(with_loss_curves, tmp_path):
+    workspace = shutil.copytree(with_loss_curves, tmp_path / "place")
     gone = workspace / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
-    assert "figures: 14 files, new" in analyze(draws=True).stdout.splitlines()
+    printed = analyze_in(workspace, before=draw_loss_curves).stdout
+    assert "figures: 2 files, new" in printed.splitlines()
     assert gone.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
-def test_a_damaged_manifest_is_written_again(workspace, analyze, content):
+def test_a_damaged_manifest_is_written_again(with_loss_curves, tmp_path, content):
+    workspace = shutil.copytree(with_loss_curves, tmp_path / "place")
     manifest = workspace / "results" / "tiny" / "manifest.json"
     before = manifest.read_bytes()
     manifest.write_bytes(content)
-    assert "figures: 14 files, new" in analyze(draws=True).stdout.splitlines()
+    printed = analyze_in(workspace, before=draw_loss_curves).stdout
+    assert "figures: 2 files, new" in printed.splitlines()
     assert manifest.read_bytes() == before
 
 
@@ -96,7 +123,7 @@ def test_another_condition_of_losses_computes_losses_only(workspace, analyze):
 
 
 def test_the_manifest_contains_the_settings(workspace, analyze):
-    analyze("probe.seed=1", "bootstrap.level=0.9")
+    analyze("probe.seed=1", "bootstrap.level=0.9", "metric=[dsa]")
     settings = json.loads((workspace / "results" / "tiny" / "manifest.json").read_text())["settings"]
     assert settings["probe"] == {"_target_": "analysis.trials.TrialSet", "n_trials": 8, "seed": 1}
     assert settings["metrics"]["dsa"]["score"] == "angular"
@@ -107,7 +134,7 @@ def test_a_new_network_updates_its_condition_only(workspace, analyze):
     first = RunFolder.open(run_folders(workspace)[0])
     store(first, 8, [9.0, 8.0])
     store(first, 9, [9.0, 8.0])  # not a seed of the experiment
-    printed = analyze().stdout
+    printed = analyze("metric=[dsa]").stdout
     assert printed.count("not measured: 1 networks of other seeds in ") == 1
     assert "networks: 17, 1 of them new" in printed
     assert "activations: 2 conditions, 1 of them new" in printed
@@ -117,7 +144,7 @@ def test_a_new_network_updates_its_condition_only(workspace, analyze):
 def test_a_condition_without_a_pair_is_left_out(analyzed, workspace, analyze):
     for path in sorted(run_folders(workspace)[0].glob("networks/*.safetensors"))[1:6]:
         path.unlink()
-    lines = analyze(draws=True).stdout.splitlines()
+    lines = analyze(before=draw_loss_curves).stdout.splitlines()
     name = run_folders(workspace)[0].name
     assert sum(line.startswith(f"left out: {name}, converged networks: ") for line in lines) == 1
     assert set(table(workspace, "degeneracy")["condition"]) == {signatures(workspace)[1]}
@@ -180,7 +207,7 @@ def test_printed_labels_are_unique(workspace, analyze):
     thresholds = YAML.replace("factor: task.channels", "factor: training.threshold")
     settings.write_text(thresholds.replace("task.channels=1,2", "training.threshold=8,9"))
     assert Launched((*OWN, "seeds=2"), workspace).wait() == 0
-    printed = analyze("results=other").stdout
+    printed = analyze("results=other", "metric=[dsa]").stdout
     for threshold in (8, 9):
         assert f"3bit-standard-n8-gamma1 threshold={threshold}" in printed
 

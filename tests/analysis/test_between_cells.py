@@ -15,7 +15,8 @@ from analysis.reporting.report_tables import between_levels_table
 from analysis.results import ResultsFolder
 from degen.files import read_tensors
 from degen.metrics import pif
-from tests.analysis.conftest import SMALL, draw_nothing, make_once
+from tests.analysis.conftest import SMALL, make_once
+from tests.analysis.drawing import draw_nothing
 from tests.analysis.test_between_levels import sweep
 from tests.conftest import Launched
 from tests.in_process import rejection

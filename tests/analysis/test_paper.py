@@ -11,6 +11,7 @@ import pytest
 from analysis.results import ResultsFolder
 from degen.files import read_metadata
 from tests.analysis.conftest import OVERRIDES, PAPER, SMALL, TINY, run
+from tests.analysis.drawing import draw_nothing
 from tests.composed import experiment_of
 from tests.conftest import Launched, refusal
 from tests.in_process import compose_once, rejection
@@ -87,22 +88,23 @@ def test_results_of_a_killed_analysis_are_rejected(paper, tmp_path):
 def test_matrices_of_two_analyses_are_rejected(paper, tmp_path):
     workspace = shutil.copytree(paper, tmp_path / "place")
     before = (workspace / "results" / "table-1.csv").read_bytes()
-    settings = ("experiment=network_size", OVERRIDES, *SMALL)
-    # Networks and losses are unchanged. The second condition cannot be measured.
-    results = ResultsFolder(workspace / "results" / "network_size")
-    signatures = [condition.signature for condition in experiment_of("network_size", TINY).conditions]
-    second = results.activations(signatures[1])
-    content = second.read_bytes()
-    second.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    other = Launched((*settings, "metrics.dsa.score=frobenius"), workspace, module="analysis.__main__")
+    settings = ("experiment=auxiliary_loss", OVERRIDES, *SMALL)
+    # Networks and losses are unchanged. The first condition cannot be measured.
+    results = ResultsFolder(workspace / "results" / "auxiliary_loss")
+    signatures = [condition.signature for condition in experiment_of("auxiliary_loss", TINY).conditions]
+    first = results.activations(signatures[0])
+    content = first.read_bytes()
+    first.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    arguments = (*settings, "metrics.dsa.score=frobenius")
+    other = Launched(arguments, workspace, before=draw_nothing, module="analysis.__main__")
     assert other.wait() == 2, other.stderr
     measured = [signature for signature in signatures if results.matrix("dsa", signature).exists()]
-    assert measured == [signatures[0], *signatures[2:]]
+    assert measured == signatures[1:]
     scores = {read_metadata(results.matrix("dsa", signature))["metric"]["score"] for signature in measured}
     assert scores == {"frobenius"}
     sentence = rejection(workspace, "analysis.paper", *PAPER)
     assert sentence.startswith("results must be a folder whose analysis has finished")
-    second.unlink()
+    first.unlink()
     run(workspace, "analysis.__main__", *settings)
     run(workspace, "analysis.paper", *PAPER, *NO_FIGURE)
     assert (workspace / "results" / "table-1.csv").read_bytes() == before
@@ -129,7 +131,7 @@ def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
     workspace = shutil.copytree(paper, tmp_path / "place")
     shutil.rmtree(workspace / "results" / "auxiliary_loss")
     more = (PAPER[0].replace("auxiliary_loss", "task_complexity,memory_demand"), *PAPER[1:], *NO_FIGURE)
-    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL, "metric=[dsa]")
     run(workspace, "analysis.paper", *more)
     counted = re.search(
         r"counted once: (\d+) converged, (\d+) unconverged, \d+ diverged, (\d+) missing",

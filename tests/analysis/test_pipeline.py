@@ -8,7 +8,8 @@ import re
 import pandas as pd
 
 from degen.storage import RunFolder
-from tests.analysis.conftest import SMALL, analyze_dsa, draw_nothing, lines, store
+from tests.analysis.conftest import SMALL, analyze_dsa, lines, store
+from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 

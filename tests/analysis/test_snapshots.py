@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from analysis.steps.snapshots import compute_snapshots
 from analysis.trials import TrialSet
 from degen.errors import require
 from degen.metrics import pif
-from tests.analysis.conftest import SMALL, YAML, draw_nothing, lines, make_once
+from tests.analysis.conftest import SMALL, YAML, lines, make_once
+from tests.analysis.drawing import draw_loss_curves, draw_nothing, draw_snapshots
 from tests.analysis.planted import BOOTSTRAP, planted_experiment
 from tests.conftest import Launched
 from tests.in_process import rejection
@@ -101,8 +103,11 @@ def _along(folder: Path) -> None:
     (folder / "settings" / "experiment").mkdir(parents=True)
     experiment_file = folder / "settings" / "experiment" / "slow.yaml"
     experiment_file.write_text(text + "  optimizer:\n    learning_rate: 0.005\n")
-    for module, arguments in (("launch.train", GIVEN), (MODULE, (*GIVEN, *SMALL, METRICS))):
-        launched = Launched((*arguments, SNAPSHOTS), folder, module=module)
+    for module, arguments, before in (
+        ("launch.train", GIVEN, None),
+        (MODULE, (*GIVEN, *SMALL, METRICS), draw_snapshots),
+    ):
+        launched = Launched((*arguments, SNAPSHOTS), folder, before=before, module=module)
         assert launched.wait() == 0, launched.stderr
 
 
@@ -185,16 +190,15 @@ def test_stored_distances_are_used_again_and_removed_when_off(along, tmp_path):
     times = [path.stat().st_mtime_ns for path in distances]
     assert len(distances) == 4
 
-    def analyze(*arguments: str, draws: bool) -> str:
-        before = None if draws else draw_nothing
+    def analyze(before: Callable[[], None], *arguments: str) -> str:
         launched = Launched((*GIVEN, *SMALL, METRICS, *arguments), copied, before=before, module=MODULE)
         assert launched.wait() == 0, launched.stderr
         return launched.stdout
 
-    (line,) = lines(analyze(SNAPSHOTS, draws=False).splitlines(), "snapshots: ")
+    (line,) = lines(analyze(draw_nothing, SNAPSHOTS).splitlines(), "snapshots: ")
     assert line.endswith(" values, unchanged")
     assert [path.stat().st_mtime_ns for path in distances] == times
-    assert "snapshots" not in analyze(draws=True)
+    assert "snapshots" not in analyze(draw_loss_curves)
     assert list(copied.glob("results/slow/**/snapshots.*")) == []
     assert "When do seeds part?" not in (copied / "results/slow/report.html").read_text()
 

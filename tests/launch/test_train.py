@@ -23,23 +23,20 @@ def stamps(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
 
 
-def test_the_command_trains_once_and_prints_plain_lines(tmp_path):
+def test_the_command_trains_once_and_prints_plain_lines(tmp_path, launch):
     command = [sys.executable, "-m", "launch.train", *TINY, "seeds=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-
-    def run() -> str:
-        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert (ended.returncode, ended.stderr) == (0, "")
-        return ended.stdout
-
-    first = run()
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first = ended.stdout
     folder = run_folder(tmp_path)
     run_path = folder.relative_to(tmp_path)
     assert first.startswith(f"{run_path}: training 2 networks\n")
     assert first.endswith("s  2 unconverged\n")
     assert not {"\r", "\033"} & set(first)
     before = stamps(folder)
-    assert run() == f"{run_path}: all 2 networks are finished\n"
+    again = launch(*TINY, "seeds=2")
+    assert (again.stdout, again.stderr) == (f"{run_path}: all 2 networks are finished\n", "")
     assert stamps(folder) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 

@@ -124,7 +124,7 @@ def test_incomplete_and_missing_figures_are_named(paper, tmp_path):
     shutil.rmtree(workspace / "results" / "auxiliary_loss")
     printed = run(workspace, "analysis.paper", *PAPER, "figures=[4]", "report=false").stdout
     assert "not drawn: figure-04-memory-demand-and-auxiliary-loss: no results of" in printed
-    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL)
+    run(workspace, "analysis.__main__", "experiment=memory_demand", OVERRIDES, *SMALL, "metric=[dsa,pif]")
     of = PAPER[0].replace("auxiliary_loss", "memory_demand,auxiliary_loss")
     printed = run(workspace, "analysis.paper", of, *PAPER[1:], "figures=[4]", "report=false").stdout
     assert (

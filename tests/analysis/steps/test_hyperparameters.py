@@ -14,7 +14,8 @@ from degen.files import read_entry, read_metadata, read_tensors
 from degen.locks import exclusive_lock
 from degen.storage import RunFolder
 from launch.config import compose
-from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, draw_nothing, lines, store
+from tests.analysis.conftest import LIST, SMALL, YAML, analyze_dsa, analyze_in, lines, store
+from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 
@@ -34,8 +35,33 @@ def values(workspace: Path) -> dict[str, dict[str, float]]:
     return {name: table["value"].to_dict() for name, table in dsa.items()}
 
 
-def test_experiments_analyzed_together_share_a_selection(two):
-    printed = analyze_dsa(two, "both")
+@pytest.fixture(scope="module")
+def together(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of both experiments, analyzed together. Read only."""
+    workspace = shutil.copytree(trained, tmp_path_factory.mktemp("together") / "place")
+    (workspace / "printed").write_text("\n".join(analyze_dsa(workspace, "both")))
+    return workspace
+
+
+@pytest.fixture
+def both(together: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in."""
+    return shutil.copytree(together, tmp_path / "both")
+
+
+@pytest.fixture(scope="module")
+def with_dsa(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny experiment, analyzed with the single metric `dsa`. Read only."""
+    workspace = shutil.copytree(analyzed, tmp_path_factory.mktemp("dsa") / "place")
+    launched = analyze_in(workspace, "metric=[dsa]")
+    (workspace / "printed").write_text(launched.stdout)
+    (workspace / "errors").write_text(launched.stderr)
+    return workspace
+
+
+def test_experiments_analyzed_together_share_a_selection(together):
+    two = together
+    printed = (two / "printed").read_text().splitlines()
     # Six of tiny's other condition, six that both have, six of ten units.
     (line,) = lines(printed, "hyperparameters: ")
     assert line.endswith(", on 18 networks")
@@ -83,12 +109,11 @@ def test_two_analyses_do_not_choose_at_the_same_time(two):
     assert "hyperparameters: " in other.stdout
 
 
-def test_the_selection_does_not_depend_on_the_order(two):
-    analyze_dsa(two, "both")
-    before = pd.read_parquet(two / selections(two)[-1])
-    (two / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
-    analyze_dsa(two, "both", "results=again")
-    again = pd.read_parquet(two / selections(two, "again")[-1])
+def test_the_selection_does_not_depend_on_the_order(both):
+    before = pd.read_parquet(both / selections(both)[-1])
+    (both / "settings" / "experiment" / "both.yaml").write_text(LIST.replace("tiny, wide", "wide, tiny"))
+    analyze_dsa(both, "both", "results=again")
+    again = pd.read_parquet(both / selections(both, "again")[-1])
     pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
@@ -145,15 +170,16 @@ def test_deleted_activations_do_not_repeat_the_selection(two):
     pd.testing.assert_frame_equal(pd.read_parquet(two / selections(two)[0]), before)
 
 
-def test_deleted_networks_do_not_prevent_a_selection(two):
-    analyze_dsa(two, "both")
-    for path in two.glob("runs/*/*/networks/00003.safetensors"):
+def test_deleted_networks_do_not_prevent_a_selection(both):
+    for path in both.glob("runs/*/*/networks/00003.safetensors"):
         path.unlink()
-    assert lines(analyze_dsa(two, "both"), "hyperparameters: ")[0].endswith(", on 15 networks")
+    assert lines(analyze_dsa(both, "both"), "hyperparameters: ")[0].endswith(", on 15 networks")
 
 
-def test_new_networks_repeat_the_selection(workspace):
-    assert lines(analyze_dsa(workspace, "tiny"), "hyperparameters: ")[0].endswith(", on 12 networks")
+def test_new_networks_repeat_the_selection(with_dsa, tmp_path):
+    workspace = shutil.copytree(with_dsa, tmp_path / "place")
+    printed = (workspace / "printed").read_text().splitlines()
+    assert lines(printed, "hyperparameters: ")[0].endswith(", on 12 networks")
     for path in workspace.glob("runs/flip_flop/*"):
         store(RunFolder.open(path), 8, [9.0, 8.0])
     assert lines(analyze_dsa(workspace, "tiny"), "hyperparameters: ")[0].endswith(", on 14 networks")
@@ -202,28 +228,22 @@ def test_the_papers_lists_of_experiments_share_hyperparameters():
         assert compose("analyze", [f"experiment={name}"])["share_hyperparameters"] is shares
 
 
-def test_selection_stores_warnings_and_components_of_networks(workspace):
-    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
-    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 0, launched.stderr
-    curve = pd.read_parquet(workspace / selections(workspace)[-1])
+def test_selection_stores_warnings_and_components_of_networks(with_dsa):
+    curve = pd.read_parquet(with_dsa / selections(with_dsa)[-1])
     selected = curve[curve["selected"]].iloc[0]
     assert len(curve.attrs["warnings"]) == (selected["lag"] == 2) + (selected["rank"] == 3)
     for warning in curve.attrs["warnings"]:
-        assert f"warning: hyperparameters: dsa of flip_flop: {warning}\n" in launched.stderr
+        assert f"warning: hyperparameters: dsa of flip_flop: {warning}\n" in (with_dsa / "errors").read_text()
     for networks in curve.attrs["networks"].values():
         assert len(networks["components_needed"]) == len(networks["seeds"]) == 6
     most = max(max(networks["components_needed"]) for networks in curve.attrs["networks"].values())
     assert selected["n_components"] == most
 
 
-def test_distances_near_their_baseline_have_a_warning(workspace):
-    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, "metric=[dsa]")
-    launched = Launched(given, workspace, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 0, launched.stderr
-    paths = list(workspace.glob("results/tiny/matrices/dsa/*.safetensors"))
+def test_distances_near_their_baseline_have_a_warning(with_dsa):
+    paths = list(with_dsa.glob("results/tiny/matrices/dsa/*.safetensors"))
     near = [path for path in paths if read_metadata(path)["baseline_ratio"] < 2]
-    assert launched.stderr.count("times the split-half baseline, below 2\n") == len(near)
+    assert (with_dsa / "errors").read_text().count("times the split-half baseline, below 2\n") == len(near)
 
 
 def test_one_network_of_stored_activations_is_read_alone(analyzed):
