@@ -126,8 +126,11 @@ def _build_experiment(name: str, base: dict[str, Any], overrides: Sequence[str])
     are_different = len(unique_conditions([loaded])) == len(loaded.conditions)
     labels = [condition.label for condition in loaded.conditions]
     require(are_different, "experiment.grids", labels, "conditions that differ")
-    for condition in loaded.conditions:
-        loaded.value(condition)  # raises if the condition does not have the factor
+    # `value` raises if a condition does not have the factor.
+    values = {json.dumps(loaded.value(condition), sort_keys=True) for condition in loaded.conditions}
+    is_swept = len(values) > 1 or len(loaded.conditions) == 1
+    allowed = f"a field that the conditions differ in (all {len(loaded.conditions)} have {''.join(values)})"
+    require(is_swept, f"experiment.factor of experiment/{name}.yaml", factor, allowed)
     return loaded
 
 

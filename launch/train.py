@@ -14,6 +14,7 @@ gamma, regularizer, scale and experiment. `--cfg job` prints the composed config
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
 import signal
@@ -175,11 +176,14 @@ def _resume_or_create(
     resumed = [] if saved is None else [i for i, seed in enumerate(saved.seeds) if seed in set(missing)]
     started = set() if saved is None else {saved.seeds[i] for i in resumed}
     fresh = [seed for seed in missing if seed not in started]
-    ensemble = Ensemble.new(fresh, condition.task, condition.model, device=device, dtype=condition.dtype)
+    create = functools.partial(Ensemble.new, device=device, dtype=condition.dtype)
     if saved is None:
-        return ensemble, None
+        return create(fresh, condition.task, condition.model), None
+    ensemble = saved.select(resumed).to(device)
+    if fresh:  # a network of the user need not be able to initialize zero seeds
+        ensemble = ensemble.join(create(fresh, condition.task, condition.model))
     inactive = [i for i in range(len(saved)) if i not in set(resumed)]
-    return saved.select(resumed).to(device).join(ensemble), saved.select(inactive)
+    return ensemble, saved.select(inactive)
 
 
 def _train(

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.metrics.interface import Distances, Hyperparameters, Metric, States
+from degen.condition import Condition
 from degen.errors import require, require_choice, require_integer, require_number
 from degen.metrics import dsa
+from degen.streams import Stream
 
 Operators = tuple[Tensor, Tensor | None]
 """Operators (networks, r, r), and input maps (networks, r, inputs) or None."""
@@ -111,6 +113,13 @@ class DSA(SelectingMetric):
         has_alignment = self.score != "wasserstein" or not self.controlled
         require(has_alignment, "score", self.score, "a score with an alignment where controlled is true")
         require_integer("seed", self.seed, 0)
+
+    def require_fits(self, condition: Condition) -> None:
+        """Raise `BadInputError` unless the trials of a condition are longer than every candidate lag."""
+        super().require_fits(condition)
+        n_steps = condition.task.generate(2, Stream.named([0], "probe")).inputs.shape[-2]
+        allowed = f"below the {n_steps} time steps of a trial of {condition.task_name}"
+        require(self.highest_lag < n_steps, "highest_lag", self.highest_lag, allowed)
 
     @property
     def selection_options(self) -> dict[str, Any]:

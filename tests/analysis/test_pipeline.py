@@ -7,16 +7,28 @@ import re
 
 import pandas as pd
 
+from degen.errors import BadInputError
+from degen.metrics import dsa
 from degen.storage import RunFolder
 from tests.analysis.conftest import SMALL, analyze_dsa, lines, store
 from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 
+def select_nothing() -> None:
+    """Draw nothing, and let every selection of DSA fail as if all trials were too short."""
+    draw_nothing()
+
+    def select(*args, **options):
+        raise BadInputError("lag must be below the 20 time steps of a trial, got 25.")
+
+    dsa.select_hyperparameters = select
+
+
 def test_without_hyperparameters_the_other_metrics_are_measured(two):
-    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=25")
+    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=15")
     launched = Launched(
-        (*given, "metric=[dsa,pif,svcca]"), two, before=draw_nothing, module="analysis.__main__"
+        (*given, "metric=[dsa,pif,svcca]"), two, before=select_nothing, module="analysis.__main__"
     )
     assert launched.wait() == 2
     for name in ("pif", "svcca"):

@@ -33,6 +33,7 @@ def composed_once():
         (["metrics.dsa.score=cosine"], "metrics.dsa.score", "'cosine'", "one of angular, frobenius"),
         (["metrics.dsa.lowest_lag=0"], "metrics.dsa.lowest_lag", "0", "an integer of at least 1"),
         (["metrics.dsa.highest_lag=0"], "metrics.dsa.highest_lag", "0", "an integer of at least 1"),
+        (["metrics.dsa.highest_lag=20"], "metrics.dsa.highest_lag", "20", "below the 20 time steps"),
         (["metrics.dsa.ranks=[]"], "metrics.dsa.ranks", "[]", "a list of at least one size"),
         (["metrics.dsa.ranks=5"], "metrics.dsa.ranks", "5", "a list of at least one size"),
         (["metrics.dsa.ranks=[5,0]"], "metrics.dsa.ranks", "0", "an integer of at least 1"),

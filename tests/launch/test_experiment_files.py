@@ -45,6 +45,10 @@ GRIDS = '  grids: [[task=flip_flop, "gamma=0.5,1", width=8]]\n'
             r"experiment.label of experiment/mine.yaml must be the name of the axis, a text, got None\.$",
         ),
         (
+            f"{PACKAGE}experiment:\n  factor: width\n  label: w\n{GRIDS}",
+            r"experiment.factor of .* must be a field that .* differ in \(all 2 have 8\), got 'width'\.$",
+        ),
+        (
             f"{PACKAGE}experiment:\n  factor: gamma\n  label: g\n  grid: []\n",
             r"experiment of experiment/mine.yaml must be made of the keys factor, label, .*, got 'grid'\.$",
         ),

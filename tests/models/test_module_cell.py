@@ -16,8 +16,11 @@ from torch import nn
 import degen
 from degen.condition import Condition
 from degen.models import GRU, ModuleCell
+from degen.storage import RunFolder
 from degen.streams import Stream
+from degen.training import Ensemble
 from degen.training.gradients import loss_and_gradients
+from launch.train import train_condition
 from tests.conftest import build
 from tests.training.members import SMALL, assert_identical, trained
 
@@ -91,6 +94,20 @@ def test_networks_of_a_module_do_not_depend_on_the_ensemble_size():
     together = trained(condition, [0, 1, 2])
     assert_identical(trained(condition, [1])[1], together[1])
     assert condition.label == "3bit-torchgru-n6-gamma1"
+
+
+def test_an_interrupted_module_resumes(tmp_path):
+    target = {"_target_": f"{__name__}.TorchGRU", "width": 6, "gamma": 1.0}
+    condition = Condition.from_config(build(*SMALL).config | {"parameterization": target})
+    folder = RunFolder.of(tmp_path, condition)
+    folder.create(bytes_needed=0)
+    started = Ensemble.new([0, 1], condition.task, condition.model, dtype=condition.dtype)
+    folder.checkpoints.write(started)
+    train_condition(folder, [0, 1], torch.device("cpu"), checkpoint_seconds=600)
+    uninterrupted = trained(condition, [0, 1])
+    for network in degen.load(folder.path).networks:
+        final = uninterrupted[network.seed].parameters
+        assert all(torch.equal(network.weights[name], weights) for name, weights in final.items())
 
 
 def test_the_cell_of_the_documentation_trains(tmp_path):
