@@ -37,6 +37,12 @@ def wait_for_training(login: Login, gamma: float) -> None:
     login.wait(f"gamma {gamma} trains", lambda: epoch(login, gamma) > 2)
 
 
+def is_requeued(login: Login, gamma: float) -> bool:
+    """Return whether a job was requeued, and its process has ended: it has some seconds to do so."""
+    job = login.job(gamma)
+    return job.restarts > 0 and job.state in ("PENDING", "RUNNING")
+
+
 def test_disturbed_jobs_end_in_the_right_state(login, tmp_path):
     # SLURM checks every half minute whether a job is near its limit.
     limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5", "training.max_epochs=70")
@@ -58,10 +64,10 @@ def test_disturbed_jobs_end_in_the_right_state(login, tmp_path):
     login.run("launch.submit", *COMMON, *CPU, f"gamma={PREEMPTED}", *gpus, **SLOW)
     wait_for_training(login, PREEMPTED)
     login.slurm("sbatch", "--partition=high", "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 2")
-    login.wait("it is preempted", lambda: login.job(PREEMPTED).restarts)
+    login.wait("it is preempted", lambda: is_requeued(login, PREEMPTED))
     login.run("launch.submit", *COMMON, *CPU, "task.breaks=true", f"gamma={BROKEN}")
     login.run("launch.submit", *COMMON, *CPU, "training.optimizer.learning_rate=1e30", f"gamma={DIVERGING}")
-    login.wait("it is out of time", lambda: login.job(TIMED_OUT).restarts)
+    login.wait("it is out of time", lambda: is_requeued(login, TIMED_OUT))
     login.hurry()
     login.wait_for_end()
 
@@ -102,7 +108,7 @@ def test_jobs_of_a_dead_node_resume_when_it_returns(login, tmp_path):
     login.run("launch.submit", *COMMON, *CPU, "gamma=1", **SLOW)
     wait_for_training(login, 1)
     login.cluster.kill_node()
-    login.wait("it waits", lambda: login.job(1).restarts and login.job(1).state == "PENDING")
+    login.wait("it waits", lambda: is_requeued(login, 1) and login.job(1).state == "PENDING")
     login.hurry()
     login.cluster.start_node()
     login.wait_for_end()
