@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 import yaml
@@ -20,8 +21,11 @@ from launch.experiment import Experiment, experiment, unique_conditions
 from tests.composed import all_of, files, leaves
 from tests.conftest import build
 
-if TYPE_CHECKING:
-    pass
+
+@functools.cache
+def _composed(task: str, parameterization: str, regularizer: str) -> dict[str, Any]:
+    overrides = [f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}"]
+    return compose("train", overrides)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_every_combination_of_parts_builds_a_condition(task, parameterization, regularizer):
-    condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
+    condition = Condition.from_config(_composed(task, parameterization, regularizer))
     assert condition.task_name == task
     assert snake_case(type(condition.model).__name__) == parameterization
     assert snake_case(type(condition.regularizer).__name__) == {"none": "no_penalty"}.get(
@@ -170,8 +174,8 @@ def test_every_file_of_a_group_is_tested():
 
 
 def test_files_set_every_argument_and_constructors_no_default():
-    for task, parameterization in itertools.product(files("task"), files("parameterization")):
-        composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
+    for parts in itertools.product(files("task"), files("parameterization")):
+        composed = _composed(*parts, "none")
         complete = Condition.from_config(composed).config
         for part, node in complete.items():
             assert set(leaves(node)) == set(leaves(composed[part])), part

@@ -103,10 +103,8 @@ def _along(folder: Path) -> None:
     (folder / "settings" / "experiment").mkdir(parents=True)
     experiment_file = folder / "settings" / "experiment" / "slow.yaml"
     experiment_file.write_text(text + "  optimizer:\n    learning_rate: 0.005\n")
-    for module, arguments, before in (
-        ("launch.train", GIVEN, None),
-        (MODULE, (*GIVEN, *SMALL, METRICS), draw_snapshots),
-    ):
+    analysis = (MODULE, (*GIVEN, *SMALL, METRICS), draw_snapshots)
+    for module, arguments, before in (("launch.train", GIVEN, None), analysis):
         launched = Launched((*arguments, SNAPSHOTS), folder, before=before, module=module)
         assert launched.wait() == 0, launched.stderr
 

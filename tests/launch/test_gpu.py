@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pandas as pd
 import pytest
 
 from launch.gpu import Step, run_session, run_step
+from tests.conftest import ROOT, Launched
 from tests.in_process import rejection
-from tests.login import PATIENCE, ROOT
 
 TINY = (
     "width=8 seeds=2 task.n_steps=32 training.batch_size=8 training.steps_per_epoch=2 training.max_epochs=2 "
@@ -22,23 +21,16 @@ TINY = (
 )
 
 
-def start_session(workspace: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start_session(workspace: Path, *arguments: str, **environment: str) -> Launched:
     folders = [f"--{name}={workspace / name}" for name in ("export", "runs", "results")]
-    return subprocess.Popen(
-        [sys.executable, "-m", "launch.gpu", *arguments, *folders],
-        cwd=ROOT,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)} | environment
+    return Launched((*arguments, *folders), ROOT, module="launch.gpu", environment=variables)
 
 
 def test_a_session_trains_and_analyzes_although_its_tests_fail(tmp_path):
     arguments = ("--experiments", "demo", "--overrides", TINY, "--minutes", "60")
     process = start_session(tmp_path, *arguments, PYTEST_ADDOPTS="--no-such-option")
-    printed, _ = process.communicate()
-    assert process.returncode == 1, printed
+    assert process.wait() == 1, process.stdout
     export = tmp_path / "export"
     outcomes = [line.split() for line in (export / "summary.txt").read_text().splitlines()]
     names = ["tests", "benchmark-gpu", "benchmark-scaling", "train-demo", "analyze-demo"]
@@ -53,23 +45,22 @@ def test_a_session_trains_and_analyzes_although_its_tests_fail(tmp_path):
     assert (export / "scaling.png").exists()
     # The same command resumes; here, all networks are finished.
     again = start_session(tmp_path, *arguments, "--skip-checks")
-    printed, _ = again.communicate()
-    assert again.returncode == 0, printed
-    assert printed.count("all 2 networks are finished") == 3
+    assert again.wait() == 0, again.stdout
+    assert again.stdout.count("all 2 networks are finished") == 3
     assert (export / "summary.txt").read_text().split() == ["done", "train-demo", "done", "analyze-demo"]
 
 
 def test_an_interrupted_session_ends_its_step_with_a_summary(tmp_path):
     process = start_session(tmp_path)
-    assert process.stdout is not None
-    assert any(line.startswith("== tests") for line in process.stdout)
+    process.wait_for("== tests")
     log = tmp_path / "export" / "tests.log"
     until = time.monotonic() + 10
     while not log.exists() and time.monotonic() < until:
         time.sleep(0.05)
-    running = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    process.terminate()
-    process.communicate(timeout=PATIENCE)
+    pid = process.process.pid
+    running = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    process.kill(signal.SIGTERM)
+    process.wait()
     assert running
     assert not [child for child in running if Path(f"/proc/{child}").exists()]
     summary = (tmp_path / "export" / "summary.txt").read_text()

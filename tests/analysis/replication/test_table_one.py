@@ -157,13 +157,13 @@ def test_experiments_without_a_factor_have_no_row(paper):
 
 def test_metrics_of_an_earlier_analysis_are_ignored(paper, outcomes, tmp_path):
     workspace = shutil.copytree(paper, tmp_path / "place")
-    arguments = ("experiment=network_size", OVERRIDES, *SMALL, "probe.seed=1", "metric=[dsa]")
+    arguments = ("experiment=auxiliary_loss", OVERRIDES, *SMALL, "probe.seed=1", "metric=[dsa]")
     run(workspace, "analysis.__main__", *arguments)
-    run(workspace, "analysis.paper", *PAPER, "figures=[7]")
+    run(workspace, "analysis.paper", *PAPER, "figures=[4]")
     result = pd.read_csv(workspace / "results" / "table-1.csv")
     # Matrices of the former probe still exist.
-    assert list(workspace.glob("results/network_size/matrices/svcca/*"))
+    assert list(workspace.glob("results/auxiliary_loss/matrices/svcca/*"))
     levels = result.groupby("experiment")["level"].unique()
-    assert set(levels["network_size"]) == {"dynamics", "behavior"}
-    assert set(levels["auxiliary_loss"]) == set(outcomes["level"])
+    assert set(levels["auxiliary_loss"]) == {"dynamics", "behavior"}
+    assert set(levels["network_size"]) == set(outcomes["level"])
     assert "not measured" in (workspace / "results" / "table-1.md").read_text()

@@ -60,23 +60,23 @@ def with_dsa(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_experiments_analyzed_together_share_a_selection(together):
-    two = together
-    printed = (two / "printed").read_text().splitlines()
+    printed = (together / "printed").read_text().splitlines()
     # Six of tiny's other condition, six that both have, six of ten units.
     (line,) = lines(printed, "hyperparameters: ")
     assert line.endswith(", on 18 networks")
     # The shared condition is measured once.
     new = [line.partition("conditions, ")[2] for line in lines(printed, "distances: ")]
     assert new[1] == "1 of them new"
-    result = values(two)
+    result = values(together)
     (shared,) = result["tiny"].keys() & result["wide"].keys()
     assert result["tiny"][shared] == result["wide"][shared]
     hyperparameters = [
-        read_metadata(path)["hyperparameters"] for path in two.glob("results/*/matrices/dsa/*.safetensors")
+        read_metadata(path)["hyperparameters"]
+        for path in together.glob("results/*/matrices/dsa/*.safetensors")
     ]
     assert len(hyperparameters) == 4
     assert all(selected == hyperparameters[0] for selected in hyperparameters)
-    curve = pd.read_parquet(two / selections(two)[-1])
+    curve = pd.read_parquet(together / selections(together)[-1])
     assert curve[curve["selected"]].iloc[0][list(hyperparameters[0])].to_dict() == hyperparameters[0]
 
 
@@ -122,10 +122,8 @@ def test_metrics_of_one_class_and_options_share_a_selection(two):
     before = set(stored.iterdir())
     alike = [small.replace("metrics.dsa", "metrics.input_dsa") for small in SMALL[:2]]
     metrics = ("metric=[dsa,input_dsa,dsa_lag_1]", *alike, "metrics.dsa_lag_1.ranks=[2,3]")
-    given = ("--config-dir", "settings", "experiment=tiny", *SMALL, *metrics)
-    launched = Launched(given, two, before=draw_nothing, module="analysis.__main__")
-    assert launched.wait() == 0, launched.stderr
-    assert len(lines(launched.stdout.splitlines(), "hyperparameters: ")) == 3
+    printed = analyze_in(two, *metrics).stdout.splitlines()
+    assert len(lines(printed, "hyperparameters: ")) == 3
     assert set(stored.iterdir()) > before
     assert len(set(stored.iterdir())) == len(before) + 1
     folder = two / "results" / "tiny"
