@@ -39,9 +39,9 @@ def test_the_page_prints_what_it_shows(tmp_path, number):
         words = shlex.split(line)
         given = {word.partition("=")[0] for word in TRAINING}
         remaining = [word for word in words[1:] if word.partition("=")[0] not in given]
-        extra = ANALYSIS if "analysis" in words else ()
+        extra = ANALYSIS if "analyze" in words else ()
         finished = subprocess.run(
-            [sys.executable, *remaining, *TRAINING, *extra],
+            [sys.executable, "-m", "launch.command", *remaining, *TRAINING, *extra],
             cwd=tmp_path,
             capture_output=True,
             text=True,
