@@ -1,15 +1,15 @@
 """Analyze the networks of an experiment: tables, distance matrices, degeneracy and figures.
 
 Examples:
-    python -m analysis experiment=demo
-    python -m analysis experiment=demo weights_at=settled results=results-settled
-    python -m analysis experiment=demo 'snapshots=[0,1,2,5,10,end]'
-    python -m analysis experiment=demo metrics.dsa.score=frobenius bootstrap.level=0.9
-    python -m analysis experiment=demo 'overrides=["width=128"]'
-    python -m analysis --config-dir my_conf experiment=my_experiment
-    python -m analysis -m gamma=1,2 task.channels=1,2 parameterization=mup seeds=8 bootstrap.level=0.9
+    degen analyze experiment=demo
+    degen analyze experiment=demo weights_at=settled results=results-settled
+    degen analyze experiment=demo 'snapshots=[0,1,2,5,10,end]'
+    degen analyze experiment=demo metrics.dsa.score=frobenius bootstrap.level=0.9
+    degen analyze experiment=demo 'overrides=["width=128"]'
+    degen analyze --config-dir my_conf experiment=my_experiment
+    degen analyze -m gamma=1,2 task.channels=1,2 parameterization=mup seeds=8 bootstrap.level=0.9
 
-The last example measures a sweep, given by the overrides of `launch.train -m`. For an experiment, `overrides`
+The last example measures a sweep, given by the overrides of `degen train -m`. For an experiment, `overrides`
 repeats the overrides that it was trained with. conf/analyze.yaml contains all fields.
 Steps run in order and skip finished work: networks, activations, feature learning, hyperparameters (for all
 experiments together if they share them), distances, degeneracy, snapshots (if given), figures.

@@ -16,6 +16,7 @@ from analysis.cache import read_table, require_table
 from analysis.labels import TASKS, format_factor, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
+from analysis.settings import analyze_command
 from analysis.steps.feature_learning import ALIGNMENTS
 from analysis.steps.hyperparameters import format_hyperparameters
 from analysis.trends.factors import factor_columns
@@ -55,7 +56,7 @@ class ExperimentResults:
             BadInputError: the results are incomplete, changed, or from an analysis of other conditions.
         """
         folder, manifest = self.results.path, self.manifest
-        rerun = f"rerun python -m analysis experiment={self.experiment.name}"
+        rerun = f"rerun {analyze_command(self.experiment, [])}"
         complete = f"a folder whose analysis has finished ({rerun})"
         require(manifest is not None, "results", str(folder), complete)
         assert manifest is not None

@@ -1,4 +1,12 @@
-"""Table 1, the numbered figures and the report: python -m analysis.paper."""
+"""Table 1, the numbered figures and the report of the paper's experiments, after their analyses.
+
+Examples:
+    degen report
+    degen report results=results-settled report=false
+    degen report report=false 'figures=[7]'
+
+conf/paper.yaml contains all fields.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +66,7 @@ def load_results(settings: Mapping[str, Any]) -> dict[str, ExperimentResults]:
         for experiment in experiments(name, settings["overrides"])
     }
     analyzed = [results for results in all_results.values() if results.exists]
-    allowed = "a folder with the results of an experiment (python -m analysis)"
+    allowed = "a folder with the results of an experiment (degen analyze)"
     require(analyzed != [], "results", settings["results"], allowed)
     for results in analyzed:
         results.require_complete(settings["overrides"])

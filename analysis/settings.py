@@ -95,10 +95,21 @@ def analysis_command(experiment: Experiment, overrides: Sequence[str]) -> str:
     """Return the command of this process, to copy, with other overrides of the experiment's conditions."""
     given = [text for text in sys.argv[1:] if "=" in text and not is_for_training(text)]
     own = [text for text in given if not text.startswith(("experiment=", "overrides=", "hydra", "-"))]
+    return analyze_command(experiment, overrides, own)
+
+
+def analyze_command(experiment: Experiment, overrides: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return the command that analyzes an experiment, to copy.
+
+    Args:
+        experiment: the experiment, from a file or a sweep.
+        overrides: overrides of its conditions.
+        options: fields of the analysis.
+    """
     texts = [text for text in overrides if not text.startswith("hydra.")]
     if not experiment.is_sweep and texts:
         texts = [_overrides_field(texts, Quote.double)]
-    return command_line("analysis", [*experiment.arguments, *texts, *own])
+    return command_line("analyze", [*experiment.arguments, *texts, *options])
 
 
 def _overrides_field(texts: Sequence[str], quote: Quote) -> str:

@@ -1,6 +1,6 @@
 """Analyze an experiment on a SLURM cluster: submit the jobs and return.
 
-Options are those of `python -m analysis`. Each experiment has four jobs that wait for each other:
+Options are those of `degen analyze`. Each experiment has four jobs that wait for each other:
 prepare (table of networks, activations), select (hyperparameters, after the first job of every experiment),
 an array that computes the distances of one condition per task, and finish (degeneracy table and figures).
 An experiment whose analysis is running is not submitted again.
@@ -117,7 +117,7 @@ def _read_tasks(analyses: Sequence[ExperimentAnalysis], timeout_s: float = 0.0) 
 
 def main() -> None:
     """Run the command line."""
-    arguments = Arguments(__doc__ or "", "as for python -m analysis, plus hydra/launcher=")
+    arguments = Arguments(__doc__ or "", "as for degen analyze, plus hydra/launcher=")
     arguments.parser.add_argument("--dry-run", action="store_true", help="print the plan and exit")
     wait_help = "return when all jobs have ended, with exit code 1 if a job failed"
     arguments.parser.add_argument("--wait", action="store_true", help=wait_help)

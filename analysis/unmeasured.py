@@ -59,7 +59,7 @@ def describe_unmeasured(experiment: Experiment, runs: Path, overrides: Sequence[
 def training_command(experiment: Experiment, runs: Path, overrides: Sequence[str]) -> str:
     """Return the command that trains the networks of an experiment, to copy."""
     folder = [] if runs == Path("runs") else [f"runs={runs}"]
-    return command_line("launch.train", [*experiment.arguments, *overrides, *folder])
+    return command_line("train", [*experiment.arguments, *overrides, *folder])
 
 
 def _with_seeds(overrides: Sequence[str], seeds: int) -> list[str]:

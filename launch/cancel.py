@@ -1,7 +1,7 @@
 """Cancel the jobs of an experiment or of one submission, queued or running. Other jobs are not touched.
 
-python -m launch.cancel experiment=demo
-python -m launch.cancel submission=2026-11-24_22-23-14-sweep     # a folder in runs/.submissions
+degen cancel experiment=demo
+degen cancel submission=2026-11-24_22-23-14-sweep     # a folder in runs/.submissions
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def cancel(overrides: Sequence[str]) -> None:
             if jobs:
                 submission.mark_cancelled()
             print(f"{submission.path.name}: {len(jobs)} jobs cancelled")
-    print("networks in training are saved; run launch.submit with the same arguments to resume")
+    print("networks in training are saved; run degen submit with the same arguments to resume")
 
 
 def _selection(overrides: Sequence[str]) -> tuple[str, str]:
@@ -54,7 +54,7 @@ def _selection(overrides: Sequence[str]) -> tuple[str, str]:
     selections = {name: fields.pop(name) for name in ("experiment", "submission") if name in fields}
     if len(selections) != 1 or set(fields) - {"runs", "hydra.searchpath"}:
         raise BadInputError(
-            "launch.cancel must be given either experiment= or submission=, and runs= if the folder is not "
+            "degen cancel must be given either experiment= or submission=, and runs= if the folder is not "
             f"runs, got {' '.join(overrides) or 'nothing'}."
         )
     return next(iter(selections.items()))

@@ -81,7 +81,7 @@ class Arguments:
         overrides: help text for the overrides.
     """
 
-    def __init__(self, description: str, overrides: str = "as for launch.train; several values allowed"):
+    def __init__(self, description: str, overrides: str = "as for degen train; several values allowed"):
         text = argparse.RawDescriptionHelpFormatter
         self.parser = argparse.ArgumentParser(description=description, formatter_class=text)
         self.parser.add_argument("overrides", nargs="*", help=overrides)
@@ -167,13 +167,13 @@ def format_error(error: Exception) -> str:
     return "; ".join(line for line in lines if line and not line.startswith(internals)) + "."
 
 
-def command_line(module: str, overrides: Sequence[str]) -> str:
-    """Return a complete command to copy, with the `--config-dir` of this process."""
+def command_line(command: str, overrides: Sequence[str]) -> str:
+    """Return a complete `degen` command to copy, with the `--config-dir` of this process."""
     config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
     option = [] if config_dir is None else ["--config-dir", config_dir]
     # `Arguments` adds this override for --config-dir, which the command already contains.
     given = [text for text in overrides if not text.startswith("hydra.searchpath=")]
-    return shlex.join(["python", "-m", module, *option, *given])
+    return shlex.join(["degen", command, *option, *given])
 
 
 # Progress lines ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ Examples:
     degen train experiment=demo
     degen analyze experiment=demo
 
-`degen COMMAND --help` explains a command. Each is also a module: `python -m launch.train`.
+`degen COMMAND --help` explains a command. Each is also a module, such as `python -m launch.train`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class CheckedSweep(Callback):
 
 def _require_fits_in_array(n_jobs: int) -> None:
     limit = slurm.max_array_size()
-    allowed = f"of at most {limit} jobs, this cluster's MaxArraySize (launch.submit splits a larger sweep)"
+    allowed = f"of at most {limit} jobs, this cluster's MaxArraySize (degen submit splits a larger sweep)"
     require(n_jobs <= limit, "a sweep", f"{n_jobs} jobs", allowed)
 
 

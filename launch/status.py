@@ -1,6 +1,6 @@
 """Show the progress of training: of a sweep, an experiment, or everything in a folder of runs.
 
-python -m launch.status experiment=demo [--json] [--watch]
+degen status experiment=demo [--json] [--watch]
 
 Finished networks are read from the run folders, jobs from SLURM. Without overrides, all conditions that were
 trained or submitted are shown.

@@ -1,7 +1,7 @@
 """Submit a sweep or an experiment to a SLURM cluster. Finished networks and active jobs are skipped.
 
-python -m launch.submit experiment=demo hydra/launcher=slurm_gpu --dry-run
-python -m launch.submit gamma=0.5,1,2 task.channels=1,2 seeds=50 hydra/launcher=slurm_gpu
+degen submit experiment=demo hydra/launcher=slurm_gpu --dry-run
+degen submit gamma=0.5,1,2 task.channels=1,2 seeds=50 hydra/launcher=slurm_gpu
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def submit(overrides: Sequence[str], dry_run: bool) -> None:
         submission, numbers = _submit(plan, settings, launcher, list(overrides))
     print(f"submitted: jobs {', '.join(numbers)} ({submission.path})")
     runs = [] if settings.runs == Path("runs") else [f"runs={settings.runs}"]
-    print(f"watch: {command_line('launch.status', overrides)}")
-    print(f"stop: {command_line('launch.cancel', [f'submission={submission.path.name}', *runs])}")
+    print(f"watch: {command_line('status', overrides)}")
+    print(f"stop: {command_line('cancel', [f'submission={submission.path.name}', *runs])}")
 
 
 def _plan(sweep: Sweep, launcher: dict[str, Any]) -> SubmissionPlan:

@@ -1,11 +1,11 @@
 """Train a condition, a sweep (`-m`) or an experiment. Finished networks are skipped.
 
 Examples:
-    python -m launch.train task=flip_flop task.channels=2 width=64 scale=reduced
-    python -m launch.train task=delayed_discrimination parameterization=mup gamma=2 seeds=50
-    python -m launch.train -m gamma=0.5,1,2 task.channels=1,2 parameterization=mup seeds=8
-    python -m launch.train experiment=demo
-    python -m launch.train --config-dir my_conf task=my_task
+    degen train task=flip_flop task.channels=2 width=64 scale=reduced
+    degen train task=delayed_discrimination parameterization=mup gamma=2 seeds=50
+    degen train -m gamma=0.5,1,2 task.channels=1,2 parameterization=mup seeds=8
+    degen train experiment=demo
+    degen train --config-dir my_conf task=my_task
 
 Fields and their defaults are in conf/train.yaml and in the groups of conf/: task, parameterization, width,
 gamma, regularizer, scale and experiment. `--cfg job` prints the composed configuration.

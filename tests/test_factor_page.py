@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.command import MODULES
 from tests.conftest import Launched
 
 PAGE = (Path(__file__).parent.parent / "docs/factors.md").read_text()
@@ -36,13 +37,12 @@ def names(printed: str) -> set[str]:
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_page_prints_what_it_shows(tmp_path, number):
     for line in CODE[number].splitlines():
-        python, option, module, *words = shlex.split(line)
-        assert (python, option) == ("python", "-m")
+        degen, command, *words = shlex.split(line)
+        assert degen == "degen"
         given = {word.partition("=")[0] for word in TRAINING}
         remaining = [word for word in words if word.partition("=")[0] not in given]
-        extra = ANALYSIS if module == "analysis" else ()
-        module = {"analysis": "analysis.__main__"}.get(module, module)
-        finished = Launched((*remaining, *TRAINING, *extra), tmp_path, module=module)
+        extra = ANALYSIS if command == "analyze" else ()
+        finished = Launched((*remaining, *TRAINING, *extra), tmp_path, module=MODULES[command])
         assert finished.wait() == 0, finished.stderr
     assert names(finished.stdout) == names(SUMMARIES[number])
     assert len(names(SUMMARIES[number])) >= 12

@@ -36,11 +36,13 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     page = "docs/extend.md"
     (tmp_path / "my_tasks.py").write_text(block(page, "python", "class EvidenceAccumulation"))
     (tmp_path / "my_conf/task/evidence_accumulation.yaml").write_text(block(page, "yaml", "my_tasks."))
-    command = re.search(r"python -m (launch\.train --config-dir .*)\n", (ROOT / page).read_text())
+    command = re.search(r"degen train (--config-dir .*)\n", (ROOT / page).read_text())
     assert command is not None
     arguments = [word for word in command[1].split() if not word.startswith("seeds=")]
     subprocess.run(
-        [sys.executable, "-m", *arguments, "seeds=2", "training.max_epochs=25"], cwd=tmp_path, check=True
+        [sys.executable, "-m", "launch.train", *arguments, "seeds=2", "training.max_epochs=25"],
+        cwd=tmp_path,
+        check=True,
     )
     sys.path.insert(0, str(tmp_path))
     try:

@@ -42,7 +42,7 @@ def paper_report(
     return Report(
         title="Solution degeneracy of task-trained recurrent networks: a reproduction",
         introduction="After arXiv 2410.03972.",
-        command="python -m analysis.paper",
+        command="degen report",
         outcomes_title="Table 1, recomputed: all tasks together",
         groups=_headlines(rows),
         rows=rows,

@@ -23,6 +23,7 @@ from analysis.reporting.report_tables import (
     solutions_tables,
 )
 from analysis.reporting.summary import question, summary_lines
+from analysis.settings import analyze_command
 from analysis.trends.cells import (
     explanations,
     has_several_terms,
@@ -126,11 +127,12 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 
 def write_report(results: ExperimentResults, runs: Path) -> None:
     """Write the report of one experiment, unless it has not changed."""
-    rows, name = results.trends, results.experiment.name
+    rows, name, manifest = results.trends, results.experiment.name, results.manifest
+    overrides = [] if manifest is None else manifest.settings["overrides"]
     page = Report(
         title=question(results.experiment),
         introduction=f"Experiment {name}: networks that differ in {' or '.join(results.experiment.factor)}.",
-        command=f"python -m analysis experiment={name}",
+        command=analyze_command(results.experiment, overrides),
         outcomes_title="Answer",
         groups=_by_task(rows),
         rows=rows,

@@ -52,7 +52,7 @@ class ConditionData:
         metadata = read_metadata(path) if path.exists() else {}
         networks = self.networks[: metadata.get("max_networks")]
         seeds = networks["seed"].tolist()
-        allowed = f"of seeds {seeds}, as in the table of networks (python -m analysis makes it)"
+        allowed = f"of seeds {seeds}, as in the table of networks (degen analyze makes it)"
         require(metadata.get("seeds") == seeds, str(path), metadata.get("seeds"), allowed)
         return dataclasses.replace(self, networks=networks)
 
@@ -95,7 +95,7 @@ class ConditionData:
         Raises:
             BadInputError: the table has no such column.
         """
-        allowed = f"with the column {name}, as the table of degeneracy (python -m analysis makes both)"
+        allowed = f"with the column {name}, as the table of degeneracy (degen analyze makes both)"
         require(name in self.networks, str(self.results.networks), list(self.networks), allowed)
         return self.networks[name].to_numpy(np.float64)[self._is_included]
 

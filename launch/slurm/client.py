@@ -58,7 +58,7 @@ def require_slurm() -> None:
     if missing:
         raise BadInputError(
             f"SLURM must be installed where this command runs, such as a cluster's login node, "
-            f"got no {', '.join(missing)} (python -m launch.train trains on this machine)."
+            f"got no {', '.join(missing)} (degen train trains on this machine)."
         )
 
 

@@ -124,7 +124,7 @@ def test_results_of_other_conditions_are_rejected(paper, tmp_path):
     signature = experiment_of("network_size", TINY).conditions[0].signature
     path.write_text(path.read_text().replace(signature, "0123456789ab"))
     sentence = rejection(workspace, "analysis.paper", *PAPER)
-    assert sentence.startswith("results must be of the experiment as it is now (rerun python -m analysis ")
+    assert sentence.startswith("results must be of the experiment as it is now (rerun degen analyze ")
 
 
 def test_a_condition_of_two_experiments_is_counted_once(paper, tmp_path):
@@ -160,7 +160,7 @@ def test_results_without_a_manifest_are_rejected(paper, tmp_path):
     workspace = shutil.copytree(paper, tmp_path / "place")
     (workspace / "results" / "network_size" / "manifest.json").unlink()
     sentence = rejection(workspace, "analysis.paper", *PAPER, *NO_FIGURE)
-    allowed = "a folder whose analysis has finished (rerun python -m analysis experiment=network_size)"
+    allowed = "a folder whose analysis has finished (rerun degen analyze experiment=network_size)"
     assert sentence == f"results must be {allowed}, got 'results/network_size'."
 
 

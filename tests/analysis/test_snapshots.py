@@ -235,11 +235,14 @@ def test_epochs_that_a_metric_rejects_have_no_rows(along, tmp_path, caplog):
     ("arguments", "sentence"),
     [
         (
-            ["snapshots=[0,2,3,end]"],
-            "epochs of which all converged networks have snapshots (python -m launch.train --config-dir "
+            ["snapshots=[0,2,3,end]", "metric=pif"],
+            "epochs of which all converged networks have snapshots (degen train --config-dir "
             "settings experiment=slow 'snapshots=[0,2,3]'), got [2, 3]",
         ),
-        (["snapshots=[1,1]"], "a list of different epochs of at least 0, as in [0,1,5,end], got [1, 1]"),
+        (
+            ["snapshots=[1,1]", "metric=pif"],
+            "a list of different epochs of at least 0, as in [0,1,5,end], got [1, 1]",
+        ),
         (["snapshots=[0]", "metric=[svcca]"], "[] unless metric contains dsa or pif, got [0]"),
     ],
     ids=["untrained", "repeated", "unmeasured"],

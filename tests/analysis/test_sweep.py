@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 from pathlib import Path
 
@@ -34,8 +35,10 @@ def test_a_sweep_over_length_and_outputs_is_trained_and_measured(tmp_path):
     assert cells == {(20, 1), (20, 2), (24, 1), (24, 2)}
     assert "2bit-standard-n8-gamma1 channels=2 n_steps=24" in printed
     # Untrained conditions are named with the command that trains them.
-    command = shlex.join(["python", "-m", "launch.train", "-m", *longer])
+    command = shlex.join(["degen", "train", "-m", *longer])
     assert f"to train what is missing: {command}\n" in printed
+    written_by = html.escape(shlex.join(["degen", "analyze", "-m", *longer]))
+    assert f"Written by <code>{written_by}</code>" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_panels_of_crossed_conditions_have_different_titles():
 def test_an_untrained_sweep_is_rejected_with_a_command(tmp_path: Path):
     sentence = rejection(tmp_path, "analysis.__main__", "-m", "width=8,9", "gamma=2", "runs=mine")
     assert sentence.startswith("experiment must be one with finished networks below mine ")
-    assert "(python -m launch.train -m width=8,9 gamma=2 runs=mine)" in sentence
+    assert "(degen train -m width=8,9 gamma=2 runs=mine)" in sentence
     assert list(tmp_path.iterdir()) == []
 
 

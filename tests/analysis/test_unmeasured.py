@@ -45,7 +45,7 @@ def test_forgotten_settings_and_seeds_are_named(tmp_path, monkeypatch):
     arguments = ["--config-dir", "my_conf", "experiment=tiny", "results=there", "overrides=[]"]
     monkeypatch.setattr("sys.argv", ["analysis", *arguments])
     assert describe_unmeasured(measured, tmp_path / "runs", ["width=9", "seeds=7"]) == [
-        f"not measured: 1 networks of other seeds in {run.path} (python -m analysis --config-dir my_conf "
+        f"not measured: 1 networks of other seeds in {run.path} (degen analyze --config-dir my_conf "
         'experiment=tiny \'overrides=["width=9","seeds=10"]\' results=there)',
         line,
     ]
@@ -65,13 +65,13 @@ def test_a_missing_condition_is_compared_with_the_most_similar(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "command"),
     [
-        (["--config-dir", "my conf", "experiment=mine"], "python -m launch.train --config-dir 'my conf' a=1"),
-        (["experiment=mine"], "python -m launch.train a=1"),
+        (["--config-dir", "my conf", "experiment=mine"], "degen train --config-dir 'my conf' a=1"),
+        (["experiment=mine"], "degen train a=1"),
     ],
 )
 def test_a_suggested_command_is_complete(monkeypatch, arguments, command):
     monkeypatch.setattr("sys.argv", ["analysis", *arguments])
-    assert command_line("launch.train", ["hydra.searchpath=[number://]", "a=1"]) == command
+    assert command_line("train", ["hydra.searchpath=[number://]", "a=1"]) == command
 
 
 def test_an_experiment_with_many_other_settings_is_not_described(tmp_path):

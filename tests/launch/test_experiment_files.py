@@ -113,11 +113,19 @@ def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):
         require_config_dir(str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("module", ["launch.train", "analysis.__main__", "analysis.diagnostics.convergence"])
-def test_help_shows_examples(module, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("launch.train", "degen train"),
+        ("analysis.__main__", "degen analyze"),
+        ("analysis.paper", "degen report"),
+        ("analysis.diagnostics.convergence", "python -m analysis.diagnostics.convergence"),
+    ],
+)
+def test_help_shows_examples(module, command, tmp_path):
     ended = run_in_process(tmp_path, module, "--help")
     assert (ended.code, ended.stderr) == (0, "")
-    assert "python -m " in ended.stdout
+    assert f"\n    {command} " in ended.stdout
 
 
 @pytest.mark.parametrize("module", ["launch.train", "analysis.__main__"])

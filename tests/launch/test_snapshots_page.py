@@ -19,8 +19,8 @@ def block(language: str) -> str:
 
 def test_the_example_shows_when_seeds_part(tmp_path, launch, monkeypatch):
     command = shlex.split(block("sh").replace("\\\n", " "))
-    assert command[:3] == ["python", "-m", "launch.train"]
-    assert "6 converged" in launch(*command[3:]).stdout
+    assert command[:2] == ["degen", "train"]
+    assert "6 converged" in launch(*command[2:]).stdout
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
     exec(compile(block("python"), "docs/snapshots.md", "exec"), names)

@@ -117,7 +117,7 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     (line,) = [line for line in block("sh", "my_cell").splitlines() if "my_cell" in line]
     words = [word for word in line.split()[2:] if not word.startswith("seeds=")]
     small = ("seeds=2", "task.n_steps=10", "training.max_epochs=2", "training.steps_per_epoch=2")
-    subprocess.run([sys.executable, "-m", *words, *small], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "launch.train", *words, *small], cwd=tmp_path, check=True)
     sys.path.insert(0, str(tmp_path))
     try:
         (folder,) = (tmp_path / "runs/flip_flop").iterdir()

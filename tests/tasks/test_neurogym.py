@@ -216,7 +216,7 @@ def test_the_configuration_selects_environment_and_arguments():
 
 def test_the_example_of_the_page_runs(tmp_path, monkeypatch, capsys):
     page = "docs/neurogym.md"
-    command = block(page, "sh", "seeds=4").removeprefix("python -m launch.train ").split()
+    command = block(page, "sh", "seeds=4").removeprefix("degen train ").split()
     run(tmp_path, "launch.train", *command, *TINY[2:], "training.threshold=10")
     monkeypatch.chdir(tmp_path)
     exec(block(page, "python", "degen.load("), {})

@@ -94,6 +94,6 @@ def test_missing_slurm_commands_are_named(tmp_path, monkeypatch):
         submit(["hydra/launcher=slurm_gpu", f"runs={tmp_path}/runs"], dry_run=True)
     assert str(refused.value) == (
         "SLURM must be installed where this command runs, such as a cluster's login node, got no sbatch, "
-        "squeue, scancel, scontrol (python -m launch.train trains on this machine)."
+        "squeue, scancel, scontrol (degen train trains on this machine)."
     )
     assert not (tmp_path / "runs").exists()
