@@ -24,7 +24,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from degen.errors import BadInputError, require
 from launch import paths
-from launch.config_files import parse_files_once
 
 CONF = str(paths.CONF)
 NUMBER_GROUPS = ("width", "gamma")
@@ -68,7 +67,6 @@ class NumberSource(ConfigSource):
 
 
 Plugins.instance().register(NumberSource)
-parse_files_once()
 
 
 def quote_numbers(overrides: list[str]) -> list[str]:

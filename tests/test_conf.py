@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -21,11 +20,8 @@ from launch.experiment import Experiment, experiment, unique_conditions
 from tests.composed import all_of, files, leaves
 from tests.conftest import build
 
-
-@functools.cache
-def _composed(task: str, parameterization: str, regularizer: str) -> dict[str, Any]:
-    overrides = [f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}"]
-    return compose("train", overrides)
+if TYPE_CHECKING:
+    pass
 
 
 @pytest.mark.parametrize(
@@ -36,7 +32,7 @@ def _composed(task: str, parameterization: str, regularizer: str) -> dict[str, A
     ],
 )
 def test_every_combination_of_parts_builds_a_condition(task, parameterization, regularizer):
-    condition = Condition.from_config(_composed(task, parameterization, regularizer))
+    condition = build(f"task={task}", f"parameterization={parameterization}", f"regularizer={regularizer}")
     assert condition.task_name == task
     assert snake_case(type(condition.model).__name__) == parameterization
     assert snake_case(type(condition.regularizer).__name__) == {"none": "no_penalty"}.get(
@@ -174,8 +170,8 @@ def test_every_file_of_a_group_is_tested():
 
 
 def test_files_set_every_argument_and_constructors_no_default():
-    for parts in itertools.product(files("task"), files("parameterization")):
-        composed = _composed(*parts, "none")
+    for task, parameterization in itertools.product(files("task"), files("parameterization")):
+        composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
         complete = Condition.from_config(composed).config
         for part, node in complete.items():
             assert set(leaves(node)) == set(leaves(composed[part])), part
