@@ -167,7 +167,7 @@ def format_error(error: Exception) -> str:
         fields = ", ".join(name for name in map(str, cause.parent_node) if name not in ("hydra", "_target_"))
         got = "" if override is None else f", got {override[1]}"
         return f"{cause.full_key} must be one of {fields or 'none'} (no such field){got}."
-    unpackaged = re.match(r"In '(.*)': Could not override '.*@(.*)\.", str(error))
+    unpackaged = re.match(r"In '(.*)': Could not override '.*@([^.']*)\.", str(error))
     if unpackaged is not None and unpackaged[1].startswith(f"{unpackaged[2]}/"):
         return f"{unpackaged[1]}.yaml must begin with the line # @package _global_."
     lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
