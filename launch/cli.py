@@ -58,7 +58,7 @@ def entrypoint(
         # Without this, Hydra prints its errors itself and ends with code 1.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         with exit_on_user_error():
-            config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+            config_dir = given_config_dir()
             if config_dir is not None:
                 require_config_dir(config_dir)
             sys.argv[1:] = _options_first(quote_numbers(sys.argv[1:]))
@@ -150,26 +150,40 @@ def format_error(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = error.options or sorted(file.stem for file in Path(CONF, group).glob("*.yaml"))
-        return f"{group} must be one of {', '.join(options)}, got {option!r}."
+        own = "" if given_config_dir() else f", or in FOLDER/{group}/ of --config-dir FOLDER"
+        return f"{group} must be one of {', '.join(options)}{own}, got {option!r}."
     if isinstance(error, OverrideParseException):
         allowed = "name=value, with text that holds = or spaces in quotes, such as 'overrides=[\"seeds=8\"]'"
+        if "=~" in str(error.override):
+            allowed = 'name=value, with $HOME in place of ~, such as runs="$HOME/runs"'
         return f"an override must be {allowed}, got {error.override!r}."
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     if mark is not None and "'\\t'" in str(error):
         return f"{mark.name} must be indented with spaces, got a tab in line {mark.line + 1}."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
-        given = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith(f"{cause.full_key}=")]
+        # Hydra names the override. It may come from the grid of a file.
+        override = re.search(r"use \+[^=\n]*=(.*)", str(error))
         fields = ", ".join(name for name in map(str, cause.parent_node) if name not in ("hydra", "_target_"))
-        return f"{cause.full_key} must be one of {fields or 'none'} (no such field), got {' '.join(given)}."
+        got = "" if override is None else f", got {override[1]}"
+        return f"{cause.full_key} must be one of {fields or 'none'} (no such field){got}."
+    unpackaged = re.match(r"In '(.*)': Could not override '.*@([^.']*)\.", str(error))
+    if unpackaged is not None and unpackaged[1].startswith(f"{unpackaged[2]}/"):
+        return f"{unpackaged[1]}.yaml must begin with the line # @package _global_."
     lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
     internals = ("See ", "full_key", "object_")
     return "; ".join(line for line in lines if line and not line.startswith(internals)) + "."
 
 
+def given_config_dir() -> str | None:
+    """Return the `--config-dir` of this process."""
+    folder: str | None = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+    return folder
+
+
 def command_line(command: str, overrides: Sequence[str]) -> str:
     """Return a complete `degen` command to copy, with the `--config-dir` of this process."""
-    config_dir = get_args_parser().parse_known_intermixed_args(sys.argv[1:])[0].config_dir
+    config_dir = given_config_dir()
     option = [] if config_dir is None else ["--config-dir", config_dir]
     # `Arguments` adds this override for --config-dir, which the command already contains.
     given = [text for text in overrides if not text.startswith("hydra.searchpath=")]

@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from degen.comparison import METRICS, compare_networks, read_folder
+from degen.comparison.compare import require_metrics
 from degen.comparison.files import read_inputs
 from degen.errors import require
 from launch.cli import exit_on_user_error
@@ -41,15 +42,22 @@ def compare_folders(options: argparse.Namespace) -> None:
         BadInputError: a file or an option is not allowed.
     """
     if options.out is not None:
-        require(options.out.parent.is_dir(), "--out", str(options.out), "a file in an existing folder")
+        is_file = options.out.parent.is_dir() and not options.out.is_dir()
+        require(is_file, "--out", str(options.out), "a file in an existing folder")
+    metrics = None if options.metrics is None else [name.strip() for name in options.metrics.split(",")]
+    require_metrics(metrics)
     inputs = None if options.inputs is None else read_inputs(options.inputs)
     names = _group_names(options.folders)
     networks = []
     for name, folder in zip(names, options.folders, strict=True):
         group = read_folder(folder, inputs=inputs, nonlinearity=options.nonlinearity, group=name)
-        print(f"{name}: {len(group)} networks", flush=True)
+        print(f"{name}: {len(group)} network{'s' * (len(group) != 1)}", flush=True)
         networks += group
-    metrics = None if options.metrics is None else options.metrics.split(",")
+    if inputs is not None:
+        # Networks of other trials, such as recordings, have none. Inputs that no network has are a mistake.
+        is_used = any(network.inputs is not None for network in networks)
+        allowed = f"{tuple(networks[0].hidden.shape[:2])}, as of {networks[0].name}"
+        require(is_used, f"trials and time steps of {options.inputs}", tuple(inputs.shape[:2]), allowed)
     result = compare_networks(networks, metrics=metrics, seed=options.seed)
     print(f"\n{result}")
     if options.out is not None:

@@ -16,7 +16,7 @@ def caption(*results: ExperimentResults, tasks: Sequence[str] | None = None, has
     Args:
         results: experiments that the figure shows.
         tasks: tasks that the figure shows, None for all.
-        has_bands: whether the figure has bands of bootstrap intervals.
+        has_bands: whether the figure has bands of intervals.
     """
     counts = pd.concat([experiment.counts for experiment in results])
     counts = counts[counts["task"].isin(tasks)] if tasks is not None else counts
@@ -55,9 +55,8 @@ def _networks(counts: pd.DataFrame, has_bands: bool) -> list[str]:
 def _intervals(*results: ExperimentResults) -> list[str]:
     tables = [experiment.degeneracy for experiment in results if len(experiment.degeneracy)]
     levels = sorted({level for table in tables for level in table["nominal_level"]})
-    return (
-        [f"bands: {' and '.join(f'{level:.0%}' for level in levels)} bootstrap intervals"] if levels else []
-    )
+    shown = " and ".join(f"{level:.0%}" for level in levels)
+    return [f"bands: {shown} intervals over networks"] if levels else []
 
 
 def _scale(*results: ExperimentResults) -> list[str]:

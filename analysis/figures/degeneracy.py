@@ -17,7 +17,7 @@ from degen.reporting.style import save_figure
 
 
 def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Path]:
-    """Draw values with their bootstrap intervals, one line per task and value of further swept fields.
+    """Draw values with their intervals, one line per task and value of further swept fields.
 
     Args:
         table: table of `analysis.steps.degeneracy`.
@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
         _draw_measure(axis, table, measure)
         axis.set(title=level, ylabel=measure_label(measure), xlabel=label)
         axis.set_xticks(range(len(values)), ticks, rotation=rotation)
-    bands = f"bands: {table['nominal_level'].iloc[0]:.0%} bootstrap intervals over networks"
+    bands = f"bands: {table['nominal_level'].iloc[0]:.0%} intervals over networks"
     coverage = format_coverage(table["true_coverage"])
     text = "; ".join(filter(None, [caption, bands, coverage, "dotted: split-half baseline"]))
     # Above the panels, because the legend is below.

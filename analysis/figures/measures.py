@@ -39,8 +39,8 @@ def plot_measures(
 ) -> Figure:
     """Plot measures (rows) against the factor, one column per task of each experiment.
 
-    Bands are bootstrap intervals. Gray lines are what a measure is to be compared with. A marker is hollow
-    if networks of its condition are left out, and the tick label counts the remaining ones.
+    Bands are intervals over networks. Gray lines are what a measure is to be compared with. A marker is
+    hollow if networks of its condition are left out, and the tick label counts the remaining ones.
 
     Args:
         measures: names of measures in the degeneracy table, or `PER_PARAMETER`.

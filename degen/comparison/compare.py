@@ -8,6 +8,7 @@ from typing import Any
 from degen.comparison.measure import Measure
 from degen.comparison.metrics import METRICS, Data, naming
 from degen.comparison.networks import Groups, Network, to_networks
+from degen.comparison.notes import find_notes
 from degen.comparison.result import Comparison
 from degen.errors import BadInputError, require, require_choice, require_integer
 from degen.metrics import dsa
@@ -106,11 +107,24 @@ def compare_networks(
         measures[name] = Measure.from_distances(METRICS[name], members, distances, baselines, seed)
     groups = {network.group: sum(other.group == network.group for other in networks) for network in networks}
     used = data.hyperparameters if {"dsa", "input_dsa"} & measures.keys() else None
-    return Comparison(measures, skipped, groups, used, _notes(networks, measures))
+    return Comparison(measures, skipped, groups, used, find_notes(networks, measures))
+
+
+def require_metrics(metrics: Sequence[str] | None) -> None:
+    """Raise `BadInputError` unless `metrics` is None or a list of names of metrics."""
+    names = ", ".join(METRICS)
+    if isinstance(metrics, str):
+        raise BadInputError(f"metrics must be a list of {names}, such as ['dsa'], got {metrics!r}.")
+    for name in metrics or ():
+        require_choice("metrics", name, tuple(METRICS))
+    require(metrics is None or len(metrics) > 0, "metrics", metrics, f"one or more of {names}")
 
 
 def _require_possible(hyperparameters: dsa.Hyperparameters, networks: Sequence[Network]) -> None:
     """Raise `BadInputError` if a network is too small or its trials too short for the hyperparameters."""
+    is_allowed = isinstance(hyperparameters, dsa.Hyperparameters)
+    allowed = "dsa.Hyperparameters(n_components=..., lag=..., rank=...) of degen.metrics"
+    require(is_allowed, "hyperparameters", hyperparameters, allowed)
     n_components, lag = hyperparameters.n_components, hyperparameters.lag
     for network in networks:
         _, time, units = network.hidden.shape
@@ -123,9 +137,7 @@ def _select_metrics(
     networks: Sequence[Network], metrics: Sequence[str] | None, required: Collection[str]
 ) -> tuple[list[str], dict[str, str]]:
     """Return the metrics to compute, and why others are skipped although networks have what they need."""
-    for name in metrics or ():
-        require_choice("metrics", name, tuple(METRICS))
-    require(metrics is None or len(metrics) > 0, "metrics", metrics, f"one or more of {', '.join(METRICS)}")
+    require_metrics(metrics)
     possible, skipped = [], {}
     for name in METRICS if metrics is None else dict.fromkeys(metrics):
         metric = METRICS[name]
@@ -143,22 +155,3 @@ def _select_metrics(
         else:
             skipped[name] = obstacle
     return possible, skipped
-
-
-def _notes(networks: Sequence[Network], measures: Mapping[str, Measure]) -> list[str]:
-    """Return reasons for caution about distances that are estimated from trials."""
-    estimated = [measure for measure in measures.values() if measure.baselines is not None]
-    notes = [
-        f"{measure.label} of {group} does not exceed its split-half baseline: it may be estimation error, "
-        "which falls with more trials."
-        for measure in estimated
-        for group, estimate in measure.degeneracy.items()
-        if estimate.value <= measure.mean_baseline(group)
-    ]
-    samples = [network.hidden.shape[0] * network.hidden.shape[1] for network in networks]
-    if estimated and max(samples) > 1.5 * min(samples):
-        notes.append(
-            f"networks have {min(samples)} to {max(samples)} samples (trials times steps): fewer samples "
-            "have larger errors and distances. Compare groups with equal numbers."
-        )
-    return notes

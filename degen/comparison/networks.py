@@ -31,10 +31,10 @@ class Network:
 
     group: str
     name: str
-    hidden: Tensor
-    recurrent: Tensor | None = None
+    hidden: Tensor = dataclasses.field(repr=False)
+    recurrent: Tensor | None = dataclasses.field(default=None, repr=False)
     loss: float | None = None
-    inputs: Tensor | None = None
+    inputs: Tensor | None = dataclasses.field(default=None, repr=False)
 
     @classmethod
     def from_arrays(

@@ -54,6 +54,14 @@ def changed(index: tuple[int, ...], value: float) -> list[np.ndarray]:
         ({"losses": {"a": 0.1}}, "losses of 'a' must be one for each of 4 networks, got 'a number'"),
         ({"inputs": INPUTS[:3]}, "trials and time steps of inputs must be (30, 20), as of network 0 of 'a'"),
         ({"metrics": ["psi"]}, "metrics must be one of dsa, input_dsa, svcca, pif, losses, got 'psi'"),
+        (
+            {"metrics": "dsa"},
+            "metrics must be a list of dsa, input_dsa, svcca, pif, losses, such as ['dsa'], got",
+        ),
+        (
+            {"hyperparameters": {"n_components": 2, "lag": 1, "rank": 2}},
+            "hyperparameters must be dsa.Hyperparameters(n_components=..., lag=..., rank=...)",
+        ),
         ({"metrics": []}, "metrics must be one or more of dsa"),
         ({"metrics": ["pif"]}, "metric pif: recurrent weights must be given for at least 2 networks, got 0"),
         ({"metrics": ["input_dsa"]}, "metric input_dsa: inputs must be given for at least 2 networks, got 0"),

@@ -12,8 +12,11 @@ import pytest
 import torch
 
 import degen
+from degen.comparison import compare_networks
+from degen.comparison.networks import Network
 from degen.errors import BadInputError
 from degen.metrics import dsa, pif, representation
+from degen.statistics import GroupDifference, Ratio
 from tests.comparison.rotating import FAST, INPUTS, SLOW, WEIGHTS, rotating
 
 LOSSES = {"slow": [1.0, 2.0, 3.0, 4.0, 5.0], "fast": np.array([1.0, 1.1, 1.2, 1.3, 1.5])}
@@ -138,6 +141,27 @@ def test_notes_point_out_estimation_errors():
     assert any("DSA of few does not exceed its split-half baseline" in note for note in result.notes)
     assert any("networks have 72 to 600 samples" in note for note in result.notes)
     assert degen.compare({"slow": SLOW}, metrics=["svcca"]).notes == []
+
+
+def test_notes_point_out_missing_losses_and_small_groups():
+    hidden = {"slow": SLOW, "fast": FAST[:1]}
+    result = degen.compare(hidden, metrics=["svcca"])
+    assert result.notes == [
+        "p of slow, fast is never below 0.17 with 5 and 1 networks: a large p is no evidence that they are "
+        "equal."
+    ]
+    networks = [Network.from_arrays("slow", f"{i}", states, loss=i or None) for i, states in enumerate(SLOW)]
+    (note,) = compare_networks(networks, metrics=["losses"]).notes
+    assert note == "losses covers 4 of 5 networks of slow: the others lack the data."
+    assert "tensor" not in repr(networks)
+
+
+def test_notes_point_out_a_ratio_that_is_undecided(monkeypatch):
+    ratio = Ratio(0.6, 0.3, 1.2, 0.02)
+    monkeypatch.setattr(GroupDifference, "distance_ratio", lambda *arguments: ratio)
+    result = degen.compare({"slow": SLOW, "fast": FAST}, metrics=["svcca"])
+    (note,) = result.notes
+    assert note.startswith("the interval and p of the ratio of 1 - SVCCA of slow, fast disagree")
 
 
 def test_plot_leaves_the_settings_of_matplotlib(result):

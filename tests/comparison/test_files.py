@@ -165,6 +165,7 @@ def folders(tmp_path, monkeypatch):
         for index in range(3):
             states = np.random.default_rng(index).standard_normal((6, 10, 4 + index)).cumsum(axis=1)
             write(Path(group, f"{index}.npz"), {"hidden": scale * states, "loss": np.float64(index)})
+    write(Path("other.npz"), {"inputs": np.zeros((5, 10, 1))})
     return tmp_path
 
 
@@ -174,7 +175,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 def test_the_command_prints_tables_and_writes_a_report(folders, monkeypatch, capsys):
-    run(monkeypatch, "a", "b/", "--metrics", "svcca,losses", "--out", "report.html")
+    run(monkeypatch, "a", "b/", "--metrics", "svcca, losses", "--out", "report.html")
     output = capsys.readouterr().out
     networks = [*read_folder("a"), *read_folder("b")]
     assert str(compare_networks(networks, metrics=["svcca", "losses"])) in output
@@ -205,6 +206,11 @@ def test_folders_of_one_name_are_told_apart(folders, monkeypatch, capsys):
         ),
         (["a", "b", "--out", "missing/report.html"], "--out must be a file in an existing folder"),
         (["a", "b", "--inputs", "a/0.npz"], "entries of a/0.npz must be inputs"),
+        (["a", "b", "--out", "."], "--out must be a file in an existing folder, got '.'"),
+        (
+            ["a", "b", "--inputs", "other.npz"],
+            "trials and time steps of other.npz must be (6, 10), as of a/0.npz",
+        ),
         (["a", "b", "--seed", "-1"], "seed must be an integer of at least 0, got -1"),
     ],
 )

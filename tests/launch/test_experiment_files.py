@@ -84,6 +84,10 @@ def test_a_faulty_experiment_file_is_rejected_in_one_sentence(tmp_path, content,
             "experiment: {factor: gamma, label: g, grids: [[gamma 1]]}\n",
             r"an override must be name=value, .*, got 'gamma 1'\.$",
         ),
+        (
+            f"experiment:\n  factor: gamma\n  label: g\n{GRIDS.replace('width', 'widht')}",
+            r"widht must be one of .* \(no such field\), got 8\.$",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, content, sentence):
@@ -98,6 +102,20 @@ def test_an_unreadable_override_is_rejected_with_an_example(tmp_path, override):
     result = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)
     assert result.startswith("an override must be name=value, with text that holds = or spaces in quotes")
     assert result.endswith(f", such as 'overrides=[\"seeds=8\"]', got {override!r}.")
+
+
+def test_a_home_folder_in_an_override_is_rejected_with_advice(tmp_path):
+    result = rejection(tmp_path, "launch.train", "task=flip_flop", "runs=~/my runs")
+    assert result.startswith(
+        'an override must be name=value, with $HOME in place of ~, such as runs="$HOME/runs"'
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config-dir", "."]])
+def test_an_unknown_experiment_names_the_folder_option(tmp_path, arguments):
+    result = rejection(tmp_path, "launch.train", *arguments, "experiment=mine")
+    assert ("or in FOLDER/experiment/ of --config-dir FOLDER" in result) == (arguments == [])
+    assert result.endswith(", got 'mine'.")
 
 
 def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -114,7 +115,7 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     (tmp_path / "my_conf/parameterization").mkdir(parents=True)
     (tmp_path / "my_cells.py").write_text(block("python", "class MyCell"))
     (tmp_path / "my_conf/parameterization/my_cell.yaml").write_text(block("yaml", "my_cells."))
-    (line,) = [line for line in block("sh", "my_cell").splitlines() if "my_cell" in line]
+    (line,) = block("sh", "my_cell task=flip_flop width=32").splitlines()
     words = [word for word in line.split()[2:] if not word.startswith("seeds=")]
     small = ("seeds=2", "task.n_steps=10", "training.max_epochs=2", "training.steps_per_epoch=2")
     subprocess.run([sys.executable, "-m", "launch.train", *words, *small], cwd=tmp_path, check=True)
@@ -125,6 +126,14 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     finally:
         sys.path.remove(str(tmp_path))
     assert run.model.recurrent(run.weights).shape == (2, 64, 32)
+    train, analyze = block("sh", "feature_learning.weights").replace("\\\n", "").splitlines()
+    shared = ("seeds=2", "width=6", *small[1:], "training.threshold=10", "training.patience=1")
+    short = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2]", "permutation_test.n_permutations=19")
+    for line, further in ((train, ()), (analyze, short)):
+        given = [word for word in shlex.split(line)[1:] if not word.startswith(("seeds=", "width="))]
+        command = [sys.executable, "-m", "launch.command", *given, *shared, *further]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    assert len(list(tmp_path.glob("results/*/manifest.json"))) == 1
 
 
 def test_the_parameterizations_of_the_documentation_exist():

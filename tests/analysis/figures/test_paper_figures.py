@@ -65,6 +65,8 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
     counts.loc[0, ["converged", "unconverged"]] = 1, 5
     result.__dict__["counts"] = counts
     words = caption(result)
+    # Intervals of mean distances are t intervals, not those of a bootstrap.
+    assert "bands: 95% intervals over networks" in caption(result, has_bands=True)
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 12 * 6
