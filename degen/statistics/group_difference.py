@@ -180,12 +180,7 @@ def _exp(value: float) -> float:
 
 
 def _log_mean_distance(distances: Array, members: Array) -> tuple[Array, Array]:
-    """Compute the log of the mean distance over pairs of members and its jackknife error, both (samples,).
-
-    Args:
-        distances: (networks, networks).
-        members: (samples, networks), 1 for members and 0 for others.
-    """
+    """Compute the log mean distance of members (samples, networks) and its jackknife error, (samples,)."""
     n = members.sum(axis=1, keepdims=True)
     rows = members @ distances
     total = (rows * members).sum(axis=1, keepdims=True)
@@ -194,12 +189,7 @@ def _log_mean_distance(distances: Array, members: Array) -> tuple[Array, Array]:
 
 
 def _log_deviation(values: Array, members: Array) -> tuple[Array, Array]:
-    """Compute the log of the standard deviation of members and its jackknife error, both (samples,).
-
-    Args:
-        values: (networks,).
-        members: (samples, networks), 1 for members and 0 for others.
-    """
+    """Compute the log deviation of members (samples, networks) and its jackknife error, (samples,)."""
     n = members.sum(axis=1, keepdims=True)
     squares = (values - (members @ values)[:, None] / n) ** 2
     total = (squares * members).sum(axis=1, keepdims=True)

@@ -46,9 +46,6 @@ CHANGES = {
 }
 """What makes the networks of the tiny experiment converge around epoch 20."""
 
-# Planted histories
-
-
 LOSSES = {
     "1": {0: 0.9, 1: 0.8, 2: 0.7},
     "2": {0: 0.5, 1: 0.6},
@@ -84,9 +81,6 @@ def test_a_network_that_falls_below_and_rises_enters_once():
 def test_networks_that_ended_before_an_epoch_are_left_out():
     counts = {sample.epoch: len(sample.networks) for sample in planted_samples() if sample.kind == "epoch"}
     assert counts == {"0": 3, "1": 3, "2": 2, "5": 2, "end": 3}
-
-
-# Tiny networks
 
 
 @pytest.fixture(scope="session")
