@@ -15,9 +15,11 @@ from analysis.figures.captions import caption, hyperparameters_caption
 from analysis.figures.measure_labels import measure_label
 from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import panel_grid
-from degen.reporting.style import PALETTE, add_caption
+from degen.reporting.style import PALETTE, PANEL_SIZE, add_caption
 
 _GROUP = ["task", "factor", "at", "measure"]
+_CELL_INCHES = 0.28
+"""Side of an entry of the matrix of mean distances."""
 
 
 def plot_between_levels(results: ExperimentResults) -> Figure:
@@ -28,10 +30,10 @@ def plot_between_levels(results: ExperimentResults) -> Figure:
     """
     table = drawn_rows(results.between)
     groups = [rows for _, rows in table.groupby(_GROUP, sort=False)]
-    figure, axes = panel_grid(len(groups), 2)
-    for (left, right), rows in zip(axes, groups, strict=True):
+    all_levels = [list(dict.fromkeys([*rows["level_a"], *rows["level_b"]])) for rows in groups]
+    figure, axes = _panels([len(levels) for levels in all_levels])
+    for (left, right), rows, levels in zip(axes, groups, all_levels, strict=True):
         task, at, measure = rows[["task", "at", "measure"]].iloc[0]
-        levels = list(dict.fromkeys([*rows["level_a"], *rows["level_b"]]))
         _plot_means(left, rows, levels)
         left.set_title("\n".join(filter(None, [results.title(task), at, measure_label(measure)])))
         _plot_networks(right, results, measure, rows, levels)
@@ -48,6 +50,15 @@ def drawn_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["left_out"] == "") & (table["level"] != "behavior")]
 
 
+def _panels(n_levels: list[int]) -> tuple[Figure, NDArray[np.object_]]:
+    """Create a row of two panels per number of levels, in which the matrix has room for its numbers."""
+    heights = [max(PANEL_SIZE[1], n * _CELL_INCHES + 0.8) for n in n_levels]
+    width = max(PANEL_SIZE[0], max(n_levels) * _CELL_INCHES + 0.6)
+    figure, axes = panel_grid(len(heights), 2, height_ratios=heights, width_ratios=[width, PANEL_SIZE[0]])
+    figure.set_size_inches(width + PANEL_SIZE[0], sum(heights) + 0.3)
+    return figure, axes
+
+
 def _plot_means(axis: Axes, rows: pd.DataFrame, levels: list[str]) -> None:
     """Plot mean distances as a matrix of levels."""
     means = np.full((len(levels), len(levels)), np.nan)
@@ -60,9 +71,9 @@ def _plot_means(axis: Axes, rows: pd.DataFrame, levels: list[str]) -> None:
     axis.imshow(means, cmap="Blues", vmin=0, vmax=1.3 * np.nanmax(means))
     for (i, j), mean in np.ndenumerate(means):
         if np.isfinite(mean):
-            axis.text(
-                j, i, f"{mean:.2g}{'*' if is_separate[i, j] else ''}", ha="center", va="center", fontsize=5
-            )
+            text = f"{mean:.2g}{'*' if is_separate[i, j] else ''}"
+            color = "white" if mean > 0.8 * np.nanmax(means) else "black"
+            axis.text(j, i, text, ha="center", va="center", fontsize=5, color=color)
     axis.set_xticks(range(len(levels)), levels, rotation=90)
     axis.set_yticks(range(len(levels)), levels)
 
