@@ -2,6 +2,8 @@
 
     python -m analysis.replication.small_tables results/full/task_complexity docs/reproduction/full_size
 
+For a factor with named levels, also the distances between the levels.
+
 Matrices and activations can be computed again from the run folders, so they are not committed.
 """
 
@@ -53,6 +55,8 @@ _TREND_COLUMNS = [
     "baseline_ratio",
     "influential_networks",
 ]
+_BETWEEN_COLUMNS = ["task", "level_a", "level_b", "level", "measure", "within_a", "within_b", "between"]
+_BETWEEN_COLUMNS += ["ratio", "ratio_low", "ratio_high", "p", "q", "left_out"]
 _DEGENERACY_COLUMNS = ["condition", "label", "level", "measure", "networks", "value", "low", "high"]
 
 
@@ -69,7 +73,7 @@ def distances_table(results: ResultsFolder) -> pd.DataFrame:
 
 
 def write_small_tables(results: ResultsFolder, target: Path) -> None:
-    """Write networks.csv, distances.csv, degeneracy.csv and trends.csv of an analysis to a folder.
+    """Write networks.csv, distances.csv, degeneracy.csv, trends.csv and between.csv to a folder.
 
     Args:
         results: results folder of an experiment whose analysis has finished.
@@ -86,6 +90,8 @@ def write_small_tables(results: ResultsFolder, target: Path) -> None:
         "degeneracy": pd.read_parquet(results.degeneracy)[_DEGENERACY_COLUMNS],
         "trends": pd.read_parquet(results.trends)[_TREND_COLUMNS],
     }
+    if results.between.exists():
+        tables["between"] = pd.read_parquet(results.between)[_BETWEEN_COLUMNS]
     target.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g")
