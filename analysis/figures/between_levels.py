@@ -91,7 +91,7 @@ def _plot_networks(
     for index, (level, color) in enumerate(zip(levels, cycle(PALETTE), strict=False)):
         own = points[labels == index]
         axis.scatter(own[:, 0], own[:, 1], s=8, alpha=0.8, linewidth=0, color=color, label=level)
-    axis.set_aspect("equal", adjustable="datalim")
+    axis.set_aspect("equal", adjustable="box")
     axis.set(xlabel="MDS 1", ylabel="MDS 2")
     axis.locator_params(nbins=3)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
