@@ -66,6 +66,19 @@ def test_losses_with_and_without_the_auxiliary_loss():
     assert ratios.size().tolist() == [15, 16]
 
 
+def test_networks_that_were_trained_twice_are_equal():
+    both = ("task_complexity", "auxiliary_loss")
+    networks = [pd.read_csv(FOLDER / name / "networks.csv") for name in both]
+    twice = networks[0].merge(networks[1], on=["condition", "seed"])
+    assert len(twice) == 16
+    assert (twice["epochs_x"] == twice["epochs_y"]).all()
+    assert (twice["test_loss_x"] == twice["test_loss_y"]).all()
+    distances = [pd.read_csv(FOLDER / name / "distances.csv") for name in both]
+    pairs = distances[0].merge(distances[1], on=["condition", "seed", "other_seed"])
+    assert len(pairs) == 120
+    assert (pairs["pif_x"] == pairs["pif_y"]).all()
+
+
 def test_changes_that_would_have_been_seen():
     trends = pd.read_csv(FOLDER / "auxiliary_loss/trends.csv").set_index("measure")
     for title, measure in AUXILIARY_LOSS.items():
