@@ -1,4 +1,4 @@
-"""Imports of a process: training starts without SciPy, and all public names of the library are available."""
+"""Imports of a process: training starts without SciPy, completion without torch, and names are available."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ NAMES = "degen.statistics.Bootstrap, degen.comparison.Network, degen.compare, de
 
 def test_training_starts_without_scipy():
     subprocess.run([sys.executable, "-c", f"{TRAINING}; import degen; {NAMES}"], check=True)
+
+
+def test_completion_starts_without_torch():
+    completion = "import sys, launch.command; sys.argv = ['degen', 'completion']; launch.command.main()"
+    subprocess.run([sys.executable, "-c", f"{completion}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_a_misspelled_name_is_an_attribute_error():

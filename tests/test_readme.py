@@ -17,6 +17,7 @@ from analysis.metrics.contract import require_valid as require_valid_metric
 from degen.condition import build
 from degen.tasks.contract import require_valid
 from launch.config import compose
+from tests.composed import files
 from tests.conftest import build as build_condition
 from tests.pages import run_shell
 from tests.test_factor_page import TRAINING
@@ -122,6 +123,11 @@ def test_the_readme_is_short_and_its_links_exist():
     for path in re.findall(r"\]\(([^):]+)\)", readme):
         assert (ROOT / path).exists(), path
     assert len(readme.split()) <= 500
+
+
+def test_the_page_of_training_names_every_task():
+    (row,) = re.findall(r"^\| `task=` .*$", (ROOT / "docs/train.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == {*files("task")}
 
 
 def test_the_gallery_names_every_figure_of_an_analysis():

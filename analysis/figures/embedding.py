@@ -77,6 +77,7 @@ def _plot_task(axes: NDArray[np.object_], results: ExperimentResults, task: str)
         axis.scatter(positions[:, 0], positions[:, 1], s=10, alpha=0.8, linewidth=0, color=BLUE)
         _set_reach(axis, reach)
         axis.set_title(_embedding_title(results, condition, matrix))
+        axis.locator_params(nbins=3)
     hide(axes[len(conditions) :])
 
 
@@ -90,4 +91,3 @@ def _embedding_title(results: ExperimentResults, condition: Condition, matrix: A
 
 def _set_reach(axis: Axes, reach: float) -> None:
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    axis.locator_params(nbins=2, steps=[1, 2, 5, 10])

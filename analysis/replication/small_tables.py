@@ -2,8 +2,6 @@
 
     python -m analysis.replication.small_tables results/full/task_complexity docs/reproduction/full_size
 
-For a factor with named levels, also the distances between the levels.
-
 Matrices and activations can be computed again from the run folders, so they are not committed.
 """
 
@@ -73,7 +71,9 @@ def distances_table(results: ResultsFolder) -> pd.DataFrame:
 
 
 def write_small_tables(results: ResultsFolder, target: Path) -> None:
-    """Write networks.csv, distances.csv, degeneracy.csv, trends.csv and between.csv to a folder.
+    """Write the tables of an analysis to a folder: networks.csv, distances.csv, degeneracy.csv, trends.csv.
+
+    If the analysis compared named levels, their distances are in between.csv.
 
     Args:
         results: results folder of an experiment whose analysis has finished.

@@ -87,14 +87,12 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """
     _draw_text_literally(figure)
     folder.mkdir(parents=True, exist_ok=True)
-    # Both files have one layout and one tight box, which take as long to compute as to draw.
-    figure.draw_without_rendering()
-    figure.set_layout_engine(None)
-    box = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=200, bbox_inches=box, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=200, bbox_inches="tight", metadata=metadata)
+        # The second file has the layout of the first, which takes as long to compute as to draw.
+        figure.set_layout_engine("none")
         write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
         paths.append(folder / f"{name}.{kind}")
     plt.close(figure)

@@ -208,8 +208,6 @@ OVERRIDES = "overrides=[" + ",".join("'" + text.replace("'", '"') + "'" for text
 EXPERIMENTS = ("auxiliary_loss", "network_size")
 PAPER = (f"experiments=[{','.join(EXPERIMENTS)}]", OVERRIDES)
 """Arguments of `analysis.paper` for both."""
-FEWER_METRICS = "metric=[dsa,dsa_weighted,pif,pif_initial,svcca]"
-"""Metrics of `network_size`, which has twelve conditions. `auxiliary_loss` has all."""
 
 
 def run(workspace: Path, module: str, *arguments: str) -> Launched:
@@ -236,9 +234,8 @@ def _paper(workspace: Path) -> None:
     folder = RunFolder.of(workspace / "runs", widest)
     (folder.path / "networks" / "00003.safetensors").unlink()
     store(folder, 3, [20.0] * 3)
-    analyze = "analysis.__main__", OVERRIDES, *SMALL
-    run(workspace, *analyze, "experiment=auxiliary_loss")
-    run(workspace, *analyze, "experiment=network_size", FEWER_METRICS)
+    for name in EXPERIMENTS:
+        run(workspace, "analysis.__main__", f"experiment={name}", OVERRIDES, *SMALL)
     (workspace / "printed").write_text(run(workspace, "analysis.paper", *PAPER).stdout)
 
 

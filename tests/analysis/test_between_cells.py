@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.between_levels import plot_between_levels
+from analysis.replication.small_tables import write_small_tables
 from analysis.reporting.report_tables import between_levels_table
 from analysis.results import ResultsFolder
 from degen.files import read_tensors
@@ -118,3 +120,25 @@ def test_the_switch_is_checked(cells):
         rejection(cells, "analysis.__main__", *arguments)
         == "between_levels must be true or false, got 'some'."
     )
+
+
+def test_small_tables_contain_the_distances_between_levels(cells, tmp_path):
+    results = analyzed(cells)
+    write_small_tables(results.results, tmp_path)
+    stored, table = pd.read_csv(tmp_path / "between.csv"), results.between
+    assert stored["measure"].tolist() == table["measure"].tolist()
+    np.testing.assert_allclose(stored["between"], table["between"], rtol=1e-5)
+
+
+def test_numbers_of_many_levels_do_not_overlap(cells):
+    results = analyzed(cells)
+    pair = results.between[results.between["measure"] == "dsa"]
+    names = [f"cell {index}" for index in range(8)]
+    rows = [pair.assign(level_a=a, level_b=b) for a, b in itertools.combinations(names, 2)]
+    results.__dict__["between"] = pd.concat(rows, ignore_index=True)
+    figure = plot_between_levels(results)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 64
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)

@@ -7,28 +7,18 @@ import re
 
 import pandas as pd
 
-from degen.errors import BadInputError
-from degen.metrics import dsa
 from degen.storage import RunFolder
 from tests.analysis.conftest import SMALL, analyze_dsa, lines, store
 from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 
-def select_nothing() -> None:
-    """Draw nothing, and let every selection of DSA fail as if all trials were too short."""
-    draw_nothing()
-
-    def select(*args, **options):
-        raise BadInputError("lag must be below the 20 time steps of a trial, got 25.")
-
-    dsa.select_hyperparameters = select
-
-
 def test_without_hyperparameters_the_other_metrics_are_measured(two):
-    given = ("--config-dir", "settings", "experiment=both", *SMALL, "metrics.dsa.highest_lag=15")
+    # Few windows of so long a lag fit into a trial.
+    lags = ("metrics.dsa.lowest_lag=15", "metrics.dsa.highest_lag=15", "metrics.dsa.ranks=[60]")
+    given = ("--config-dir", "settings", "experiment=both", *SMALL, *lags)
     launched = Launched(
-        (*given, "metric=[dsa,pif,svcca]"), two, before=select_nothing, module="analysis.__main__"
+        (*given, "metric=[dsa,pif,svcca]"), two, before=draw_nothing, module="analysis.__main__"
     )
     assert launched.wait() == 2
     for name in ("pif", "svcca"):
@@ -38,8 +28,9 @@ def test_without_hyperparameters_the_other_metrics_are_measured(two):
     assert {"pif", "svcca", "sigma_ood"} < set(table["measure"])
     assert "dsa" not in set(table["measure"])
     assert not (two / "results" / "tiny" / "manifest.json").exists()
-    assert "not selected: dsa of flip_flop, lag must be below the 20 time steps" in launched.stdout
-    assert launched.stderr.startswith("error: lag must be below the 20 time steps")
+    sentence = "ranks must be at most the rank of the delay windows for some lag, got (60,)."
+    assert f"not selected: dsa of flip_flop, {sentence}" in launched.stdout
+    assert launched.stderr.startswith(f"error: {sentence}")
 
 
 def test_a_failed_experiment_does_not_stop_the_others(two):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.image
 import matplotlib.pyplot as plt
 import pytest
 
@@ -41,3 +42,18 @@ def test_a_caption_leaves_the_panels_their_height(words):
         heights.append(axes.get_window_extent().height)
         plt.close(figure)
     assert heights[1] == pytest.approx(heights[0], rel=0.1)
+
+
+def test_a_wide_caption_is_not_cut_off(tmp_path):
+    # Text is wider at the resolution of the file than at that of the screen.
+    figure, axes = plt.subplots(figsize=(6.96, 1.6), layout="constrained")
+    axes.set_visible(False)  # the caption is wider than the panels
+    counts = "4 to 8 converged networks per condition, 108 in total; left out: 20 missing"
+    add_caption(
+        figure, counts, "not drawn (fewer than two converged networks): delayed discrimination Softplus,"
+    )
+    png = save_figure(figure, tmp_path, "figure")[1]
+    pixels = matplotlib.image.imread(png)[..., :3]
+    assert (pixels[:, :12] == 1).all()
+    assert (pixels[:, -12:] == 1).all()
+    assert (pixels < 1).any()
