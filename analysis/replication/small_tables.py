@@ -1,13 +1,18 @@
-"""Small tables of an analysis, which the repository keeps: networks, distances, degeneracy and trends as CSV.
+"""Small tables of analyses, which the repository keeps as CSV: networks, distances, degeneracy and trends.
 
-    python -m analysis.replication.small_tables results/full/task_complexity docs/reproduction/full_size
+    python -m analysis.replication.small_tables results/full/low_rank docs/reproduction/full_size/low_rank
 
-Matrices and activations can be computed again from the run folders, so they are not committed.
+Matrices and activations can be computed again from the run folders, so they are not committed. An experiment
+may be trained and analyzed in parts, one or more tasks at a time. `analysis.replication.merged_trends`
+then computes the trends of all parts. Further arguments are the tasks of a part, whose rows are replaced:
+
+    python -m analysis.replication.small_tables results/full/task_complexity docs/task_complexity sine_wave
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +20,12 @@ import pandas as pd
 
 from analysis.results import ResultsFolder
 from degen.errors import require
-from degen.files import read_tensors
+from degen.files import read_metadata, read_tensors
 from launch.cli import exit_on_user_error
 
 _NETWORK_COLUMNS = [
     "condition",
+    "task",
     "label",
     "seed",
     "status",
@@ -29,13 +35,12 @@ _NETWORK_COLUMNS = [
     "test_loss_settled",
     "ood_loss",
     "ood_loss_settled",
-    "ood_loss_outside",
     "weight_change",
     "weight_norm",
     "participation_ratio",
     "near_zero_fraction",
 ]
-_TREND_COLUMNS = [
+TREND_COLUMNS = [
     "task",
     "term",
     "level",
@@ -55,7 +60,18 @@ _TREND_COLUMNS = [
 ]
 _BETWEEN_COLUMNS = ["task", "level_a", "level_b", "level", "measure", "within_a", "within_b", "between"]
 _BETWEEN_COLUMNS += ["ratio", "ratio_low", "ratio_high", "p", "q", "left_out"]
-_DEGENERACY_COLUMNS = ["condition", "label", "level", "measure", "networks", "value", "low", "high"]
+_DEGENERACY_COLUMNS = [
+    "condition",
+    "label",
+    "level",
+    "measure",
+    "variant_of",
+    "networks",
+    "value",
+    "low",
+    "high",
+]
+_DEGENERACY_COLUMNS += ["nominal_level", "true_coverage", "baseline_ratio"]
 
 
 def distances_table(results: ResultsFolder) -> pd.DataFrame:
@@ -70,38 +86,86 @@ def distances_table(results: ResultsFolder) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis(["condition", "seed", "other_seed"]).reset_index()
 
 
-def write_small_tables(results: ResultsFolder, target: Path) -> None:
-    """Write the tables of an analysis to a folder: networks.csv, distances.csv, degeneracy.csv, trends.csv.
+def hyperparameters_table(results: ResultsFolder, tasks: dict[str, str]) -> pd.DataFrame:
+    """Return the hyperparameters of each metric: one row per task, metric and hyperparameter.
 
-    If the analysis compared named levels, their distances are in between.csv.
+    Args:
+        tasks: task of each condition signature.
+    """
+    rows = {
+        (tasks[file.stem], file.parent.name, name, value)
+        for file in results.path.glob("matrices/*/*.safetensors")
+        if file.stem in tasks
+        for name, value in read_metadata(file)["hyperparameters"].items()
+    }
+    return pd.DataFrame(sorted(rows), columns=["task", "metric", "hyperparameter", "value"])
+
+
+def write_small_tables(results: ResultsFolder, target: Path, tasks: Sequence[str] = ()) -> None:
+    """Write the tables of an analysis: networks.csv, distances.csv, degeneracy.csv, trends.csv.
+
+    hyperparameters.csv contains those of the metrics. If the analysis compared named levels, their
+    distances are in between.csv.
 
     Args:
         results: results folder of an experiment whose analysis has finished.
         target: folder of the tables, which is created.
+        tasks: tasks whose rows are replaced, without the trends. The rows of other tasks stay. Empty for all
+            tasks, and everything is replaced.
 
     Raises:
-        BadInputError: the results folder has no finished analysis.
+        BadInputError: the results folder has no finished analysis, or a task is not in it.
     """
     is_finished = (results.path / "manifest.json").is_file()
     require(is_finished, "results", str(results.path), "a results folder whose analysis has finished")
+    networks = pd.read_parquet(results.networks)
+    task_of = dict(zip(networks["condition"], networks["task"], strict=True))
+    for task in tasks:
+        require(task in task_of.values(), "task", task, f"one of {', '.join(sorted(set(task_of.values())))}")
+    further_ood = [
+        name for name in networks.columns if name.startswith("ood_loss_") and name not in _NETWORK_COLUMNS
+    ]
     tables = {
-        "networks": pd.read_parquet(results.networks)[_NETWORK_COLUMNS],
+        "networks": networks[[*_NETWORK_COLUMNS, *further_ood]],
         "distances": distances_table(results),
         "degeneracy": pd.read_parquet(results.degeneracy)[_DEGENERACY_COLUMNS],
-        "trends": pd.read_parquet(results.trends)[_TREND_COLUMNS],
+        "hyperparameters": hyperparameters_table(results, task_of),
     }
-    if results.between.exists():
-        tables["between"] = pd.read_parquet(results.between)[_BETWEEN_COLUMNS]
+    if tasks:
+        tables = {
+            name: _merge(table, target / f"{name}.csv", task_of, tasks) for name, table in tables.items()
+        }
+    else:
+        tables["trends"] = pd.read_parquet(results.trends)[TREND_COLUMNS]
+        if results.between.exists():
+            tables["between"] = pd.read_parquet(results.between)[_BETWEEN_COLUMNS]
     target.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g")
+    if tasks:
+        (target / "trends.csv").unlink(missing_ok=True)  # of the replaced rows
+
+
+def _merge(table: pd.DataFrame, path: Path, task_of: dict[str, str], tasks: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of some tasks, after the stored rows of the other tasks."""
+    of_tasks = table["task"] if "task" in table else table["condition"].map(task_of)
+    selected = table[of_tasks.isin(tasks)]
+    if not path.exists():
+        return selected
+    stored = pd.read_csv(path, dtype={"condition": str})
+    if "task" in stored:
+        others = stored[~stored["task"].isin(tasks)]
+    else:
+        others = stored[~stored["condition"].isin(selected["condition"])]
+    return pd.concat([others, selected], ignore_index=True)
 
 
 def main() -> None:
     """Run the command line."""
     with exit_on_user_error():
-        require(len(sys.argv) == 3, "arguments", sys.argv[1:], "a results folder and a folder for the tables")
-        write_small_tables(ResultsFolder(Path(sys.argv[1])), Path(sys.argv[2]))
+        allowed = "a results folder, a folder for the tables, and optionally tasks"
+        require(len(sys.argv) >= 3, "arguments", sys.argv[1:], allowed)
+        write_small_tables(ResultsFolder(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:])
 
 
 if __name__ == "__main__":
