@@ -20,18 +20,20 @@ class TrainingRecord:
 
     It is stored at each checkpoint, so it is there even if the process is killed. During training its
     progress is in `epochs` (of this session), `epoch` (of the network with the fewest), `training` (number
-    of networks), and `stored` (the time of writing). `trained_again` says whether the networks were finished
-    before, and are trained again for snapshots.
+    of networks), and `stored` (the time of writing). `seconds` is wall-clock time. `cpu_seconds` is the
+    processor time of all threads, which other work on the machine does not lengthen. `trained_again` says
+    whether the networks were finished before, and are trained again for snapshots.
     """
 
     def __init__(self, folder: RunFolder, ensemble: Ensemble, *, trained_again: bool):
         device = ensemble.like.device
         self.folder = folder
         self.earlier = folder.manifest.read_shard()
-        self.clock = time.monotonic()
+        self.clock, self.cpu_clock = time.monotonic(), time.process_time()
         self.record: dict[str, Any] = {
             "started": _now(),
             "seconds": 0.0,
+            "cpu_seconds": 0.0,
             "seeds": list(ensemble.seeds),
             "trained_again": trained_again,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -57,6 +59,7 @@ class TrainingRecord:
             running: the networks in training.
         """
         self.record["seconds"] = round(time.monotonic() - self.clock, 3)
+        self.record["cpu_seconds"] = round(time.process_time() - self.cpu_clock, 3)
         self.record["training"] = len(running)
         self.record["epoch"] = min((len(history) for history in running.histories), default=None)
         self.record["stored"] = _now()

@@ -50,8 +50,8 @@ def summarize_convergence(
         One row per condition. Columns: task, condition (label), number of networks by status and missing,
         threshold, epochs allowed; median and worst value of epochs to threshold, epochs to convergence, test
         loss over threshold and, if the task has OOD trials, OOD loss (a network without the value counts as
-        worse than any number); number of converged networks above each of `RATIOS`; training seconds per
-        network in the run folder.
+        worse than any number); number of converged networks above each of `RATIOS`; training seconds and CPU
+        seconds per network in the run folder.
     """
     rows = [_row(table[table["condition"] == c.signature], c, n_seeds, runs) for c in conditions]
     return pd.DataFrame(rows)
@@ -75,8 +75,12 @@ def _row(networks: pd.DataFrame, condition: Condition, n_seeds: int, runs: Path)
         row["OOD loss"] = _median_and_worst(networks["ood_loss"], "diverged")
     folder = RunFolder.of(runs, condition)
     # Over all networks in the folder: the sessions trained all of them.
-    seconds = sum(session["seconds"] for session in degen.load(folder.path).sessions)
-    return row | {"seconds per network": round(seconds / len(folder.finished_seeds()))}
+    sessions, n_networks = degen.load(folder.path).sessions, len(folder.finished_seeds())
+    for title, name in (("seconds per network", "seconds"), ("CPU seconds per network", "cpu_seconds")):
+        # Sessions of version 0.2.0 have no CPU time.
+        seconds = sum(session.get(name, np.nan) for session in sessions)
+        row[title] = round(seconds / n_networks, 1)
+    return row
 
 
 def _median_and_worst(values: pd.Series, placeholder: str) -> str:

@@ -123,6 +123,7 @@ def test_the_manifest_has_versions_commit_device_and_seconds(tiny_run):
     (session,) = degen.load(tiny_run).sessions
     assert session["seeds"] == [0, 1, 2]
     assert session["seconds"] > 0
+    assert session["cpu_seconds"] > 0
     assert set(session["versions"]) == {"degen", "numerics", "python", "torch", "numpy"}
     assert session["versions"]["torch"] == torch.__version__
     assert {"git_commit", "cpu", "host", "started"} <= set(session)

@@ -42,6 +42,7 @@ def test_a_network_that_never_got_there_is_the_worst(converged, workspace):
         assert row["test loss / threshold"] == f"{ratios.median():.3g} ({ratios.max():.3g})"
         assert row["epochs to convergence"] == "1 (never)"
         assert math.isfinite(row["seconds per network"])
+        assert math.isfinite(row["CPU seconds per network"])
 
 
 def test_converged_networks_above_the_threshold_are_counted(workspace):
@@ -89,16 +90,18 @@ def test_where_most_never_got_there_so_does_the_median(workspace):
 
 
 def test_seconds_are_of_all_networks_that_the_time_was_spent_on(workspace):
-    def seconds(*arguments: str) -> list[int]:
+    def seconds(*arguments: str) -> list[list[float]]:
         launched = Launched(
             (*OWN, "ood.n_trials=8", *arguments), workspace, module="analysis.diagnostics.convergence"
         )
         assert launched.wait() == 0, launched.stderr
-        return pd.read_csv(workspace / "results" / "tiny" / "convergence.csv")["seconds per network"].tolist()
+        result = pd.read_csv(workspace / "results" / "tiny" / "convergence.csv")
+        return result[["seconds per network", "CPU seconds per network"]].to_numpy().tolist()
 
     for manifest in workspace.glob("runs/flip_flop/*/manifest.json"):
-        manifest.write_text(re.sub(r'"seconds": [\d.e-]+', '"seconds": 1600.0', manifest.read_text()))
-    assert seconds() == seconds("overrides=['seeds=2']") == [200, 200]  # eight are there
+        text = re.sub(r'"seconds": [\d.e-]+', '"seconds": 1600.0', manifest.read_text())
+        manifest.write_text(re.sub(r'"cpu_seconds": [\d.e-]+', '"cpu_seconds": 800.0', text))
+    assert seconds() == seconds("overrides=['seeds=2']") == [[200, 100]] * 2  # eight networks
 
 
 def test_an_override_of_training_is_refused(workspace):
