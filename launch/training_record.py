@@ -21,7 +21,7 @@ class TrainingRecord:
     It is stored at each checkpoint, so it is there even if the process is killed. During training its
     progress is in `epochs` (of this session), `epoch` (of the network with the fewest), `training` (number
     of networks), and `stored` (the time of writing). `seconds` is wall-clock time. `cpu_seconds` is the
-    processor time of all threads, which other work on the machine does not lengthen. `trained_again` says
+    processor time of all its processes, which other work on the machine does not lengthen. `trained_again` says
     whether the networks were finished before, and are trained again for snapshots.
     """
 
@@ -29,7 +29,7 @@ class TrainingRecord:
         device = ensemble.like.device
         self.folder = folder
         self.earlier = folder.manifest.read_shard()
-        self.clock, self.cpu_clock = time.monotonic(), time.process_time()
+        self.clock, self.cpu_clock = time.monotonic(), cpu_seconds()
         self.record: dict[str, Any] = {
             "started": _now(),
             "seconds": 0.0,
@@ -59,11 +59,16 @@ class TrainingRecord:
             running: the networks in training.
         """
         self.record["seconds"] = round(time.monotonic() - self.clock, 3)
-        self.record["cpu_seconds"] = round(time.process_time() - self.cpu_clock, 3)
+        self.record["cpu_seconds"] = round(cpu_seconds() - self.cpu_clock, 3)
         self.record["training"] = len(running)
         self.record["epoch"] = min((len(history) for history in running.histories), default=None)
         self.record["stored"] = _now()
         self.folder.manifest.write_shard([*self.earlier, self.record])
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of this process and of the processes that it forked and that have ended."""
+    return sum(os.times()[:4])
 
 
 def slurm_job() -> str | None:

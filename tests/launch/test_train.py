@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pty
 import shutil
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
 
 import degen
 from launch.settings import parse_seeds
+from launch.training_record import cpu_seconds
 from tests.conftest import ROOT, TINY, assert_same_networks, build, run_folder
 
 
@@ -75,6 +78,19 @@ def test_networks_do_not_depend_on_the_number_of_sessions(tmp_path, launch, tiny
     launch(*TINY, "seeds=3")
     folder = run_folder(tmp_path)
     assert_same_networks(folder, tiny_run)
+
+
+def test_cpu_seconds_include_forked_processes():
+    def compute() -> None:
+        started = time.process_time()
+        while time.process_time() - started < 0.3:
+            pass
+
+    before = cpu_seconds()
+    process = multiprocessing.get_context("fork").Process(target=compute)
+    process.start()
+    process.join()
+    assert 0.25 < cpu_seconds() - before < 2
 
 
 def test_seeds_are_a_number_or_a_list():
