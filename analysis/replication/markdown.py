@@ -73,7 +73,7 @@ def _grid(
         cells = [_cell(group[heading]) if heading in group else NOT_MEASURED for heading in headings]
         networks = f"{first.networks} ({first.left_out}{missing_networks(first)})"
         lines.append([*names, *cells, str(first.conditions), networks])
-    return _markdown_table(lines)
+    return markdown_table(lines)
 
 
 def _by_measure(rows: Sequence[TableOneRow]) -> str:
@@ -84,10 +84,11 @@ def _by_measure(rows: Sequence[TableOneRow]) -> str:
     for level, measure in dict.fromkeys((row.level, row.measure) for row in rows):
         by_experiment = [cells.get((level, measure, name), NOT_MEASURED) for name in experiments]
         lines.append([level, measure, *by_experiment])
-    return _markdown_table(lines)
+    return markdown_table(lines)
 
 
-def _markdown_table(lines: Sequence[Iterable[str]]) -> str:
+def markdown_table(lines: Sequence[Iterable[str]]) -> str:
+    """Write a table. The first line is its head."""
     head, *body = lines
     separator = ["---" for _ in head]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, separator, *body))

@@ -27,6 +27,7 @@ _NETWORK_COLUMNS = [
     "condition",
     "task",
     "label",
+    "factor_value",
     "seed",
     "status",
     "epochs",

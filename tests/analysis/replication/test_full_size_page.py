@@ -1,52 +1,40 @@
-"""The pages of full-size results state the numbers of their tables."""
+"""The pages of full-size results contain the tables of their results, and state their numbers."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from analysis.replication.factor_tables import page_tables
+from degen.errors import BadInputError
+
 FOLDER = Path(__file__).parents[3] / "docs/reproduction/full_size"
-TASK_COMPLEXITY = {
-    "components of 90 % of the variance": "dsa_variance_90",
-    "least k": "dsa_least_k",
-    "literal: the paper's wording, 12 seeds": "dsa_literal",
-    "rank 10": "dsa_rank_10",
-    "lag 1": "dsa_lag_1",
-    "inputs apart": "input_dsa",
-    "**DSA (primary)**": "DSA",
-    "**weighted (second headline)**": "dsa_weighted",
-    "flow, weighted": "dsa_flow",
-    "weighted, inputs apart": "input_dsa_weighted",
-    "weights | PIF": "PIF",
-    "weights | PIF with signs": "PIF signed",
-    "behavior | SD of the OOD loss": "sigma OOD",
-    "behavior | SD of the log OOD loss": "sigma log OOD",
+PAGES = {
+    folder.name: "README.md" if folder.name == "task_complexity" else f"{folder.name}.md"
+    for folder in FOLDER.iterdir()
+    if folder.is_dir()
 }
-NOT_COMPUTED = ("literal: the paper's wording, 12 seeds", "inputs apart", "weighted, inputs apart")
-AUXILIARY_LOSS = {title: name for title, name in TASK_COMPLEXITY.items() if title not in NOT_COMPUTED}
-ROWS = [("README.md", "task_complexity", *row) for row in TASK_COMPLEXITY.items()]
-ROWS += [("auxiliary_loss.md", "auxiliary_loss", *row) for row in AUXILIARY_LOSS.items()]
 
 
 def read(page: str) -> str:
     return (FOLDER / page).read_text().replace("\N{MINUS SIGN}", "-")
 
 
-@pytest.mark.parametrize(("page", "experiment", "title", "measure"), ROWS)
-def test_rows_of_the_page_are_rows_of_trends(page, experiment, title, measure):
-    number = r"([+-]\d+)"
-    row = rf"^\| {re.escape(title)} \| {number} % \[{number}, {number}\] \| ([\d.]+) \|"
-    (stated,) = re.findall(row, read(page), re.MULTILINE)
-    trends = pd.read_csv(FOLDER / experiment / "trends.csv")
-    tasks = set(trends["task"])
-    task = "pooled" if "pooled" in tasks else tasks.pop()
-    (trend,) = trends[(trends["task"] == task) & (trends["measure"] == measure)].to_dict("records")
-    for text, name in zip(stated, ("effect", "low", "high"), strict=False):
-        assert float(text) == pytest.approx(100 * trend[name], abs=0.51)
-    assert float(stated[3]) == pytest.approx(trend["p"], rel=0.05)
+@pytest.mark.parametrize("experiment", PAGES)
+def test_pages_contain_the_tables_of_their_results(experiment):
+    page = (FOLDER / PAGES[experiment]).read_text()
+    for table in page_tables(FOLDER / experiment):
+        assert table in page
+
+
+def test_tables_of_other_folders_are_rejected(tmp_path):
+    with pytest.raises(BadInputError, match="folder must be named like an experiment of the paper, got"):
+        page_tables(tmp_path)
+    (tmp_path / "low_rank").mkdir()
+    with pytest.raises(BadInputError, match=r"folder must be one with networks\.csv, got"):
+        page_tables(tmp_path / "low_rank")
 
 
 def test_counts_and_losses_of_the_page_are_those_of_the_networks():
@@ -55,15 +43,6 @@ def test_counts_and_losses_of_the_page_are_those_of_the_networks():
     assert f"{len(networks)} in total; all converged" in page
     assert (networks["status"] == "converged").all()
     assert f"{ratios.mean():.2f} on average, {ratios.max():.2f} at most" in page
-
-
-def test_losses_with_and_without_the_auxiliary_loss():
-    networks = pd.read_csv(FOLDER / "auxiliary_loss/networks.csv")
-    assert (networks["status"] == "converged").all()
-    ratios = (networks["test_loss"] / networks["threshold"]).groupby(networks["label"])
-    (with_it, without) = [f"{of.mean():.2f} ({of.max():.2f})" for _, of in ratios]  # by label
-    assert f"| {without} | {with_it} |" in read("auxiliary_loss.md")
-    assert ratios.size().tolist() == [16, 16]
 
 
 def test_networks_that_were_trained_twice_are_equal():
@@ -77,15 +56,6 @@ def test_networks_that_were_trained_twice_are_equal():
     pairs = distances[0].merge(distances[1], on=["condition", "seed", "other_seed"])
     assert len(pairs) == 120
     assert (pairs["pif_x"] == pairs["pif_y"]).all()
-
-
-def test_changes_that_would_have_been_seen():
-    trends = pd.read_csv(FOLDER / "auxiliary_loss/trends.csv").set_index("measure")
-    for title, measure in AUXILIARY_LOSS.items():
-        for stated in re.findall(
-            rf"^\| {re.escape(title)} \|.*\| \+(\d+) % \|$", read("auxiliary_loss.md"), re.M
-        ):
-            assert float(stated) == pytest.approx(100 * trends.loc[measure, "detectable_change"], abs=0.51)
 
 
 def test_the_late_network_is_as_far_as_the_page_states():
