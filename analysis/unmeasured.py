@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.settings import analysis_command
-from analysis.trends.factors import flatten
 from degen.condition import Condition
 from degen.errors import BadInputError
 from degen.storage import RunFolder
 from launch.cli import command_line
+from launch.condition_fields import flatten
 from launch.experiment import Experiment
 
 MAX_DIFFERENCES = 3

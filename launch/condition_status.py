@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from degen.errors import BadInputError
 from degen.files import is_complete, read_metadata
 from degen.storage import RunFolder
+from launch.condition_fields import distinguish
 from launch.experiment import compose_first, compose_sweep
 from launch.settings import runs_folder
 from launch.slurm.submissions import ArrayTask, Submission, read_submissions, read_tasks
@@ -36,6 +37,7 @@ class Row:
 
     Attributes:
         condition: `<task>/<name>`.
+        fields: fields in which the condition differs from others of this status with the same task and label.
         state: one of `STATES`.
         networks: number of requested networks.
         converged, unconverged, diverged: numbers of finished networks.
@@ -51,6 +53,7 @@ class Row:
 
     condition: str
     state: str
+    fields: str = ""
     networks: int = 0
     converged: int = 0
     unconverged: int = 0
@@ -89,7 +92,10 @@ def poll_status(overrides: Sequence[str], timeout_s: float = 0.0) -> Iterator[li
         submissions = read_submissions(runs)
         tasks = read_tasks(submissions, timeout_s)
         if is_sweep:
-            yield [_row(RunFolder.of(runs, condition), seeds, tasks) for condition, seeds in requested]
+            fields = distinguish(condition for condition, _ in requested)
+            yield [
+                _row(RunFolder.of(runs, condition), seeds, tasks, fields) for condition, seeds in requested
+            ]
         else:
             yield _all_conditions(runs, submissions, tasks)
 
@@ -102,7 +108,7 @@ def _all_conditions(runs: Path, submissions: list[Submission], tasks: list[Array
     submitted: dict[str, set[int]] = {}
     for shard in [shard for submission in submissions for shard in submission.shards]:
         submitted.setdefault(shard.signature, set()).update(shard.seeds)
-    rows = []
+    rows, readable = [], []
     for path in sorted(runs.glob("*/*/condition.yaml")):
         try:
             folder = RunFolder.open(path.parent)
@@ -112,11 +118,13 @@ def _all_conditions(runs: Path, submissions: list[Submission], tasks: list[Array
             rows.append(Row(condition=name, state="unreadable", error=str(error)))
             continue
         seeds = sorted({*submitted.get(folder.condition.signature, ()), *folder.finished_seeds(), *trained})
-        rows.append(_row(folder, seeds, tasks))
-    return rows
+        readable.append((folder, seeds))
+    fields = distinguish(folder.condition for folder, _ in readable)
+    rows += [_row(folder, seeds, tasks, fields) for folder, seeds in readable]
+    return sorted(rows, key=lambda row: row.condition)
 
 
-def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask]) -> Row:
+def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask], fields: Mapping[str, str]) -> Row:
     finished = set(folder.finished_seeds())
     missing = set(seeds) - finished
     statuses = {seed: _network_status(folder, seed) for seed in seeds if seed in finished}
@@ -131,6 +139,7 @@ def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask]) -> Row:
     return Row(
         condition=f"{folder.condition.task_name}/{folder.condition.name}",
         state=_state(counts, missing, active, failed, is_training),
+        fields=fields.get(folder.condition.signature, ""),
         networks=len(seeds),
         converged=counts["converged"],
         unconverged=counts["unconverged"],

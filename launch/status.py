@@ -30,8 +30,11 @@ def as_text(rows: list[Row]) -> str:
     if not rows:
         return "nothing is trained or submitted here"
     counts = Counter(row.state for row in rows)
+    table = pd.DataFrame([_cells(row) for row in rows])
+    if not any(row.fields for row in rows):
+        del table["fields"]
     lines = [
-        pd.DataFrame([_cells(row) for row in rows]).to_string(index=False),
+        table.to_string(index=False),
         ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]),
     ]
     for row in rows:
@@ -46,6 +49,7 @@ def _cells(row: Row) -> dict[str, str]:
     return {
         "state": row.state,
         "condition": row.condition,
+        "fields": row.fields,
         "networks": f"{row.networks}" + (f" ({', '.join(parts)})" if parts else ""),
         "epoch": "" if row.epoch is None else f"{row.epoch}/{row.max_epochs}",
         "per minute": "" if row.epochs_per_minute is None else f"{row.epochs_per_minute:.3g}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from degen.condition import Condition
+from launch.condition_fields import flatten
 from launch.experiment import Experiment
 
 
@@ -35,25 +35,6 @@ def swept_columns(experiment: Experiment) -> dict[str, dict[str, Any]]:
         signature: {path: column[row] for path, column in columns.items()}
         for row, signature in enumerate(fields)
     }
-
-
-def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of every field of a configuration.
-
-    The field of a class (`_target_`) has the path of its part, and the name of the class as its value.
-
-    Example:
-        >>> dict(flatten({"regularizer": {"_target_": "degen.training.L1", "strength": 0.1}}))
-        {'regularizer': 'L1', 'regularizer.strength': 0.1}
-    """
-    for name, value in node.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{path}.")
-        elif name == "_target_":
-            yield prefix.removesuffix("."), value.rpartition(".")[2]
-        else:
-            yield path, value
 
 
 def _column(values: list[Any]) -> list[Any]:

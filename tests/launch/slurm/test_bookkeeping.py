@@ -93,6 +93,17 @@ def test_status_lists_unreadable_folders(spoiled):
     assert "cannot be read by degen " in text
 
 
+def test_status_names_the_fields_in_which_equal_labels_differ(tmp_path):
+    arguments = [text for text in TINY if not text.startswith("task.n_steps")]
+    rows = status([*arguments, "task.n_steps=10,12", f"runs={tmp_path}"])
+    assert len({row.condition.rpartition("-")[0] for row in rows}) == 1
+    assert [row.fields for row in rows] == ["task.n_steps=10", "task.n_steps=12"]
+    assert "task.n_steps=12" in as_text(rows)
+    (alone,) = status([*arguments, "task.n_steps=10", f"runs={tmp_path}"])
+    assert alone.fields == ""
+    assert "fields" not in as_text([alone])
+
+
 def test_a_damaged_manifest_of_another_condition_is_tolerated(spoiled):
     (manifest,) = [path for path in spoiled.glob("flip_flop/*/manifest.json") if path.parent.suffix != ".bak"]
     manifest.write_text("{")
