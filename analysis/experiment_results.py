@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cache import read_table, require_table
-from analysis.labels import TASKS, format_factor, task_title
+from analysis.labels import format_factor, sort_tasks, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
 from analysis.settings import analyze_command
@@ -158,8 +158,8 @@ class ExperimentResults:
     @cached_property
     def tasks(self) -> list[str]:
         """Tasks with measured conditions, in the paper's order."""
-        names = {condition.task_name for condition in self.experiment.conditions}
-        return [task for task in [*TASKS, *sorted(names - set(TASKS))] if self.conditions(task)]
+        names = sort_tasks(condition.task_name for condition in self.experiment.conditions)
+        return [task for task in names if self.conditions(task)]
 
     def matrix(self, metric: str, condition: Condition) -> NDArray[np.float64] | None:
         """Return the pairwise distances, or None if the last analysis did not compute them."""

@@ -33,18 +33,17 @@ def plot_attractors(results: ExperimentResults) -> Figure:
         _plot_trajectories(axis, results, condition)
     hide(axes[0, len(conditions) :])
     axes[0, 0].set_ylabel("PC 2")
-    captions = [
-        "above: the first seed with a line of slow points, if any; trials by the sign of their target"
-    ]
+    text = caption(results).explain(
+        "above: trials of the first seed with a line of slow points, or of the first seed",
+    )
     if not lines.empty:
         in_delay = lines[lines["period"] == "delay"]
         _plot_speeds(axes[1, 0], results, in_delay, conditions)
         _plot_lines(axes[1, 1], results, in_delay, conditions)
         hide(axes[1, 2:])
-        captions.append(
-            f"line attractor: a line with a second eigenvalue below {NEUTRAL_MODULUS}; f1: the first stimulus"
-        )
-    return add_caption(figure, caption(results), *captions)
+        text = text.show("f1: first stimulus", "gray area: line attractors")
+        text = text.explain(f"line attractor: a line with a second eigenvalue below {NEUTRAL_MODULUS}")
+    return add_caption(figure, text)
 
 
 def _plot_trajectories(axis: Axes, results: ExperimentResults, condition: Condition) -> None:

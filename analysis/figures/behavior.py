@@ -24,7 +24,7 @@ def plot_behavior(results: ExperimentResults) -> Figure:
         below.set_xlabel(results.experiment.label)
     axes[0, 0].set_ylabel("s.d. of OOD loss")
     axes[1, 0].set_ylabel("OOD loss\n(bar: median)")
-    return add_caption(figure, caption(results), "colors: conditions, the same above and below")
+    return add_caption(figure, caption(results).show("bar: median", "colors: conditions"))
 
 
 def _plot_task(above: Axes, below: Axes, results: ExperimentResults, task: str) -> None:

@@ -39,8 +39,15 @@ def plot_between_levels(results: ExperimentResults) -> Figure:
         _plot_networks(right, results, measure, rows, levels)
     figure.suptitle(f"distances within and between levels of {table['factor'].iloc[0]}")
     significance = table["significance"].iloc[0]
-    star = f"star: the labels of the two levels are not exchangeable, q < {significance:g}"
-    return add_caption(figure, star, caption(results), hyperparameters_caption(results))
+    text = caption(results).show(f"star: levels differ, q < {significance:g}")
+    return add_caption(
+        figure,
+        text.explain(
+            "q: test that the labels of two levels are exchangeable, corrected for the number of pairs",
+            "MDS: positions by multidimensional scaling",
+            *hyperparameters_caption(results),
+        ),
+    )
 
 
 def drawn_rows(table: pd.DataFrame) -> pd.DataFrame:

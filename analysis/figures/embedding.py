@@ -14,13 +14,13 @@ from analysis.figures.captions import caption, hyperparameters_caption
 from degen.condition import Condition
 from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import hide, mark_empty, panel_grid, wrapped_panels
-from degen.reporting.style import BLUE, PANEL_SIZE, add_caption, save_figure
+from degen.reporting.style import BLUE, PANEL_SIZE, Caption, add_caption, save_figure
 
 Array = NDArray[np.float64]
 
 
 def draw(
-    distances: dict[str, Array], titles: dict[str, str], metric: str, caption: str, folder: Path
+    distances: dict[str, Array], titles: dict[str, str], metric: str, caption: Caption, folder: Path
 ) -> list[Path]:
     """Draw the networks of each condition, all panels to one scale: tighter means less degenerate.
 
@@ -28,7 +28,7 @@ def draw(
         distances: matrix (networks, networks) by signature.
         titles: title of each panel by signature.
         metric: name of the metric.
-        caption: text below the figure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     figure, axes = wrapped_panels(len(distances), height=PANEL_SIZE[0])
@@ -57,9 +57,12 @@ def plot_embeddings(results: ExperimentResults) -> Figure:
         f"{results.dsa_label or 'DSA'} by multidimensional scaling, one scale per row; "
         f"{results.experiment.label} from left to right"
     )
-    caveat = "equal distances cannot be drawn in a plane, so compare the means"
-    baseline = "split-half: distance of a network from itself on other trials"
-    return add_caption(figure, caption(results), caveat, baseline, hyperparameters_caption(results))
+    text = caption(results).explain(
+        "equal distances cannot be drawn in a plane, so compare the means",
+        "split-half baseline: distance of a network from itself on other trials",
+        *hyperparameters_caption(results),
+    )
+    return add_caption(figure, text)
 
 
 def _plot_task(axes: NDArray[np.object_], results: ExperimentResults, task: str) -> None:

@@ -8,12 +8,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from degen.reporting.style import PANEL_SIZE, save_figure
+from analysis.labels import task_title
+from degen.reporting.style import PANEL_SIZE, Caption, add_caption, save_figure
 
 _CRITERIA = {"held_out_error": "held-out error", "aic": "AIC"}
 
 
-def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
+def draw(curves: dict[str, pd.DataFrame], caption: Caption, folder: Path) -> list[Path]:
     """Draw both criteria against the lag, one column per task and one line per rank.
 
     A star marks the selected candidate.
@@ -21,6 +22,7 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     Args:
         curves: for each task the curve of `degen.metrics.dsa.select_hyperparameters`, with the column
             `selected`.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     size = (PANEL_SIZE[0] * len(curves), PANEL_SIZE[1] * len(_CRITERIA))
@@ -33,13 +35,16 @@ def draw(curves: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
         selected = curve[curve["selected"]].iloc[0]
         n_networks = sum(len(networks["seeds"]) for networks in curve.attrs["networks"].values())
         hyperparameters = f"lag {selected['lag']}, rank {selected['rank']}"
-        axes[0, column].set_title(f"{task}\n{hyperparameters}\n{n_networks} converged networks")
+        axes[0, column].set_title(f"{task_title(task)}\n{hyperparameters}\n{n_networks} converged networks")
         axes[-1, column].set_xlabel("lag")
     for axis, label in zip(axes[:, 0], _CRITERIA.values(), strict=True):
         axis.set_ylabel(label)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", title="rank")
-    return save_figure(figure, folder, "hyperparameters-dsa")
+    text = caption.show("star: selected").explain(
+        "full rank: the rank is the lag times the number of principal components"
+    )
+    return save_figure(add_caption(figure, text), folder, "hyperparameters-dsa")
 
 
 def _draw_criterion(axis: Axes, curve: pd.DataFrame, criterion: str) -> None:

@@ -7,11 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from degen.reporting.panels import wrapped_panels
-from degen.reporting.style import add_caption, save_figure
+from degen.reporting.style import Caption, add_caption, save_figure
 
 
 def draw(
-    history: pd.DataFrame, titles: dict[str, str], thresholds: dict[str, float], caption: str, folder: Path
+    history: pd.DataFrame,
+    titles: dict[str, str],
+    thresholds: dict[str, float],
+    caption: Caption,
+    folder: Path,
 ) -> list[Path]:
     """Draw the mean task loss of each epoch.
 
@@ -19,7 +23,7 @@ def draw(
         history: columns condition, seed, epoch, loss.
         titles: title of each panel by signature, in order.
         thresholds: threshold of convergence by signature.
-        caption: text below the figure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     figure, axes = wrapped_panels(len(titles), sharey=True)

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import caption, hyperparameters_caption
+from analysis.figures.captions import bands_caption, caption, hyperparameters_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
 from analysis.trends.measures import paper_measure
 from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
-from degen.reporting.style import BLUE, GRAY, add_caption
+from degen.reporting.style import BLUE, GRAY, Caption, add_caption
 
 PER_PARAMETER = "pif_per_parameter"
 
@@ -61,7 +61,7 @@ def plot_measures(
             axis.set_xlabel(results.experiment.label)
     for axis, measure in zip(axes[:, 0], measures, strict=True):
         axis.set_ylabel(_axis_label(measure, all_results))
-    return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
+    return add_caption(figure, measure_caption(measures, *all_results, tasks=tasks))
 
 
 def main_names(results: ExperimentResults) -> list[str]:
@@ -76,20 +76,20 @@ def main_names(results: ExperimentResults) -> list[str]:
     ]
 
 
-def measure_captions(
+def measure_caption(
     measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
-) -> list[str]:
-    """Return the lines of the caption below a figure of measures."""
-    captions = [caption(*all_results, tasks=tasks, has_bands=True)]
+) -> Caption:
+    """Return the caption of a figure of measures."""
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
     coverages = [
         coverage for table in tables for coverage in table["true_coverage"][table["measure"].isin(drawn)]
     ]
-    captions += filter(
-        None, [format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"]
+    text = caption(*all_results, tasks=tasks, has_hollow_markers=True)
+    text = text.show(bands_caption(*all_results)).explain(
+        format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"
     )
-    return [*captions, hyperparameters_caption(*all_results, tasks=tasks)] if "dsa" in measures else captions
+    return text.explain(*hyperparameters_caption(*all_results, tasks=tasks)) if "dsa" in measures else text
 
 
 def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.labels import task_title
 from degen.reporting.panels import wrapped_panels
-from degen.reporting.style import add_caption, save_figure
+from degen.reporting.style import Caption, add_caption, save_figure
 
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
@@ -31,6 +31,7 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         axis.set_title(f"{task_title(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
         axis.set_xlabel("history length h")
     axes[0].set_ylabel("held-out error (MSE)")
-    networks = f"{len(table)} two-layer networks, one per task, h and initialization; none left out"
+    networks = f"{len(table)} two-layer networks, one per task, h and initialization, none left out"
     bands = f"bands: standard error over {table['seed'].nunique()} initializations"
-    return save_figure(add_caption(figure, networks, bands), folder, "memory-demand")
+    text = Caption().show(bands, "dashed: memory demand h*").explain(networks)
+    return save_figure(add_caption(figure, text), folder, "memory-demand")

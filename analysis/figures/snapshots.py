@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import caption
+from analysis.figures.captions import bands_caption, caption
 from analysis.figures.measure_labels import measure_label
 from analysis.snapshot_samples import END, OWN_END
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
@@ -43,9 +43,8 @@ def plot_snapshots(results: ExperimentResults) -> Figure:
         # Its lines are far from zero, which leaves room below them.
         right.legend(*left.get_legend_handles_labels())
     figure.suptitle("When do seeds part?")
-    lines = "solid: between networks; dashed: of each network to its own end"
-    bands = f"bands: {results.degeneracy['nominal_level'].iloc[0]:.0%} intervals over networks"
-    return add_caption(figure, lines, bands, caption(results))
+    text = caption(results).show(bands_caption(results))
+    return add_caption(figure, text.explain("snapshots have equal epochs (left) or equal losses (right)"))
 
 
 def _measures(table: pd.DataFrame, task: str) -> list[str]:

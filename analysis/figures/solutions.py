@@ -36,8 +36,14 @@ def plot_solutions(results: ExperimentResults) -> Figure:
         hide(panels[len(conditions) :])
     metric = measure_label(rows["metric"].iloc[0])
     figure.suptitle(f"Clusters of networks by {metric}; {results.experiment.label} from left to right")
-    scales = "multidimensional scaling, a scale per panel; p of one cluster, for each condition on its own"
-    return add_caption(figure, scales, caption(results))
+    text = caption(results).show("colors: clusters", "p: of a single cluster")
+    return add_caption(
+        figure,
+        text.explain(
+            "MDS: positions by multidimensional scaling, with its own scale in each panel",
+            "p is computed for each condition on its own",
+        ),
+    )
 
 
 def _plot_condition(

@@ -13,16 +13,16 @@ from analysis.figures.measure_labels import measure_label
 from analysis.labels import task_title
 from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.panels import panel_grid
-from degen.reporting.style import BLUE, GRAY, add_caption, save_figure
+from degen.reporting.style import BLUE, GRAY, Caption, add_caption, save_figure
 
 
-def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: str, folder: Path) -> list[Path]:
+def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, folder: Path) -> list[Path]:
     """Draw effects with their intervals, one column per task and one line per setting.
 
     Args:
         rows: rows by task, from `analysis.trends.specification.specification_rows`.
         label: label of the factor.
-        caption: text below the figure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     names = [row.measure for row in rows[POOLED if POOLED in rows else next(iter(rows))]]
@@ -32,11 +32,11 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: str, folde
         _draw_task(axis, members, names)
         axis.set_title("all tasks" if task == POOLED else task_title(task))
     axes[0, 0].set_yticks(range(len(names)), [measure_label(name.lower()) for name in names])
-    text = [
-        f"change of DSA along {label}, and its interval, under every setting of DSA",
-        "blue: the interval excludes zero; hollow: at the split-half baseline in all conditions",
-    ]
-    return save_figure(add_caption(figure, *text, caption), folder, "specification-dsa")
+    text = caption.show("blue: the interval excludes zero", "hollow: at the split-half baseline").explain(
+        f"change of the distance along {label}, and its interval, under every setting of DSA",
+        "hollow markers: the distance is at the split-half baseline in all conditions",
+    )
+    return save_figure(add_caption(figure, text), folder, "specification-dsa")
 
 
 def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> None:

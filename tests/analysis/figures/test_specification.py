@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import specification
 from analysis.trends.specification import specification_rows
-from degen.reporting.style import BLUE, GRAY
+from degen.reporting.style import BLUE, GRAY, Caption
 from tests.analysis.planted import along, flat, plant, trends
 
 N = 8
@@ -31,7 +31,7 @@ def curve(tmp_path_factory) -> tuple[Figure, dict]:
     drawn = []
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(specification, "save_figure", lambda figure, *_: drawn.append(figure) or [])
-        specification.draw(specification_rows(list(rows.values())), "delay", "", folder)
+        specification.draw(specification_rows(list(rows.values())), "delay", Caption(), folder)
     return drawn[0], rows
 
 
