@@ -97,6 +97,11 @@ class ExperimentResults:
         return self._table(self.results.trajectories)
 
     @cached_property
+    def example_trials(self) -> pd.DataFrame:
+        """The table of `analysis.steps.example_trials.compute_example_trials`, empty if there is none."""
+        return self._table(self.results.example_trials)
+
+    @cached_property
     def line_attractors(self) -> pd.DataFrame:
         """The table of `analysis.steps.line_attractors.measure_line_attractors`, empty if there is none."""
         return self._table(self.results.line_attractors)
@@ -181,15 +186,13 @@ class ExperimentResults:
                 rows.append((metric, task, format_hyperparameters(hyperparameters)))
         return pd.DataFrame(rows, columns=["metric", "task", "settings"]).drop_duplicates(ignore_index=True)
 
-    @cached_property
-    def dsa_label(self) -> str:
-        """Name of DSA with the unit of its score, or "" if DSA was not measured."""
+    def unit(self, metric: str) -> str:
+        """Return the unit of a distance: the score of DSA, or empty if there is none."""
         measured = self.degeneracy.reindex(columns=["condition", "measure"]).drop_duplicates()
-        signatures = measured["condition"][measured["measure"] == "dsa"]
-        paths = [self.results.matrix("dsa", signature) for signature in signatures]
-        scores = {read_metadata(path)["metric"]["score"] for path in paths if path.exists()}
-        units = ", ".join("rad" if score == "angular" else score for score in sorted(scores))
-        return f"DSA ({units})" if units else ""
+        signatures = measured["condition"][measured["measure"] == metric]
+        paths = [self.results.matrix(metric, signature) for signature in signatures]
+        scores = {read_metadata(path)["metric"].get("score", "") for path in paths if path.exists()}
+        return ", ".join("rad" if score == "angular" else score for score in sorted(scores))
 
     def tick(self, condition: Condition) -> str:
         """Return the tick label of a condition: the value of its factor."""

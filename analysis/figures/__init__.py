@@ -14,6 +14,7 @@ from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.between_levels import drawn_rows, plot_between_levels
 from analysis.figures.captions import bands_caption, caption
+from analysis.figures.measure_labels import axis_label
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
 from analysis.figures.solutions import plot_solutions
@@ -87,10 +88,11 @@ def select_drawings(experiment: Experiment, results: ResultsFolder) -> dict[str,
     folder = results.figures
     of_all = Caption().show("all trained networks", "dashed: threshold of convergence").explain(counts)
     with_bands = caption(data).show(bands_caption(data))
+    labels = {measure: axis_label(measure, data) for measure in data.degeneracy["measure"].unique()}
     settings = specification_rows(data.trends)
     draw: dict[str, Callable[[], list[Path]]] = {
         MAIN: lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
-        DEGENERACY: lambda: degeneracy.draw(inputs.degeneracy, experiment.label, with_bands, folder),
+        DEGENERACY: lambda: degeneracy.draw(inputs.degeneracy, experiment.label, labels, with_bands, folder),
         LOSS: lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, of_all, folder),
     }
     if settings:

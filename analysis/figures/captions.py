@@ -26,7 +26,7 @@ def caption(
     counts = pd.concat([experiment.counts for experiment in results])
     counts = counts[counts["task"].isin(tasks)] if tasks is not None else counts
     counts = counts.drop_duplicates("condition")
-    shown = _networks_in_short(counts, has_hollow_markers), _scale_in_short(*results)
+    shown = _networks_in_short(counts, has_hollow_markers), scale_in_short(*results)
     full = *_networks(counts, has_hollow_markers), _scale(*results)
     return Caption(tuple(filter(None, shown)), tuple(filter(None, full)))
 
@@ -88,7 +88,7 @@ def _networks(counts: pd.DataFrame, has_hollow_markers: bool) -> list[str]:
     return parts
 
 
-def _scale_in_short(*results: ExperimentResults) -> str:
+def scale_in_short(*results: ExperimentResults) -> str:
     """Return the scale in a few words, empty if it is the paper's."""
     name, _, overrides = results[0].experiment.scale.partition(" with ")
     if results[0].experiment.scale == "full":

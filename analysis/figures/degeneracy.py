@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import cycle
 from pathlib import Path
 
@@ -10,19 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.figures.measure_labels import measure_label
 from analysis.labels import format_factor, sort_tasks, task_title
 from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import wrapped_panels
 from degen.reporting.style import GRAY, PALETTE, Caption, add_caption, save_figure
 
 
-def draw(table: pd.DataFrame, label: str, caption: Caption, folder: Path) -> list[Path]:
+def draw(
+    table: pd.DataFrame, label: str, axis_labels: Mapping[str, str], caption: Caption, folder: Path
+) -> list[Path]:
     """Draw values with their intervals, one line per task and value of further swept fields.
 
     Args:
         table: table of `analysis.steps.degeneracy`.
         label: label of the factor.
+        axis_labels: title of the axis of each measure.
         caption: networks behind the figure.
         folder: folder of the files.
     """
@@ -37,7 +39,7 @@ def draw(table: pd.DataFrame, label: str, caption: Caption, folder: Path) -> lis
     rotation = 90 if sum(map(len, ticks)) > 20 else 0
     for axis, (level, measure) in zip(axes, measures, strict=True):
         _draw_measure(axis, table, measure)
-        axis.set(title=level, ylabel=measure_label(measure), xlabel=label)
+        axis.set(title=level, ylabel=axis_labels[measure], xlabel=label)
         axis.set_xticks(range(len(values)), ticks, rotation=rotation)
     handles, labels = axes[0].get_legend_handles_labels()
     if is_baseline.any():

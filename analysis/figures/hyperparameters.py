@@ -9,9 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.labels import task_title
+from degen.reporting.panels import use_log_ticks
 from degen.reporting.style import PANEL_SIZE, Caption, add_caption, save_figure
 
-_CRITERIA = {"held_out_error": "held-out error", "aic": "AIC"}
+_CRITERIA = {"held_out_error": "held-out error", "aic": "Akaike criterion (AIC)"}
+
+_LEGEND_WIDTH = 0.6
 
 
 def draw(curves: dict[str, pd.DataFrame], caption: Caption, folder: Path) -> list[Path]:
@@ -25,7 +28,7 @@ def draw(curves: dict[str, pd.DataFrame], caption: Caption, folder: Path) -> lis
         caption: networks behind the figure.
         folder: folder of the files.
     """
-    size = (PANEL_SIZE[0] * len(curves), PANEL_SIZE[1] * len(_CRITERIA))
+    size = (PANEL_SIZE[0] * len(curves) + _LEGEND_WIDTH, PANEL_SIZE[1] * len(_CRITERIA))
     figure, axes = plt.subplots(
         len(_CRITERIA), len(curves), figsize=size, squeeze=False, sharex="col", layout="constrained"
     )
@@ -57,4 +60,4 @@ def _draw_criterion(axis: Axes, curve: pd.DataFrame, criterion: str) -> None:
     selected = curve[curve["selected"]].iloc[0]
     axis.plot(selected["lag"], selected[criterion], marker="*", color="black", markersize=7)
     if criterion == "held_out_error":
-        axis.set_yscale("log")
+        use_log_ticks(axis)

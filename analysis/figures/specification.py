@@ -27,9 +27,9 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, f
     """
     names = [row.measure for row in rows[POOLED if POOLED in rows else next(iter(rows))]]
     figure, axes = panel_grid(1, len(rows), sharey=True)
-    figure.set_size_inches(figure.get_size_inches()[0] + 1, 0.9 + 0.18 * len(names))
+    figure.set_size_inches(figure.get_size_inches()[0] + 1, 1.0 + 0.18 * len(names))
     for axis, (task, members) in zip(axes[0], rows.items(), strict=True):
-        _draw_task(axis, members, names)
+        _draw_task(axis, members, names, label)
         axis.set_title("all tasks" if task == POOLED else task_title(task))
     axes[0, 0].set_yticks(range(len(names)), [measure_label(name.lower()) for name in names])
     text = caption.show("blue: the interval excludes zero", "hollow: at the split-half baseline").explain(
@@ -39,7 +39,7 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, f
     return save_figure(add_caption(figure, text), folder, "specification-dsa")
 
 
-def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> None:
+def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str], label: str) -> None:
     """Draw the effect of each setting. Settings without a finite effect have an empty line."""
     axis.axvline(0, color="black", linewidth=0.6)
     for row in rows:
@@ -54,4 +54,4 @@ def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> No
     axis.margins(x=0.12)
     axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axis.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axis.set_xlabel("relative change")
+    axis.set_xlabel(f"change of the distance\nalong {label}")

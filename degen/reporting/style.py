@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ PANEL_SIZE = (1.72, 1.6)
 
 PALETTE = sns.color_palette("colorblind")
 BLUE, GRAY = PALETTE[0], "0.5"
+"""Colors of what was measured, and of what it is compared with."""
 
 _CAPTION_POINTS = 6
 _CAPTION_LETTERS_PER_INCH = 23
@@ -33,7 +35,7 @@ STYLE: Any = {
     **sns.axes_style("ticks"),
     "axes.prop_cycle": cycler(color=PALETTE),
     **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "figure.titlesize"), 7),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 6),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"), 6),
     **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3),
     **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 1.5),
     "axes.linewidth": 0.8,
@@ -47,6 +49,11 @@ STYLE: Any = {
     "svg.hashsalt": "degen",
 }
 """Settings of Matplotlib. A library function uses them by `matplotlib.rc_context(STYLE)`."""
+
+
+def ordered_colors(number: int) -> Sequence[Any]:
+    """Return the colors of the conditions of a task, in the order of their factor."""
+    return sns.color_palette("viridis", number)
 
 
 def use_style() -> None:

@@ -85,13 +85,12 @@ def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     def result() -> ExperimentResults:
         return ExperimentResults(experiment, ResultsFolder(workspace / "results" / "auxiliary_loss"))
 
-    assert (
-        plot_measures(["dsa"], result()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
-    )
-    assert plot_embeddings(result()).get_suptitle().startswith("DSA (rad) by")
+    label = "dynamical degeneracy\nDSA distance (rad)"
+    assert plot_measures(["dsa"], result()).axes[0].get_ylabel() == label
+    assert plot_embeddings(result()).get_suptitle().startswith("DSA distance (rad) by")
     other = ("metric=[dsa]", "metrics.dsa.score=frobenius")
     run(workspace, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
-    assert "\nDSA (frobenius)\n" in plot_measures(["dsa"], result()).axes[0].get_ylabel()
+    assert "\nDSA distance (frobenius)" in plot_measures(["dsa"], result()).axes[0].get_ylabel()
 
 
 def test_small_factor_values_are_short_and_not_zero():
@@ -109,8 +108,8 @@ def test_small_factor_values_are_short_and_not_zero():
 
 
 def test_figures_have_the_numbers_of_the_paper():
-    # Figs. 1 and 2 are schematic, and `analysis.diagnostics.memory_demand` draws Fig. 9.
-    assert [*range(3, 9), *range(10, 30)] == NUMBERS
+    # Fig. 1 is schematic, and `analysis.diagnostics.memory_demand` draws Fig. 9.
+    assert [*range(2, 9), *range(10, 30)] == NUMBERS
 
 
 def test_a_single_figure_can_be_drawn(paper, tmp_path):

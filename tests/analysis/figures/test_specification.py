@@ -38,7 +38,7 @@ def curve(tmp_path_factory) -> tuple[Figure, dict]:
 def test_settings_are_sorted_by_effect_and_controls_are_left_out(curve):
     figure, rows = curve
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["DSA with inputs", "DSA", "DSA, rank 10", "DSA, lag 1"]
+    assert labels == ["DSA, with inputs", "DSA", "DSA, rank 10", "DSA, lag 1"]
     effects = [rows[name].effect for name in ("input_dsa", "DSA", "dsa_rank_10", "dsa_lag_1")]
     assert effects == sorted(effects)
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
