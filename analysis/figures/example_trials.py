@@ -81,9 +81,7 @@ def _names(kind: str, names: Sequence[str], number: int) -> list[str]:
 
 def _networks(results: ExperimentResults) -> list[str]:
     """Name the network of each task."""
-    table = results.example_trials
-    lines = []
-    for condition in [condition for task in results.tasks for condition in results.conditions(task)]:
-        seeds = table["seed"][table["condition"] == condition.signature]
-        lines += [f"{condition.label}: seed {seed}" for seed in seeds.unique()]
-    return lines
+    table = results.example_trials.reindex(columns=["condition", "seed"])
+    seeds = dict(zip(table["condition"], table["seed"], strict=True))
+    conditions = [condition for task in results.tasks for condition in results.conditions(task)]
+    return [f"{c.label}: seed {seeds[c.signature]}" for c in conditions if c.signature in seeds]

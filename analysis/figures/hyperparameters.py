@@ -7,10 +7,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from analysis.labels import task_title
 from degen.reporting.panels import use_log_ticks
-from degen.reporting.style import PANEL_SIZE, Caption, add_caption, save_figure
+from degen.reporting.style import PAGE_WIDTH, PANEL_SIZE, Caption, add_caption, save_figure
 
 _CRITERIA = {"held_out_error": "held-out error", "aic": "Akaike criterion (AIC)"}
 
@@ -28,7 +29,8 @@ def draw(curves: dict[str, pd.DataFrame], caption: Caption, folder: Path) -> lis
         caption: networks behind the figure.
         folder: folder of the files.
     """
-    size = (PANEL_SIZE[0] * len(curves) + _LEGEND_WIDTH, PANEL_SIZE[1] * len(_CRITERIA))
+    width = min(PANEL_SIZE[0] * len(curves) + _LEGEND_WIDTH, PAGE_WIDTH)
+    size = (width, PANEL_SIZE[1] * len(_CRITERIA))
     figure, axes = plt.subplots(
         len(_CRITERIA), len(curves), figsize=size, squeeze=False, sharex="col", layout="constrained"
     )
@@ -54,6 +56,7 @@ def _draw_criterion(axis: Axes, curve: pd.DataFrame, criterion: str) -> None:
     # A rank that occurs at one lag only is a full rank, a multiple of the lag. All full ranks form one line.
     lags_per_rank = curve["rank"].map(curve.groupby("rank")["lag"].nunique())
     is_full = (lags_per_rank == 1) & (curve["lag"].nunique() > 1)
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for rank, line in curve[~is_full].groupby("rank"):
         axis.plot(line["lag"], line[criterion], linewidth=0.8, label=f"{rank}")
     axis.scatter(curve[is_full]["lag"], curve[is_full][criterion], s=4, color="black", label="full")

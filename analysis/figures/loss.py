@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from degen.reporting.panels import wrapped_panels
 from degen.reporting.style import Caption, add_caption, save_figure
@@ -32,6 +33,7 @@ def draw(
         for _, curve in curves.groupby("seed"):
             axis.plot(curve["epoch"], curve["loss"], linewidth=0.7, alpha=0.7)
         axis.axhline(thresholds[signature], color="black", linewidth=0.6, linestyle="--")
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axis.set(title=title, xlabel=f"epoch ({curves['seed'].nunique()} networks)", yscale="log")
     axes[0].set_ylabel("task loss")
     return save_figure(add_caption(figure, caption), folder, "loss")

@@ -44,7 +44,7 @@ MEASURE_LABELS = {
     "kernel_alignment": "kernel alignment",
     "representation_alignment": "representation\nalignment",
     "participation_ratio": "participation ratio\nof singular values",
-    "near_zero_fraction": "fraction of weights below\n1 % of the largest",
+    "near_zero_fraction": "fraction of weights\nbelow 1 % of the largest",
 }
 
 _DISTANCES = ("dsa", "input_dsa", "pif")

@@ -13,7 +13,7 @@ from analysis.figures.measure_labels import measure_label
 from analysis.labels import task_title
 from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.panels import panel_grid
-from degen.reporting.style import BLUE, GRAY, Caption, add_caption, save_figure
+from degen.reporting.style import BLUE, GRAY, PAGE_WIDTH, Caption, add_caption, save_figure
 
 
 def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, folder: Path) -> list[Path]:
@@ -27,19 +27,21 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, f
     """
     names = [row.measure for row in rows[POOLED if POOLED in rows else next(iter(rows))]]
     figure, axes = panel_grid(1, len(rows), sharey=True)
-    figure.set_size_inches(figure.get_size_inches()[0] + 1, 1.0 + 0.18 * len(names))
+    width = min(figure.get_size_inches()[0] + 1, PAGE_WIDTH)
+    figure.set_size_inches(width, 1.0 + 0.18 * len(names))
+    figure.suptitle(f"change of the distance along {label}")
     for axis, (task, members) in zip(axes[0], rows.items(), strict=True):
-        _draw_task(axis, members, names, label)
+        _draw_task(axis, members, names)
         axis.set_title("all tasks" if task == POOLED else task_title(task))
     axes[0, 0].set_yticks(range(len(names)), [measure_label(name.lower()) for name in names])
     text = caption.show("blue: the interval excludes zero", "hollow: at the split-half baseline").explain(
-        f"change of the distance along {label}, and its interval, under every setting of DSA",
+        "lines: intervals of the change",
         "hollow markers: the distance is at the split-half baseline in all conditions",
     )
     return save_figure(add_caption(figure, text), folder, "specification-dsa")
 
 
-def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str], label: str) -> None:
+def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> None:
     """Draw the effect of each setting. Settings without a finite effect have an empty line."""
     axis.axvline(0, color="black", linewidth=0.6)
     for row in rows:
@@ -54,4 +56,4 @@ def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str], label
     axis.margins(x=0.12)
     axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axis.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axis.set_xlabel(f"change of the distance\nalong {label}")
+    axis.set_xlabel("change")

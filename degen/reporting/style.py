@@ -22,6 +22,9 @@ from degen.files import write_atomically
 PANEL_SIZE = (1.72, 1.6)
 """Width and height of one panel in inches: two panels fill a column (8.7 cm), four a page (17.5 cm)."""
 
+PAGE_WIDTH = 4 * PANEL_SIZE[0]
+"""Width of the widest figures in inches."""
+
 PALETTE = sns.color_palette("colorblind")
 BLUE, GRAY = PALETTE[0], "0.5"
 """Colors of what was measured, and of what it is compared with."""
