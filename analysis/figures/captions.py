@@ -89,9 +89,9 @@ def _networks(counts: pd.DataFrame, has_hollow_markers: bool) -> list[str]:
 
 
 def scale_in_short(*results: ExperimentResults) -> str:
-    """Return the scale in a few words, empty if it is the paper's."""
+    """Return the scale in a few words, empty if it is the paper's or the conditions are the user's."""
     name, _, overrides = results[0].experiment.scale.partition(" with ")
-    if results[0].experiment.scale == "full":
+    if results[0].experiment.scale == "full" or results[0].experiment.is_sweep:
         return ""
     seeds = {len(result.experiment.seeds) for result in results}
     is_smaller = name == "full" and seeds != {_PAPER_SEEDS}

@@ -42,7 +42,9 @@ def plot_snapshots(results: ExperimentResults) -> Figure:
         # Its lines are far from zero, which leaves room below them.
         right.legend(*left.get_legend_handles_labels())
     figure.suptitle("When do seeds part?")
-    text = caption(results).show(bands_caption(results))
+    text = caption(results).show(
+        "solid: between networks", "dashed: of each network to its own end", bands_caption(results)
+    )
     return add_caption(figure, text.explain("snapshots have equal epochs (left) or equal losses (right)"))
 
 
