@@ -30,6 +30,7 @@ from analysis.steps.between_levels import (
 )
 from analysis.steps.degeneracy import compute_degeneracy, format_degeneracy
 from analysis.steps.distances import compute_distances
+from analysis.steps.example_trials import compute_example_trials
 from analysis.steps.feature_learning import KernelProbe, compute_feature_learning
 from analysis.steps.line_attractors import measure_line_attractors
 from analysis.steps.networks import collect_networks, finished_seeds
@@ -177,6 +178,7 @@ class ExperimentAnalysis:
         sources = self.runs, self.results, table
         compute_solutions(paired, *sources, self.metrics, self.solutions, self.probe, self.weights_at)
         self._compute_tables(paired, table)
+        compute_example_trials(paired, *sources, self.probe, self.weights_at)
         if self.settings["snapshots"]:
             settings = self.metrics, self.probe, self.weights_at
             compute_snapshots(paired, *sources, *settings, self.epochs, self.bootstrap)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cache import read_table, require_table
-from analysis.labels import TASKS, format_factor, task_title
+from analysis.labels import format_factor, sort_tasks, task_title
 from analysis.manifest import Manifest, read_manifest
 from analysis.results import ResultsFolder
 from analysis.settings import analyze_command
@@ -97,6 +97,11 @@ class ExperimentResults:
         return self._table(self.results.trajectories)
 
     @cached_property
+    def example_trials(self) -> pd.DataFrame:
+        """The table of `analysis.steps.example_trials.compute_example_trials`, empty if there is none."""
+        return self._table(self.results.example_trials)
+
+    @cached_property
     def line_attractors(self) -> pd.DataFrame:
         """The table of `analysis.steps.line_attractors.measure_line_attractors`, empty if there is none."""
         return self._table(self.results.line_attractors)
@@ -158,8 +163,8 @@ class ExperimentResults:
     @cached_property
     def tasks(self) -> list[str]:
         """Tasks with measured conditions, in the paper's order."""
-        names = {condition.task_name for condition in self.experiment.conditions}
-        return [task for task in [*TASKS, *sorted(names - set(TASKS))] if self.conditions(task)]
+        names = sort_tasks(condition.task_name for condition in self.experiment.conditions)
+        return [task for task in names if self.conditions(task)]
 
     def matrix(self, metric: str, condition: Condition) -> NDArray[np.float64] | None:
         """Return the pairwise distances, or None if the last analysis did not compute them."""
@@ -181,15 +186,13 @@ class ExperimentResults:
                 rows.append((metric, task, format_hyperparameters(hyperparameters)))
         return pd.DataFrame(rows, columns=["metric", "task", "settings"]).drop_duplicates(ignore_index=True)
 
-    @cached_property
-    def dsa_label(self) -> str:
-        """Name of DSA with the unit of its score, or "" if DSA was not measured."""
+    def unit(self, metric: str) -> str:
+        """Return the unit of a distance: the score of DSA, or empty if there is none."""
         measured = self.degeneracy.reindex(columns=["condition", "measure"]).drop_duplicates()
-        signatures = measured["condition"][measured["measure"] == "dsa"]
-        paths = [self.results.matrix("dsa", signature) for signature in signatures]
-        scores = {read_metadata(path)["metric"]["score"] for path in paths if path.exists()}
-        units = ", ".join("rad" if score == "angular" else score for score in sorted(scores))
-        return f"DSA ({units})" if units else ""
+        signatures = measured["condition"][measured["measure"] == metric]
+        paths = [self.results.matrix(metric, signature) for signature in signatures]
+        scores = {read_metadata(path)["metric"].get("score", "") for path in paths if path.exists()}
+        return ", ".join("rad" if score == "angular" else score for score in sorted(scores))
 
     def tick(self, condition: Condition) -> str:
         """Return the tick label of a condition: the value of its factor."""

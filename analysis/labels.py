@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ TASKS = {
     "path_integration": "path integration",
 }
 """Titles of the paper's tasks, in the paper's order."""
+
+
+def sort_tasks(tasks: Iterable[str]) -> list[str]:
+    """Return the names of tasks in the paper's order. Other tasks come last, in alphabetical order.
+
+    Example:
+        >>> sort_tasks({"delayed_match", "sine_wave", "flip_flop"})
+        ['flip_flop', 'sine_wave', 'delayed_match']
+    """
+    names = set(tasks)
+    return [*(task for task in TASKS if task in names), *sorted(names - set(TASKS))]
 
 
 def task_title(task: str) -> str:

@@ -11,6 +11,7 @@ results/<experiment>/
     matrices/<metric>/<signature>.safetensors          pairwise distances
     degeneracy.parquet, degeneracy.csv   one row per condition and measure
     trends.parquet, trends.csv           one row per task and measure
+    example_trials.parquet               a trial of one network per task
     trajectories.parquet                 trials, fixed points and slow points of single networks
     line_attractors.parquet, line_attractors.csv       one row per network and period of a trial
     snapshots/<metric>/<signature>.safetensors         distances along training
@@ -19,7 +20,7 @@ results/<experiment>/
     snapshots.parquet, snapshots.csv     one row per condition, measure and moment of training
     solutions.parquet, solutions.csv     one row per condition and metric
     flow_graphs.parquet, flow_graphs.csv one row per network; flow_graphs/ holds its parts, one per condition
-    figures/*.pdf, *.png
+    figures/*.pdf, *.png, *.txt           figures and their complete captions
     report.html                          answer, figures, settings and costs in one file
     manifest.json                        settings and checksums, written last (`analysis.manifest`)
 
@@ -87,6 +88,10 @@ class ResultsFolder:
         return self.path / "report.html"
 
     @property
+    def example_trials(self) -> Path:
+        return self.path / "example_trials.parquet"
+
+    @property
     def trajectories(self) -> Path:
         return self.path / "trajectories.parquet"
 
@@ -142,7 +147,7 @@ class ResultsFolder:
         """Paths of all tables of the experiment."""
         common = [self.networks, self.history, self.feature_learning, self.degeneracy, self.trends]
         optional = [self.trajectories, self.line_attractors, self.snapshots, self.between, self.flow_graphs]
-        return [*common, self.solutions, *optional]
+        return [*common, self.example_trials, self.solutions, *optional]
 
     @property
     def figures(self) -> Path:

@@ -13,18 +13,19 @@ from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.between_levels import drawn_rows, plot_between_levels
-from analysis.figures.captions import caption
+from analysis.figures.captions import bands_caption, caption
+from analysis.figures.measure_labels import axis_label
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
 from analysis.figures.solutions import plot_solutions
-from analysis.labels import format_factor, task_title
+from analysis.labels import format_factor, sort_tasks, task_title
 from analysis.progress import track
 from analysis.results import ResultsFolder
 from analysis.trends.factors import swept_columns
 from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import read_tensors, sha256
-from degen.reporting.style import save_figure, use_style
+from degen.reporting.style import Caption, save_figure, use_style
 from launch.experiment import Experiment
 
 use_style()
@@ -46,6 +47,9 @@ NAMES = (
 )
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
+_STYLE = 2
+"""Number of the look of the figures. Another number makes every analysis draw its figures again."""
+
 
 def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
     """Return the fingerprint of everything that the figures of an experiment depend on."""
@@ -58,7 +62,9 @@ def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:
         *inputs.selections.values(),
         *(path for path in (results.snapshots, results.between, results.solutions) if path.exists()),
     ]
-    return fingerprint([sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label)
+    return fingerprint(
+        [sha256(path) for path in paths], inputs.titles, inputs.thresholds, experiment.label, _STYLE
+    )
 
 
 def draw_all(experiment: Experiment, results: ResultsFolder) -> list[Path]:
@@ -80,12 +86,14 @@ def select_drawings(experiment: Experiment, results: ResultsFolder) -> dict[str,
     inputs, data = _Inputs(experiment, results), ExperimentResults(experiment, results)
     counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
     folder = results.figures
-    loss_caption = f"all trained networks ({counts})"
+    of_all = Caption().show("all trained networks", "dashed: threshold of convergence").explain(counts)
+    with_bands = caption(data).show(bands_caption(data))
+    labels = {measure: axis_label(measure, data) for measure in data.degeneracy["measure"].unique()}
     settings = specification_rows(data.trends)
     draw: dict[str, Callable[[], list[Path]]] = {
         MAIN: lambda: save_figure(plot_measures(main_names(data), data), folder, MAIN),
-        DEGENERACY: lambda: degeneracy.draw(inputs.degeneracy, experiment.label, caption(data), folder),
-        LOSS: lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, loss_caption, folder),
+        DEGENERACY: lambda: degeneracy.draw(inputs.degeneracy, experiment.label, labels, with_bands, folder),
+        LOSS: lambda: loss.draw(inputs.history, inputs.titles, inputs.thresholds, of_all, folder),
     }
     if settings:
         draw[SPECIFICATION] = lambda: specification.draw(settings, experiment.label, caption(data), folder)
@@ -103,7 +111,7 @@ def select_drawings(experiment: Experiment, results: ResultsFolder) -> dict[str,
         draw[EMBEDDING] = lambda: embedding.draw(distances, inputs.titles, "dsa", caption(data), folder)
     if inputs.selections:
         curves = {task: require_table(path) for task, path in inputs.selections.items()}
-        draw[HYPERPARAMETERS] = lambda: hyperparameters.draw(curves, folder)
+        draw[HYPERPARAMETERS] = lambda: hyperparameters.draw(curves, caption(data), folder)
     return draw
 
 
@@ -114,14 +122,15 @@ class _Inputs:
         self.degeneracy, self.history = require_table(results.degeneracy), require_table(results.history)
         trained = set(self.history["condition"])
         conditions = experiment.sorted_by_factor([c for c in experiment.conditions if c.signature in trained])
-        conditions = sorted(conditions, key=lambda condition: condition.task_name)
+        order = sort_tasks(condition.task_name for condition in conditions)
+        conditions = sorted(conditions, key=lambda condition: order.index(condition.task_name))
         self.titles = _titles(experiment, conditions)
         self.thresholds = {condition.signature: condition.training.threshold for condition in conditions}
         with_dsa = set(self.degeneracy["condition"][self.degeneracy["measure"] == "dsa"])
         self.matrices = {
             signature: results.matrix("dsa", signature) for signature in self.titles if signature in with_dsa
         }
-        tasks = dict.fromkeys(c.task_name for c in experiment.conditions if c.signature in with_dsa)
+        tasks = sort_tasks(c.task_name for c in experiment.conditions if c.signature in with_dsa)
         selections = {task: results.hyperparameters("dsa", task) for task in tasks}
         self.selections = {task: path for task, path in selections.items() if path.exists()}
 

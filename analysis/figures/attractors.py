@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,7 +14,7 @@ from analysis.figures.captions import caption
 from analysis.steps.line_attractors import MIN_RANK_CORRELATION, NEUTRAL_MODULUS
 from degen.condition import Condition
 from degen.reporting.panels import hide, jitter, mark_empty, panel_grid, use_log_ticks
-from degen.reporting.style import add_caption
+from degen.reporting.style import PALETTE, add_caption, ordered_colors
 
 
 def plot_attractors(results: ExperimentResults) -> Figure:
@@ -33,18 +32,20 @@ def plot_attractors(results: ExperimentResults) -> Figure:
         _plot_trajectories(axis, results, condition)
     hide(axes[0, len(conditions) :])
     axes[0, 0].set_ylabel("PC 2")
-    captions = [
-        "above: the first seed with a line of slow points, if any; trials by the sign of their target"
-    ]
+    text = caption(results).explain(
+        "above: trials of the first seed with a line of slow points, or of the first seed",
+        "PC: principal component of the states on the trials",
+        "filled diamonds: stable fixed points",
+    )
+    text = text.show("trials: green with positive targets, pink with others")
     if not lines.empty:
         in_delay = lines[lines["period"] == "delay"]
         _plot_speeds(axes[1, 0], results, in_delay, conditions)
         _plot_lines(axes[1, 1], results, in_delay, conditions)
         hide(axes[1, 2:])
-        captions.append(
-            f"line attractor: a line with a second eigenvalue below {NEUTRAL_MODULUS}; f1: the first stimulus"
-        )
-    return add_caption(figure, caption(results), *captions)
+        text = text.show("f1: first stimulus", "gray area: line attractors")
+        text = text.explain(f"line attractor: a line with a second eigenvalue below {NEUTRAL_MODULUS}")
+    return add_caption(figure, text)
 
 
 def _plot_trajectories(axis: Axes, results: ExperimentResults, condition: Condition) -> None:
@@ -67,7 +68,7 @@ def _line_label(lines: pd.DataFrame, condition: Condition, seed: int) -> str:
 
 
 def _plot_phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
-    colors = sns.color_palette("colorblind")[2], sns.color_palette("colorblind")[4]
+    colors = PALETTE[2], PALETTE[4]
     for _, path in rows[rows["trial"].between(0, 29)].groupby("trial"):
         color = colors[0] if path["value"].iloc[0] > 0 else colors[1]
         axis.plot(path["x"], path["y"], color=color, linewidth=0.5, alpha=0.5)
@@ -75,15 +76,14 @@ def _plot_phase_plane(axis: Axes, rows: pd.DataFrame) -> None:
     axis.scatter(slow["x"], slow["y"], color="black", s=5, zorder=3, linewidth=0)
     stable = np.where(fixed["value"] < 1, "black", "white")
     axis.scatter(fixed["x"], fixed["y"], c=stable, marker="D", s=20, zorder=4, edgecolor="black", linewidth=1)
-    axis.set_xlabel(f"PC 1\n{len(slow)} slow (dots), {len(fixed)} fixed points\n(diamonds, filled if stable)")
+    axis.set_xlabel(f"PC 1\nslow points (dots): {len(slow)}\nfixed points (diamonds): {len(fixed)}")
 
 
 def _plot_speeds(
     axis: Axes, results: ExperimentResults, lines: pd.DataFrame, conditions: Sequence[Condition]
 ) -> None:
-    for position, (condition, color) in enumerate(
-        zip(conditions, sns.color_palette("colorblind"), strict=False)
-    ):
+    colors = ordered_colors(len(conditions))
+    for position, (condition, color) in enumerate(zip(conditions, colors, strict=True)):
         speeds = lines.loc[lines["condition"] == condition.signature, "speed"]
         positions = jitter(position, len(speeds), 0.12)
         axis.scatter(positions, speeds, color=color, s=12, alpha=0.8, linewidth=0)
@@ -98,7 +98,7 @@ def _plot_lines(
     axis: Axes, results: ExperimentResults, lines: pd.DataFrame, conditions: Sequence[Condition]
 ) -> None:
     counts = []
-    for condition, color in zip(conditions, sns.color_palette("colorblind"), strict=False):
+    for condition, color in zip(conditions, ordered_colors(len(conditions)), strict=True):
         rows = lines[lines["condition"] == condition.signature]
         x, y = rows["rank_correlation"], rows["second_modulus"]
         axis.scatter(x, y, color=color, s=12, alpha=0.8, linewidth=0)

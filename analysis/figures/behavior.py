@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -11,7 +10,7 @@ from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption
 from analysis.figures.measures import set_factor_ticks
 from degen.reporting.panels import jitter, panel_grid, use_few_x_ticks, use_linear_ticks, use_log_ticks
-from degen.reporting.style import add_caption
+from degen.reporting.style import add_caption, ordered_colors
 
 
 def plot_behavior(results: ExperimentResults) -> Figure:
@@ -22,14 +21,14 @@ def plot_behavior(results: ExperimentResults) -> Figure:
         above.set_title(results.title(task))
         above.set_xlabel("mean OOD loss")
         below.set_xlabel(results.experiment.label)
-    axes[0, 0].set_ylabel("s.d. of OOD loss")
-    axes[1, 0].set_ylabel("OOD loss\n(bar: median)")
-    return add_caption(figure, caption(results), "colors: conditions, the same above and below")
+    axes[0, 0].set_ylabel("SD of OOD loss")
+    axes[1, 0].set_ylabel("OOD loss\n(each network)")
+    return add_caption(figure, caption(results).show("bar: median", "colors: conditions"))
 
 
 def _plot_task(above: Axes, below: Axes, results: ExperimentResults, task: str) -> None:
     conditions = results.conditions(task)
-    colors = sns.color_palette("viridis", len(conditions))
+    colors = ordered_colors(len(conditions))
     networks = results.networks
     for position, (condition, color) in enumerate(zip(conditions, colors, strict=True)):
         losses = networks.loc[networks["condition"] == condition.signature, "ood_loss"].to_numpy()

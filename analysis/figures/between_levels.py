@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
-from analysis.figures.measure_labels import measure_label
+from analysis.figures.measure_labels import axis_label
 from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import panel_grid
 from degen.reporting.style import PALETTE, PANEL_SIZE, add_caption
@@ -35,12 +35,19 @@ def plot_between_levels(results: ExperimentResults) -> Figure:
     for (left, right), rows, levels in zip(axes, groups, all_levels, strict=True):
         task, at, measure = rows[["task", "at", "measure"]].iloc[0]
         _plot_means(left, rows, levels)
-        left.set_title("\n".join(filter(None, [results.title(task), at, measure_label(measure)])))
+        left.set_title("\n".join(filter(None, [results.title(task), at, axis_label(measure, results)])))
         _plot_networks(right, results, measure, rows, levels)
     figure.suptitle(f"distances within and between levels of {table['factor'].iloc[0]}")
     significance = table["significance"].iloc[0]
-    star = f"star: the labels of the two levels are not exchangeable, q < {significance:g}"
-    return add_caption(figure, star, caption(results), hyperparameters_caption(results))
+    text = caption(results).show(f"star: levels differ, q < {significance:g}")
+    return add_caption(
+        figure,
+        text.explain(
+            "q: test that the labels of two levels are exchangeable, corrected for the number of pairs",
+            "MDS: positions by multidimensional scaling",
+            *hyperparameters_caption(results),
+        ),
+    )
 
 
 def drawn_rows(table: pd.DataFrame) -> pd.DataFrame:

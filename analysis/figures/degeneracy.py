@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from analysis.figures.measure_labels import measure_label
-from analysis.labels import format_factor
+from analysis.labels import format_factor, sort_tasks, task_title
 from degen.reporting.formatting import format_coverage
 from degen.reporting.panels import wrapped_panels
-from degen.reporting.style import save_figure
+from degen.reporting.style import GRAY, PALETTE, Caption, add_caption, save_figure
 
 
-def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Path]:
+def draw(
+    table: pd.DataFrame, label: str, axis_labels: Mapping[str, str], caption: Caption, folder: Path
+) -> list[Path]:
     """Draw values with their intervals, one line per task and value of further swept fields.
 
     Args:
         table: table of `analysis.steps.degeneracy`.
         label: label of the factor.
-        caption: networks behind the figure, and those left out.
+        axis_labels: title of the axis of each measure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     # Evenly spaced: factors start at zero, span powers of ten, or are text (in the order of the file).
@@ -36,30 +39,33 @@ def draw(table: pd.DataFrame, label: str, caption: str, folder: Path) -> list[Pa
     rotation = 90 if sum(map(len, ticks)) > 20 else 0
     for axis, (level, measure) in zip(axes, measures, strict=True):
         _draw_measure(axis, table, measure)
-        axis.set(title=level, ylabel=measure_label(measure), xlabel=label)
+        axis.set(title=level, ylabel=axis_labels[measure], xlabel=label)
         axis.set_xticks(range(len(values)), ticks, rotation=rotation)
-    bands = f"bands: {table['nominal_level'].iloc[0]:.0%} intervals over networks"
-    coverage = format_coverage(table["true_coverage"])
-    text = "; ".join(filter(None, [caption, bands, coverage, "dotted: split-half baseline"]))
-    # Above the panels, because the legend is below.
-    figure.suptitle(textwrap.fill(text, int(23 * figure.get_size_inches()[0])), fontsize=6)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return save_figure(figure, folder, "degeneracy")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if is_baseline.any():
+        handles.append(Line2D([], [], linestyle=":", linewidth=1, color=GRAY))
+        labels.append("split-half baseline")
+    # Above the panels, because the caption is below.
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(axes))
+    text = caption.explain(format_coverage(table["true_coverage"]))
+    return save_figure(add_caption(figure, text), folder, "degeneracy")
 
 
 def _draw_measure(axis: Axes, table: pd.DataFrame, measure: str) -> None:
     table = table.sort_values("position")
     baselines = table[table["measure"] == f"{measure}_null"].set_index("condition")
-    for label, group in _lines(table[table["measure"] == measure]):
+    lines = _lines(table[table["measure"] == measure])
+    for (label, group), color in zip(lines, cycle(PALETTE), strict=False):
         # Conditions that differ in more than the factor are not connected.
         is_line = not group["position"].duplicated().any()
         style = "-" if is_line else ""
-        (line,) = axis.plot(group["position"], group["value"], style, marker="o", markersize=3, label=label)
+        of_line = {"color": color, "label": label}
+        axis.plot(group["position"], group["value"], style, marker="o", markersize=3, **of_line)
         if is_line:
-            axis.fill_between(group["position"], group["low"], group["high"], alpha=0.2, linewidth=0)
+            band = group["position"], group["low"], group["high"]
+            axis.fill_between(*band, color=color, alpha=0.2, linewidth=0)
         baseline = baselines.reindex(group["condition"]).dropna(subset="value")
         style = ":" if is_line else ""
-        color = line.get_color()
         axis.plot(baseline["position"], baseline["value"], style, marker=",", linewidth=1, color=color)
 
 
@@ -69,15 +75,16 @@ def _lines(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     Further fields are those that differ between conditions with equal value of the factor.
     """
     swept = [column for column in table.columns if "." in column]
-    for task, group in table.groupby("task"):
+    for task in sort_tasks(table["task"]):
+        group = table[table["task"] == task]
         at_one_value = group.groupby("position")
         further = [path for path in swept if (at_one_value[path].nunique(dropna=False) > 1).any()]
         if not further:
-            yield str(task), group
+            yield task_title(task), group
             continue
         for values, rows in group.groupby(further, dropna=False):
             words = [
                 f"{path.rpartition('.')[2]} {format_factor(value)}"
                 for path, value in zip(further, values, strict=True)
             ]
-            yield ", ".join([str(task), *words]), rows
+            yield ", ".join([task_title(task), *words]), rows

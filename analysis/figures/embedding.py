@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption, hyperparameters_caption
+from analysis.figures.measure_labels import axis_label
 from degen.condition import Condition
 from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import hide, mark_empty, panel_grid, wrapped_panels
-from degen.reporting.style import BLUE, PANEL_SIZE, add_caption, save_figure
+from degen.reporting.style import BLUE, PANEL_SIZE, Caption, add_caption, save_figure
 
 Array = NDArray[np.float64]
 
 
 def draw(
-    distances: dict[str, Array], titles: dict[str, str], metric: str, caption: str, folder: Path
+    distances: dict[str, Array], titles: dict[str, str], metric: str, caption: Caption, folder: Path
 ) -> list[Path]:
     """Draw the networks of each condition, all panels to one scale: tighter means less degenerate.
 
@@ -28,18 +29,23 @@ def draw(
         distances: matrix (networks, networks) by signature.
         titles: title of each panel by signature.
         metric: name of the metric.
-        caption: text below the figure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
-    figure, axes = wrapped_panels(len(distances), height=PANEL_SIZE[0])
+    figure, axes = wrapped_panels(len(distances), height=PANEL_SIZE[0] + 0.5)
     points = {signature: embed_distances(matrix) for signature, matrix in distances.items()}
     reach = 1.1 * max(np.abs(positions).max() for positions in points.values()) or 1.0
     for axis, (signature, positions) in zip(axes, points.items(), strict=True):
         axis.scatter(positions[:, 0], positions[:, 1], s=12, alpha=0.8, linewidth=0)
-        axis.set(title=titles[signature], xlabel=f"{len(positions)} networks")
+        axis.set(title=titles[signature], xlabel="MDS 1")
+        axis.locator_params(nbins=3)
         _set_reach(axis, reach)
-    figure.suptitle(f"multidimensional scaling of {metric.upper()} distances")
-    return save_figure(add_caption(figure, caption), folder, f"embedding-{metric}")
+    axes[0].set_ylabel("MDS 2")
+    figure.suptitle(f"{metric.upper()} distances by multidimensional scaling (MDS)")
+    text = caption.explain(
+        "all panels have the same scale: networks that are closer together are less degenerate"
+    )
+    return save_figure(add_caption(figure, text), folder, f"embedding-{metric}")
 
 
 def plot_embeddings(results: ExperimentResults) -> Figure:
@@ -54,12 +60,15 @@ def plot_embeddings(results: ExperimentResults) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("MDS 1")
     figure.suptitle(
-        f"{results.dsa_label or 'DSA'} by multidimensional scaling, one scale per row; "
+        f"{axis_label('dsa', results)} by multidimensional scaling, one scale per row; "
         f"{results.experiment.label} from left to right"
     )
-    caveat = "equal distances cannot be drawn in a plane, so compare the means"
-    baseline = "split-half: distance of a network from itself on other trials"
-    return add_caption(figure, caption(results), caveat, baseline, hyperparameters_caption(results))
+    text = caption(results).explain(
+        "equal distances cannot be drawn in a plane, so compare the means",
+        "split-half baseline: distance of a network from itself on other trials",
+        *hyperparameters_caption(results),
+    )
+    return add_caption(figure, text)
 
 
 def _plot_task(axes: NDArray[np.object_], results: ExperimentResults, task: str) -> None:

@@ -8,30 +8,42 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import caption, hyperparameters_caption
-from analysis.figures.measure_labels import LEVEL_LABELS, measure_label
+from analysis.figures.captions import bands_caption, caption, hyperparameters_caption
+from analysis.figures.measure_labels import LEVEL_LABELS, axis_label
 from analysis.trends.measures import paper_measure
 from degen.reporting.formatting import format_coverage
-from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
-from degen.reporting.style import BLUE, GRAY, add_caption
+from degen.reporting.panels import (
+    add_legend_above_data,
+    mark_empty,
+    panel_grid,
+    use_linear_ticks,
+    use_log_ticks,
+)
+from degen.reporting.style import BLUE, GRAY, Caption, add_caption
 
 PER_PARAMETER = "pif_per_parameter"
 
+_WEIGHTS = "trained weights", "initial weights"
+_DYNAMICS = "between networks", "split-half baseline"
 _BASELINES = {
-    "pif": ("pif_initial", "initial weights"),
-    "pif_signed": ("pif_signed_initial", "initial weights"),
-    PER_PARAMETER: ("pif_initial", "initial weights"),
-    "dsa": ("dsa_null", "split-half baseline"),
-    "dsa_weighted": ("dsa_weighted_null", "split-half baseline"),
-    "sigma_ood": ("sigma_test", "loss on ordinary trials"),
+    "pif": ("pif_initial", *_WEIGHTS),
+    "pif_signed": ("pif_signed_initial", *_WEIGHTS),
+    PER_PARAMETER: ("pif_initial", *_WEIGHTS),
+    "dsa": ("dsa_null", *_DYNAMICS),
+    "dsa_weighted": ("dsa_weighted_null", *_DYNAMICS),
+    "sigma_ood": ("sigma_test", "OOD trials", "ordinary trials"),
 }
-"""For each measure the measure to compare it with, and its label."""
+"""For each measure the measure to compare it with, and the labels of both in the legend."""
 
 
 _MAX_BAND = 3
 """Bands are cut at this multiple of the largest value. Those of few networks may exceed it a hundredfold."""
+_BESIDE = 0.12
+"""Distance of a point of the baseline from the point of the measure."""
 
 
 def plot_measures(
@@ -39,8 +51,9 @@ def plot_measures(
 ) -> Figure:
     """Plot measures (rows) against the factor, one column per task of each experiment.
 
-    Bands are intervals over networks. Gray lines are what a measure is to be compared with. A marker is
-    hollow if networks of its condition are left out, and the tick label counts the remaining ones.
+    Bands are intervals over networks. Gray lines are what a measure is to be compared with. The first panel
+    of a row names them. A marker is hollow if networks of its condition are left out, and the tick label
+    counts the remaining ones.
 
     Args:
         measures: names of measures in the degeneracy table, or `PER_PARAMETER`.
@@ -54,14 +67,19 @@ def plot_measures(
     figure, axes = panel_grid(1, len(measures)) if is_row else panel_grid(len(measures), len(columns))
     axes = axes.T if is_row else axes
     for column, (results, task) in zip(axes.T, columns, strict=False):
-        column[0].set_title(results.title(task))
+        if is_row:
+            figure.suptitle(results.title(task))
+        else:
+            column[0].set_title(results.title(task))
         for axis, measure in zip(column, measures, strict=True):
             plot_measure(axis, results, task, measure)
         for axis in column if is_row else column[-1:]:
             axis.set_xlabel(results.experiment.label)
-    for axis, measure in zip(axes[:, 0], measures, strict=True):
-        axis.set_ylabel(_axis_label(measure, all_results))
-    return add_caption(figure, *measure_captions(measures, *all_results, tasks=tasks))
+    for row, measure in zip(axes, measures, strict=True):
+        level = LEVEL_LABELS.get(measure, "")
+        row[0].set_ylabel("\n".join(filter(None, [level, axis_label(measure, *all_results)])))
+        _add_legend(row, measure)
+    return add_caption(figure, measure_caption(measures, *all_results, tasks=tasks))
 
 
 def main_names(results: ExperimentResults) -> list[str]:
@@ -76,20 +94,20 @@ def main_names(results: ExperimentResults) -> list[str]:
     ]
 
 
-def measure_captions(
+def measure_caption(
     measures: Sequence[str], *all_results: ExperimentResults, tasks: Sequence[str] | None = None
-) -> list[str]:
-    """Return the lines of the caption below a figure of measures."""
-    captions = [caption(*all_results, tasks=tasks, has_bands=True)]
+) -> Caption:
+    """Return the caption of a figure of measures."""
     tables = [results.degeneracy for results in all_results if len(results.degeneracy)]
     drawn = ["pif" if measure == PER_PARAMETER else measure for measure in measures]
     coverages = [
         coverage for table in tables for coverage in table["true_coverage"][table["measure"].isin(drawn)]
     ]
-    captions += filter(
-        None, [format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"]
+    text = caption(*all_results, tasks=tasks, has_hollow_markers=True)
+    text = text.show(bands_caption(*all_results)).explain(
+        format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"
     )
-    return [*captions, hyperparameters_caption(*all_results, tasks=tasks)] if "dsa" in measures else captions
+    return text.explain(*hyperparameters_caption(*all_results, tasks=tasks)) if "dsa" in measures else text
 
 
 def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str) -> None:
@@ -114,11 +132,26 @@ def plot_measure(axis: Axes, results: ExperimentResults, task: str, measure: str
         _cut_bands(axis)
 
 
+def _add_legend(row: Sequence[Axes], measure: str) -> None:
+    """Name the measure and its baseline in the first panel of a row that shows both."""
+    for axis in row:
+        if any(line.get_markeredgecolor() == GRAY for line in axis.lines):
+            handles = [Line2D([], [], color=color, marker="o", markersize=3) for color in (BLUE, GRAY)]
+            has_lines = any(line.get_linestyle() == "--" for line in axis.lines)
+            handles[0].set_linestyle("-" if has_lines else "")
+            handles[1].set_linestyle("--" if has_lines else "")
+            add_legend_above_data(axis, handles, _BASELINES[measure][1:])
+            return
+
+
 def _cut_bands(axis: Axes) -> None:
-    """Limit the axis to `_MAX_BAND` times the largest value."""
+    """Cut bands at `_MAX_BAND` times the largest value, and limit the axis to what remains."""
     largest = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axis.lines]).max()
     if largest > 0:
-        axis.set_ylim(0, min(axis.get_ylim()[1], _MAX_BAND * largest))
+        top = min(axis.get_ylim()[1], _MAX_BAND * largest)
+        axis.set_ylim(0, top)
+        for band in axis.collections:
+            band.set_clip_path(Rectangle((0, 0), 1, top, transform=axis.get_yaxis_transform()))
 
 
 def set_factor_ticks(axis: Axes, results: ExperimentResults, task: str) -> None:
@@ -128,8 +161,11 @@ def set_factor_ticks(axis: Axes, results: ExperimentResults, task: str) -> None:
 
 
 def _plot_rows(axis: Axes, rows: pd.DataFrame, n_seeds: int, color: str, style: str) -> None:
-    """Plot rows with their intervals: as a line with a band, or without a style as separate points."""
-    positions = np.arange(len(rows))
+    """Plot rows with their intervals: as a line with a band, or without a style as separate points.
+
+    Separate points of the baseline are beside those of the measure, whose intervals would hide them.
+    """
+    positions = np.arange(len(rows)) + (_BESIDE if color == GRAY and not style else 0)
     if style:
         axis.plot(positions, rows["value"], style, color=color)
         axis.fill_between(positions, rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
@@ -154,15 +190,3 @@ def _rows(
         weights = pd.Series([widths[signature] ** 2 for signature in signatures], index=rows.index)
         rows[["value", "low", "high"]] = rows[["value", "low", "high"]].div(weights, axis=0)
     return rows
-
-
-def _axis_label(measure: str, all_results: Sequence[ExperimentResults]) -> str:
-    """Return the level, the measure, the unit of DSA, and the meaning of the gray line."""
-    label = measure_label(measure)
-    if measure == "dsa":
-        units = dict.fromkeys(results.dsa_label for results in all_results if results.dsa_label)
-        label = ", ".join(units) or label
-    lines = [LEVEL_LABELS.get(measure, ""), label]
-    if measure in _BASELINES:
-        lines.append(f"gray: {_BASELINES[measure][1]}")
-    return "\n".join(filter(None, lines))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.labels import task_title
+from analysis.labels import sort_tasks, task_title
 from degen.reporting.panels import wrapped_panels
-from degen.reporting.style import add_caption, save_figure
+from degen.reporting.style import PANEL_SIZE, Caption, add_caption, save_figure
 
 
 def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
@@ -18,8 +18,10 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         table: table of `analysis.diagnostics.memory_demand.compute_curves`.
         folder: folder of the files.
     """
+    order = sort_tasks(table["task"])
     groups = list(table.groupby(["task", "variant", "condition"], sort=False))
-    figure, axes = wrapped_panels(len(groups))
+    groups = sorted(groups, key=lambda group: order.index(str(group[0][0])))
+    figure, axes = wrapped_panels(len(groups), height=PANEL_SIZE[1] + 0.2)
     for axis, ((task, variant, _), group) in zip(axes, groups, strict=True):
         errors = group.groupby("history")["error"]
         mean, standard_error = errors.mean(), errors.sem().fillna(0.0)
@@ -28,9 +30,10 @@ def draw(table: pd.DataFrame, folder: Path) -> list[Path]:
         axis.set_ylim(0, 1.15 * float((mean + standard_error).max()))
         demand, is_lower_bound = group[["demand", "is_lower_bound"]].iloc[0]
         axis.axvline(demand, color="black", linewidth=0.6, linestyle="--")
-        axis.set_title(f"{task_title(str(task))}\n{variant}: h* {'≥' if is_lower_bound else '='} {demand}")
-        axis.set_xlabel("history length h")
+        axis.set_title(f"{task_title(str(task))}\n{variant}\nh* {'≥' if is_lower_bound else '='} {demand}")
+        axis.set_xlabel("history length h (steps)")
     axes[0].set_ylabel("held-out error (MSE)")
-    networks = f"{len(table)} two-layer networks, one per task, h and initialization; none left out"
+    networks = f"{len(table)} two-layer networks, one per task, h and initialization, none left out"
     bands = f"bands: standard error over {table['seed'].nunique()} initializations"
-    return save_figure(add_caption(figure, networks, bands), folder, "memory-demand")
+    text = Caption().show(bands, "dashed: memory demand h*").explain(networks)
+    return save_figure(add_caption(figure, text), folder, "memory-demand")

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.measure_labels import measure_label
-from analysis.figures.measures import measure_captions, plot_measure, set_factor_ticks
+from analysis.figures.measure_labels import axis_label
+from analysis.figures.measures import measure_caption, plot_measure, set_factor_ticks
 from degen.reporting.panels import mark_empty, panel_grid
 from degen.reporting.style import add_caption
 
@@ -24,7 +24,7 @@ def plot_networks(measures: Sequence[str], results: ExperimentResults, task: str
     """
     figure, axes = panel_grid(len(measures), 2, sharey="row")
     for (left, right), measure in zip(axes, measures, strict=True):
-        left.set_ylabel(measure_label(measure))
+        left.set_ylabel(axis_label(measure, results))
         values = results.networks.get(measure)
         if values is None or values.isna().all() or not results.conditions(task):
             mark_empty(left, "not measured")
@@ -39,7 +39,7 @@ def plot_networks(measures: Sequence[str], results: ExperimentResults, task: str
     for axis in axes[-1]:
         axis.set_xlabel(results.experiment.label)
     figure.suptitle(results.title(task))
-    return add_caption(figure, *measure_captions(measures, results, tasks=[task]))
+    return add_caption(figure, measure_caption(measures, results, tasks=[task]))
 
 
 def _plot_seeds(axis: Axes, results: ExperimentResults, task: str, measure: str) -> None:

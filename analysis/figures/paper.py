@@ -13,6 +13,7 @@ from analysis.experiment_results import ExperimentResults
 from analysis.figures.attractors import plot_attractors
 from analysis.figures.behavior import plot_behavior
 from analysis.figures.embedding import plot_embeddings
+from analysis.figures.example_trials import plot_example_trials
 from analysis.figures.measures import PER_PARAMETER, plot_measures
 from analysis.figures.networks import plot_networks
 from degen.errors import require
@@ -76,6 +77,7 @@ _MEMORY = ("memory_demand", "auxiliary_loss")
 _STRENGTH = "representation_alignment"
 
 FIGURES = [
+    PaperFigure(2, "example-trials", ("task_complexity",), plot_example_trials),
     PaperFigure(3, "task-complexity-embedding", ("task_complexity",), plot_embeddings),
     _measures(3, "task-complexity", "task_complexity", LEVEL_MEASURES),
     _measures(4, "memory-demand-and-auxiliary-loss", _MEMORY, LEVEL_MEASURES),
@@ -105,7 +107,7 @@ FIGURES = [
     _measures(28, "standard-network-size", "standard_network_size", LEVEL_MEASURES_BY_WIDTH[:2]),
     _measures(29, "standard-network-size-strength", "standard_network_size", ("kernel_alignment", _STRENGTH)),
 ]
-"""Figs. 1 and 2 are schematic. `python -m analysis.diagnostics.memory_demand` draws Fig. 9."""
+"""Fig. 1 is schematic. `python -m analysis.diagnostics.memory_demand` draws Fig. 9."""
 
 NUMBERS = sorted({figure.number for figure in FIGURES})
 

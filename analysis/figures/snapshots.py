@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import caption
-from analysis.figures.measure_labels import measure_label
+from analysis.figures.captions import bands_caption, caption
+from analysis.figures.measure_labels import axis_label
 from analysis.snapshot_samples import END, OWN_END
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
-from degen.reporting.style import PALETTE, add_caption
+from degen.reporting.style import add_caption, ordered_colors
 
 Color = tuple[float, float, float]
 Curve = tuple[str, Color, pd.DataFrame]
@@ -38,14 +37,15 @@ def plot_snapshots(results: ExperimentResults) -> Figure:
         of_panel = table[(table["task"] == task) & (table["measure"] == measure)]
         _plot_epochs(left, results, task, of_panel)
         _plot_losses(right, results, task, of_panel[of_panel["kind"] == "loss"])
-        left.set_ylabel(measure_label(measure))
+        left.set_ylabel(axis_label(measure, results))
         left.set_title(results.title(task))
         # Its lines are far from zero, which leaves room below them.
         right.legend(*left.get_legend_handles_labels())
     figure.suptitle("When do seeds part?")
-    lines = "solid: between networks; dashed: of each network to its own end"
-    bands = f"bands: {results.degeneracy['nominal_level'].iloc[0]:.0%} intervals over networks"
-    return add_caption(figure, lines, bands, caption(results))
+    text = caption(results).show(
+        "solid: between networks", "dashed: of each network to its own end", bands_caption(results)
+    )
+    return add_caption(figure, text.explain("snapshots have equal epochs (left) or equal losses (right)"))
 
 
 def _measures(table: pd.DataFrame, task: str) -> list[str]:
@@ -54,7 +54,8 @@ def _measures(table: pd.DataFrame, task: str) -> list[str]:
 
 def _curves(results: ExperimentResults, task: str, rows: pd.DataFrame) -> Iterator[Curve]:
     """Yield the label, color and rows of each condition."""
-    for condition, color in zip(results.conditions(task), cycle(PALETTE), strict=False):
+    conditions = results.conditions(task)
+    for condition, color in zip(conditions, ordered_colors(len(conditions)), strict=True):
         label = f"{results.experiment.label} = {results.tick(condition)}"
         yield label, color, rows[rows["condition"] == condition.signature]
 

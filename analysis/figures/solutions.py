@@ -35,9 +35,15 @@ def plot_solutions(results: ExperimentResults) -> Figure:
             _plot_condition(axis, results, condition, by_condition.get(condition.signature))
         hide(panels[len(conditions) :])
     metric = measure_label(rows["metric"].iloc[0])
-    figure.suptitle(f"Clusters of networks by {metric}; {results.experiment.label} from left to right")
-    scales = "multidimensional scaling, a scale per panel; p of one cluster, for each condition on its own"
-    return add_caption(figure, scales, caption(results))
+    figure.suptitle(f"clusters of networks by {metric}")
+    text = caption(results).show("colors: clusters", "p: of a single cluster")
+    return add_caption(
+        figure,
+        text.explain(
+            "MDS: positions by multidimensional scaling, with its own scale in each panel",
+            "p is computed for each condition on its own",
+        ),
+    )
 
 
 def _plot_condition(
@@ -54,6 +60,6 @@ def _plot_condition(
         axis.scatter(x, y, s=10, alpha=0.8, linewidth=0, color=color)
     number = f"{row['clusters']} cluster{'s' if row['clusters'] > 1 else ''}"
     p = "too few networks" if np.isnan(row["p"]) else f"p = {row['p']:.2g}"
-    axis.set(title=f"{results.tick(condition)}: {number}\n{p}", xlabel="MDS 1")
+    axis.set(title=f"{results.experiment.label} = {results.tick(condition)}\n{number}, {p}", xlabel="MDS 1")
     axis.set_aspect("equal", adjustable="datalim")
     axis.locator_params(nbins=3)

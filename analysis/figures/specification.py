@@ -13,30 +13,32 @@ from analysis.figures.measure_labels import measure_label
 from analysis.labels import task_title
 from analysis.trends.rows import POOLED, TrendRow
 from degen.reporting.panels import panel_grid
-from degen.reporting.style import BLUE, GRAY, add_caption, save_figure
+from degen.reporting.style import BLUE, GRAY, PAGE_WIDTH, Caption, add_caption, save_figure
 
 
-def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: str, folder: Path) -> list[Path]:
+def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, folder: Path) -> list[Path]:
     """Draw effects with their intervals, one column per task and one line per setting.
 
     Args:
         rows: rows by task, from `analysis.trends.specification.specification_rows`.
         label: label of the factor.
-        caption: text below the figure.
+        caption: networks behind the figure.
         folder: folder of the files.
     """
     names = [row.measure for row in rows[POOLED if POOLED in rows else next(iter(rows))]]
     figure, axes = panel_grid(1, len(rows), sharey=True)
-    figure.set_size_inches(figure.get_size_inches()[0] + 1, 0.9 + 0.18 * len(names))
+    width = min(figure.get_size_inches()[0] + 1, PAGE_WIDTH)
+    figure.set_size_inches(width, 1.0 + 0.18 * len(names))
+    figure.suptitle(f"change of the distance along {label}")
     for axis, (task, members) in zip(axes[0], rows.items(), strict=True):
         _draw_task(axis, members, names)
         axis.set_title("all tasks" if task == POOLED else task_title(task))
     axes[0, 0].set_yticks(range(len(names)), [measure_label(name.lower()) for name in names])
-    text = [
-        f"change of DSA along {label}, and its interval, under every setting of DSA",
-        "blue: the interval excludes zero; hollow: at the split-half baseline in all conditions",
-    ]
-    return save_figure(add_caption(figure, *text, caption), folder, "specification-dsa")
+    text = caption.show("blue: the interval excludes zero", "hollow: at the split-half baseline").explain(
+        "lines: intervals of the change",
+        "hollow markers: the distance is at the split-half baseline in all conditions",
+    )
+    return save_figure(add_caption(figure, text), folder, "specification-dsa")
 
 
 def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> None:
@@ -54,4 +56,4 @@ def _draw_task(axis: Axes, rows: Sequence[TrendRow], names: Sequence[str]) -> No
     axis.margins(x=0.12)
     axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axis.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axis.set_xlabel("relative change")
+    axis.set_xlabel("change")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from analysis.labels import sort_tasks
 from analysis.trends.design import LEVELS, TREND
 from analysis.trends.measure_trends import MeasureTrend
 from analysis.trends.outcomes import DECIDED
-from analysis.trends.rows import TrendRow
+from analysis.trends.rows import POOLED, TrendRow
 from degen.statistics.joint_test import FALLS, RISES
 
 
@@ -36,8 +37,8 @@ def opposed_embeddings(trends: Mapping[str, MeasureTrend]) -> str:
 def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
     """Return the rows of a measure and of its other settings, by task. Measures without settings have none.
 
-    Tasks have the order of `rows`. The rows of a task are those of the first factor, sorted by their effect.
-    A factor with several named levels has no single effect, and no rows.
+    Tasks have the paper's order, and the pooled rows come last. The rows of a task are those of the first
+    factor, sorted by their effect. A factor with several named levels has no single effect, and no rows.
     """
     families = {row.variant_of for row in rows if row.variant_of}
     members = [
@@ -48,5 +49,6 @@ def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
         and (row.kind == TREND or (row.kind == LEVELS and row.levels))
     ]
     by_effect = sorted(members, key=lambda row: row.effect)
-    tasks = dict.fromkeys(row.task for row in members)
+    names = {row.task for row in members}
+    tasks = [*sort_tasks(names - {POOLED}), *(names & {POOLED})]
     return {task: [row for row in by_effect if row.task == task] for task in tasks}

@@ -18,7 +18,8 @@ def render(
     """Render a template, with all text escaped.
 
     Templates may extend `page.html.j2` and import macros from `macros.html.j2`. The filter `table` turns a
-    data frame into a table, and the filter `data_uri` embeds a PNG file.
+    data frame into a table, the filter `data_uri` embeds a PNG file, and the filter `caption` returns the
+    caption that `degen.reporting.style.save_figure` stored with it.
 
     Args:
         package: package with the template, in its folder `templates`.
@@ -34,7 +35,8 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"table": _table, "data_uri": _data_uri, **(filters or {})}
+    environment.filters |= {"table": _table, "data_uri": _data_uri, "caption": _caption}
+    environment.filters |= filters or {}
     return environment.get_template(template).render(context)
 
 
@@ -45,3 +47,8 @@ def _table(frame: pd.DataFrame) -> Markup:
 
 def _data_uri(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _caption(path: Path) -> str:
+    text = path.with_suffix(".txt")
+    return text.read_text().strip() if text.exists() else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -13,6 +15,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from degen.reporting.style import PANEL_SIZE
 
 _STEPS = [1, 2, 5, 10]
+_LEGEND_LINE = 0.12
+"""Height of a line of a legend, as a fraction of the height of a panel."""
 
 
 def panel_grid(rows: int, columns: int, **options: Any) -> tuple[Figure, Any]:
@@ -83,7 +87,17 @@ def use_linear_ticks(axis: Axes, headroom: float = 1.08) -> None:
         headroom: upper limit relative to the largest value.
     """
     axis.set_ylim(0, headroom * axis.dataLim.y1 if np.isfinite(axis.dataLim.y1) else None)
-    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+    axis.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS, min_n_ticks=3))
+
+
+def add_legend_above_data(axis: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """Add a legend in room above the data, by which the y axis grows."""
+    spaces = {"borderpad": 0, "borderaxespad": 0.2, "handletextpad": 0.5, "labelspacing": 0.2}
+    axis.legend(handles, labels, loc="upper left", handlelength=2, **spaces)
+    # In the coordinates of the scale, which may be logarithmic.
+    bottom, top = axis.transScale.transform([(1, limit) for limit in axis.get_ylim()])[:, 1]
+    top = bottom + (top - bottom) / (1 - _LEGEND_LINE * len(labels))
+    axis.set_ylim(*axis.transScale.inverted().transform([(1, bottom), (1, top)])[:, 1])
 
 
 def use_few_x_ticks(axis: Axes) -> None:

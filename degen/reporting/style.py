@@ -1,8 +1,11 @@
-"""Matplotlib style of all figures: color-blind safe, sized for print, stored as PDF and PNG."""
+"""Matplotlib style of all figures: color-blind safe, sized for print, stored as PDF, PNG and text."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +22,23 @@ from degen.files import write_atomically
 PANEL_SIZE = (1.72, 1.6)
 """Width and height of one panel in inches: two panels fill a column (8.7 cm), four a page (17.5 cm)."""
 
+PAGE_WIDTH = 4 * PANEL_SIZE[0]
+"""Width of the widest figures in inches."""
+
 PALETTE = sns.color_palette("colorblind")
 BLUE, GRAY = PALETTE[0], "0.5"
+"""Colors of what was measured, and of what it is compared with."""
 
 _CAPTION_POINTS = 6
+_CAPTION_LETTERS_PER_INCH = 23
+_MAX_CAPTION_LINES = 3
 
 STYLE: Any = {
     **sns.plotting_context("paper"),
     **sns.axes_style("ticks"),
     "axes.prop_cycle": cycler(color=PALETTE),
     **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "figure.titlesize"), 7),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 6),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"), 6),
     **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3),
     **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 1.5),
     "axes.linewidth": 0.8,
@@ -45,23 +54,52 @@ STYLE: Any = {
 """Settings of Matplotlib. A library function uses them by `matplotlib.rc_context(STYLE)`."""
 
 
+def ordered_colors(number: int) -> Sequence[Any]:
+    """Return the colors of the conditions of a task, in the order of their factor."""
+    return sns.color_palette("viridis", number)
+
+
 def use_style() -> None:
     """Use the style for all figures of this process, and draw to files only."""
     mpl.use("agg")
     mpl.rcParams.update(STYLE)
 
 
-def add_caption(figure: Figure, *sentences: str) -> Figure:
-    """Write text below a figure, wrapped to its width. Empty parts are skipped.
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """Caption of a figure: what is drawn below the figure, and the complete text of its text file.
 
-    The figure becomes taller, so that its panels keep their size.
+    Attributes:
+        shown: short statements that a reader needs to read the figure, the most important ones first.
+        full: all statements.
     """
-    width = int(figure.get_size_inches()[0] * 23)
-    lines = [""]
-    for word in "; ".join(filter(None, sentences)).split():
-        lines = [*lines[:-1], f"{lines[-1]} {word}"] if len(lines[-1]) + len(word) < width else [*lines, word]
-    figure.supxlabel("\n".join(line.strip() for line in lines), fontsize=_CAPTION_POINTS, color="0.35")
-    figure.set_figheight(figure.get_figheight() + len(lines) * 1.3 * _CAPTION_POINTS / 72)
+
+    shown: tuple[str, ...] = ()
+    full: tuple[str, ...] = ()
+
+    def show(self, *statements: str) -> Caption:
+        """Return the caption with further statements, also below the figure. Empty ones are skipped."""
+        return Caption((*self.shown, *filter(None, statements)), (*self.full, *filter(None, statements)))
+
+    def explain(self, *statements: str) -> Caption:
+        """Return the caption with further statements in the text file. Empty ones are skipped."""
+        return Caption(self.shown, (*self.full, *filter(None, statements)))
+
+
+def add_caption(figure: Figure, caption: Caption) -> Figure:
+    """Write at most three lines below a figure. `save_figure` stores the complete text in a text file.
+
+    The last statements are left out if they do not fit. The figure becomes taller, so that its panels keep
+    their size.
+    """
+    # Matplotlib keeps the label of a figure, and draws it nowhere.
+    figure.set_label("\n".join(caption.full))
+    width, shown = int(figure.get_size_inches()[0] * _CAPTION_LETTERS_PER_INCH), list(caption.shown)
+    while len(lines := textwrap.wrap("; ".join(shown), width)) > _MAX_CAPTION_LINES:
+        shown.pop()
+    if lines:
+        figure.supxlabel("\n".join(lines), fontsize=_CAPTION_POINTS, color="0.35")
+        figure.set_figheight(figure.get_figheight() + len(lines) * 1.3 * _CAPTION_POINTS / 72)
     return figure
 
 
@@ -81,7 +119,7 @@ def _draw_text_literally(figure: Figure) -> None:
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Store a figure as PDF and PNG, close it, and return both paths.
+    """Store a figure as PDF and PNG, and its complete caption as text. Close it, and return the paths.
 
     Equal figures have equal bytes: files contain no date, and identifiers have a fixed salt.
     """
@@ -96,4 +134,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
         write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
         paths.append(folder / f"{name}.{kind}")
     plt.close(figure)
-    return paths
+    text = folder / f"{name}.txt"
+    if not figure.get_label():
+        text.unlink(missing_ok=True)  # the caption of an earlier figure
+        return paths
+    write_atomically(text, f"{figure.get_label()}\n".encode())
+    return [*paths, text]

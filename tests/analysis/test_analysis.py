@@ -12,6 +12,7 @@ import degen
 from analysis.figures.degeneracy import draw
 from degen.files import read_tensors
 from degen.metrics.behavior import sigma_log_ood
+from degen.reporting.style import Caption
 from degen.statistics import true_coverage
 from degen.streams import Stream
 from degen.training.gradients import task_loss
@@ -190,6 +191,12 @@ def test_text_values_keep_the_order_of_the_file_on_the_axis(analyzed, monkeypatc
     )
     result = table(analyzed, "degeneracy")
     named = result["factor_value"].map({1: "small", 2: "large"})
-    draw(result.assign(factor_value=named), "size", "", tmp_path)
+    draw(
+        result.assign(factor_value=named),
+        "size",
+        dict.fromkeys(result["measure"], "distance"),
+        Caption(),
+        tmp_path,
+    )
     labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert labels == ["small", "large"]

@@ -64,7 +64,7 @@ def test_a_second_analysis_skips_finished_work(workspace, analyze):
 def test_another_option_of_a_metric_computes_that_metric_only(workspace, analyze):
     before = files(workspace)
     printed = analyze("metrics.svcca.variance=0.8", before=None).stdout
-    assert "figures: 14 files, new" in printed.splitlines()
+    assert "figures: 21 files, new" in printed.splitlines()
     assert [line.split()[1] for line in printed.splitlines() if "2 of them new" in line] == ["svcca"]
     after = changed(before, files(workspace))
     assert {name for name in after if name.startswith(("activations", "matrices"))} == {
@@ -88,7 +88,7 @@ def with_loss_curves(analyzed: Path, tmp_path_factory: pytest.TempPathFactory) -
     workspace = shutil.copytree(analyzed, tmp_path_factory.mktemp("curves") / "place")
     shutil.rmtree(workspace / "results" / "tiny" / "figures")
     printed = analyze_in(workspace, before=draw_loss_curves).stdout
-    assert "figures: 2 files, new" in printed.splitlines()
+    assert "figures: 3 files, new" in printed.splitlines()
     return workspace
 
 
@@ -97,7 +97,7 @@ def test_a_figure_that_is_gone_is_drawn_again(with_loss_curves, tmp_path):
     gone = workspace / "results" / "tiny" / "figures" / "loss.png"
     gone.unlink()
     printed = analyze_in(workspace, before=draw_loss_curves).stdout
-    assert "figures: 2 files, new" in printed.splitlines()
+    assert "figures: 3 files, new" in printed.splitlines()
     assert gone.exists()
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_manifest_is_written_again(with_loss_curves, tmp_path, content
     before = manifest.read_bytes()
     manifest.write_bytes(content)
     printed = analyze_in(workspace, before=draw_loss_curves).stdout
-    assert "figures: 2 files, new" in printed.splitlines()
+    assert "figures: 3 files, new" in printed.splitlines()
     assert manifest.read_bytes() == before
 
 
@@ -215,12 +215,14 @@ def test_printed_labels_are_unique(workspace, analyze):
 def test_figures_of_an_earlier_analysis_are_removed(workspace):
     folder = workspace / "results" / "tiny" / "figures"
     assert (folder / "embedding-dsa.png").exists()
+    assert (folder / "embedding-dsa.txt").exists()
     (folder / "mine.png").write_bytes(b"the user's own")
     launched = Launched((*OWN, "metric=[svcca]", *SMALL[2:]), workspace, module="analysis.__main__")
     assert launched.wait() == 0, launched.stderr
     assert {path.name for path in folder.glob("*.png")} == {
         *("main-measures.png", "degeneracy.png", "loss.png", "mine.png")
     }
+    assert {path.stem for path in folder.glob("*.txt")} == {"main-measures", "degeneracy", "loss"}
 
 
 def test_a_metric_may_measure_the_first_networks_only(workspace, analyze):

@@ -45,7 +45,7 @@ def test_untrained_experiments_of_a_list_are_left_out(paper, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "field", "allowed"),
     [
-        (["figures=[2]"], "figures", "all or a list of numbers among 3, 4"),
+        (["figures=[1]"], "figures", "all or a list of numbers among 2, 3, 4"),
         (["figures=some"], "figures", "all or a list of numbers"),
         (["results=nowhere"], "results", "a folder with the results of an experiment"),
         (["experiments=[nothing]"], "experiment", "task_complexity"),

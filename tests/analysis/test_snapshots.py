@@ -172,7 +172,7 @@ def test_the_report_shows_the_figure(along):
     assert manifest is not None
     assert manifest.settings["snapshots"] == [0, 4, 20, "end"]
     assert {"snapshots.csv", "snapshots.parquet"} <= manifest.files.keys()
-    assert {"snapshots.pdf", "snapshots.png"} <= set(manifest.figures)
+    assert {"snapshots.pdf", "snapshots.png", "snapshots.txt"} <= set(manifest.figures)
     assert "When do seeds part?" in (results / "report.html").read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 
 from analysis.experiment_results import ExperimentResults
+from analysis.figures.measure_labels import axis_label
 from analysis.figures.measures import main_names, plot_measures
 from analysis.results import ResultsFolder
 from tests.analysis.conftest import TINY
@@ -34,3 +35,34 @@ def test_axes_start_at_zero_and_bands_are_cut(paper):
         assert bottom == 0
         assert max(values) < top <= 3 * max(values)
     plt.close(figure)
+
+
+def test_baselines_are_named_above_the_data(paper):
+    results = results_of(paper, "network_size")
+    measures = ["dsa", "pif_per_parameter", "sigma_ood", "kernel_alignment"]
+    figure = plot_measures(measures, results)
+    figure.draw_without_rendering()
+    panels = [figure.axes[i * len(results.tasks)] for i in range(4)]
+    names = [axis.get_legend().get_texts()[1].get_text() for axis in panels[:3]]
+    assert names == ["split-half baseline", "initial weights", "ordinary trials"]
+    assert panels[3].get_legend() is None
+    for axis in panels[:3]:
+        bottom = axis.get_legend().get_window_extent().y0
+        points = [axis.transData.transform((0, max(line.get_ydata())))[1] for line in axis.lines]
+        bands = [
+            band.get_clip_path().get_fully_transformed_path().get_extents().y1
+            for band in axis.collections
+            if band.get_clip_path()
+        ]
+        assert max([*points, *bands]) <= bottom
+    plt.close(figure)
+
+
+def test_titles_of_axes_name_the_distance():
+    labels = {name: axis_label(name) for name in ("pif", "pif_per_parameter", "pif_signed", "sigma_ood_long")}
+    assert labels == {
+        "pif": "PIF distance",
+        "pif_per_parameter": "PIF distance / width\u00b2",
+        "pif_signed": "PIF distance,\nsigned",
+        "sigma_ood_long": "SD of OOD loss,\nlong",
+    }

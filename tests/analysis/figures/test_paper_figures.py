@@ -11,7 +11,7 @@ import numpy as np
 from analysis.experiment_results import ExperimentResults
 from analysis.figures.captions import caption
 from analysis.figures.embedding import plot_embeddings
-from analysis.figures.measures import plot_measures
+from analysis.figures.measures import measure_caption, plot_measures
 from analysis.figures.networks import plot_networks
 from analysis.figures.paper import FIGURES, NUMBERS
 from analysis.labels import format_factor
@@ -64,14 +64,18 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
     counts = result.counts.copy()
     counts.loc[0, ["converged", "unconverged"]] = 1, 5
     result.__dict__["counts"] = counts
-    words = caption(result)
+    words = "\n".join(caption(result).full)
     # Intervals of mean distances are t intervals, not those of a bootstrap.
-    assert "bands: 95% intervals over networks" in caption(result, has_bands=True)
+    assert "bands: 95% intervals over networks" in measure_caption(["dsa"], result).full
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 12 * 6
     assert "1 the only converged network of its condition" in words
-    assert "not drawn (fewer than two converged networks): N-bit flip-flop 6;" in words
+    assert "not drawn (fewer than two converged networks): N-bit flip-flop 6\n" in words
+    assert caption(result).shown == (
+        "5 to 6 networks per condition, 1 left out; 1 of 12 conditions left out",
+        "reduced scale, with changes",
+    )
 
 
 def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
@@ -81,13 +85,12 @@ def test_dynamics_have_the_unit_of_their_score(paper, tmp_path):
     def result() -> ExperimentResults:
         return ExperimentResults(experiment, ResultsFolder(workspace / "results" / "auxiliary_loss"))
 
-    assert (
-        plot_measures(["dsa"], result()).axes[0].get_ylabel().startswith("dynamical degeneracy\nDSA (rad)\n")
-    )
-    assert plot_embeddings(result()).get_suptitle().startswith("DSA (rad) by")
+    label = "dynamical degeneracy\nDSA distance (rad)"
+    assert plot_measures(["dsa"], result()).axes[0].get_ylabel() == label
+    assert plot_embeddings(result()).get_suptitle().startswith("DSA distance (rad) by")
     other = ("metric=[dsa]", "metrics.dsa.score=frobenius")
     run(workspace, "analysis.__main__", "experiment=auxiliary_loss", OVERRIDES, *SMALL, *other)
-    assert "\nDSA (frobenius)\n" in plot_measures(["dsa"], result()).axes[0].get_ylabel()
+    assert "\nDSA distance (frobenius)" in plot_measures(["dsa"], result()).axes[0].get_ylabel()
 
 
 def test_small_factor_values_are_short_and_not_zero():
@@ -105,8 +108,8 @@ def test_small_factor_values_are_short_and_not_zero():
 
 
 def test_figures_have_the_numbers_of_the_paper():
-    # Figs. 1 and 2 are schematic, and `analysis.diagnostics.memory_demand` draws Fig. 9.
-    assert [*range(3, 9), *range(10, 30)] == NUMBERS
+    # Fig. 1 is schematic, and `analysis.diagnostics.memory_demand` draws Fig. 9.
+    assert [*range(2, 9), *range(10, 30)] == NUMBERS
 
 
 def test_a_single_figure_can_be_drawn(paper, tmp_path):
@@ -117,6 +120,7 @@ def test_a_single_figure_can_be_drawn(paper, tmp_path):
     assert {path.name for path in (workspace / "results" / "figures").iterdir()} == {
         "figure-07-network-size.pdf",
         "figure-07-network-size.png",
+        "figure-07-network-size.txt",
     }
     assert (workspace / "results" / "report.html").stat().st_mtime_ns == before
 

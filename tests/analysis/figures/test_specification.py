@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import specification
 from analysis.trends.specification import specification_rows
-from degen.reporting.style import BLUE, GRAY
+from degen.reporting.style import BLUE, GRAY, Caption
 from tests.analysis.planted import along, flat, plant, trends
 
 N = 8
@@ -31,14 +31,14 @@ def curve(tmp_path_factory) -> tuple[Figure, dict]:
     drawn = []
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(specification, "save_figure", lambda figure, *_: drawn.append(figure) or [])
-        specification.draw(specification_rows(list(rows.values())), "delay", "", folder)
+        specification.draw(specification_rows(list(rows.values())), "delay", Caption(), folder)
     return drawn[0], rows
 
 
 def test_settings_are_sorted_by_effect_and_controls_are_left_out(curve):
     figure, rows = curve
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["DSA with inputs", "DSA", "DSA, rank 10", "DSA, lag 1"]
+    assert labels == ["DSA, with inputs", "DSA", "DSA, rank 10", "DSA, lag 1"]
     effects = [rows[name].effect for name in ("input_dsa", "DSA", "dsa_rank_10", "dsa_lag_1")]
     assert effects == sorted(effects)
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]

@@ -89,7 +89,7 @@ def report(paper: Path) -> str:
 
 def test_the_report_is_complete_and_needs_no_network(report):
     assert report.index("Table 1, recomputed") < report.index("<h2>Figures</h2>")
-    assert report.count('src="data:image/png;base64,') == 9
+    assert report.count('src="data:image/png;base64,') == report.count("<figcaption>") == 9
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
     assert "@import" not in report
     assert "url(" not in report

@@ -39,6 +39,8 @@ def test_main_measures_are_shown_and_further_figures_folded(report):
     assert re.findall(r"<h3>(.*?)</h3>", shown)[1:] == ["How many solutions?"]
     assert shown.count('src="data:image/png;base64,') == 2
     assert folded.count('src="data:image/png;base64,') == 4
+    assert shown.count("<figcaption>6 converged networks per condition, 12 in total\n") == 2
+    assert folded.count("<figcaption>") == 4
     assert not re.search(r"""(src|href)=["'](?!data:)""", report)
 
 
