@@ -30,12 +30,6 @@ from launch.cli import exit_on_user_error
 MAIN = ("DSA", "dsa_weighted", "PIF", "PIF signed", "sigma OOD", "sigma log OOD")
 """Main measures of the levels and their second headlines (docs/reproduction/plan.md)."""
 
-_LABELS = {
-    "PIF signed": "PIF with signs",
-    "sigma OOD": "SD of the OOD loss",
-    "sigma log OOD": "SD of the log OOD loss",
-}
-
 
 def networks_table(networks: pd.DataFrame) -> str:
     """Return one row per condition: networks by status, epochs, and the test loss over the threshold.
@@ -83,7 +77,7 @@ def main_table(experiment: str, trends: pd.DataFrame) -> str:
             row = rows[measure]
             arrow = paper[row["level"]]
             q = f"{row['q']:.2g}" if np.isfinite(row["q"]) else ""
-            label = _LABELS.get(measure, measure_label(measure.lower()))
+            label = _label(measure)
             numbers = [_effect(row), f"{row['p']:.2g}", q]
             lines.append([_title(task), row["level"], label, *numbers, _outcome(row, arrow), arrow])
     return markdown_table(lines)
@@ -99,7 +93,7 @@ def settings_table(trends: pd.DataFrame) -> str:
     lines = [["setting", "change [95 % interval]", "p", "direction", "change that would have been seen"]]
     of_all_tasks = of_dsa[of_dsa["task"] == _tasks(trends)[-1]].sort_values("effect")
     for row in of_all_tasks.to_dict("records"):
-        label = measure_label(str(row["measure"]).lower())
+        label = _label(str(row["measure"]))
         label = f"**{label}**" if row["measure"] in MAIN else label
         direction = "falls" if row["high"] < 0 else "rises" if row["low"] > 0 else ""
         seen = format_change(row["detectable_change"])
@@ -111,6 +105,11 @@ def _tasks(trends: pd.DataFrame) -> list[str]:
     """Return the tasks in the paper's order, and the pooled rows last."""
     names = list(dict.fromkeys(trends["task"]))
     return [task for task in (*TASKS, *sorted(set(names) - set(TASKS) - {POOLED}), POOLED) if task in names]
+
+
+def _label(measure: str) -> str:
+    """Return the label of a measure, by its name in the table of trends."""
+    return measure_label(measure.lower().replace(" ", "_"))
 
 
 def _title(task: str) -> str:
