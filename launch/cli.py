@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError, UnwritableError, require
+from degen.files import describe_read_error
 from launch.config import CONF, in_launcher_job, quote_numbers, require_known
 
 
@@ -116,10 +117,28 @@ def require_config_dir(value: str) -> None:
         require(file.suffix == ".yaml", field, str(file), "a file whose name ends in .yaml")
         allowed = "a name that degen does not use, because Hydra would take degen's file instead"
         require(not Path(CONF, relative).exists(), field, str(file), allowed)
-        package = re.search(r"^# *@package +(metrics\..*?) *$", file.read_text(), re.MULTILINE)
+        package = re.search(r"^# *@package +(metrics\..*?) *$", _read_text(file, field), re.MULTILINE)
         if package is not None:
             allowed = f"begun with the line # @package metrics.{file.stem}"
             require(package[1] == f"metrics.{file.stem}", field, package[1], allowed)
+
+
+def _read_text(file: Path, field: str) -> str:
+    """Return the text of a file of configuration.
+
+    Raises:
+        BadInputError: the file cannot be read, or is not UTF-8 as Hydra needs it.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{field} must be a file that can be read, got {describe_read_error(file, error)}."
+        raise BadInputError(message) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{field} must be text in UTF-8, got other bytes ({error}).") from error
+    allowed = "text in UTF-8 without a byte order mark, which hides its first line"
+    require(not text.startswith("\ufeff"), field, "one", allowed)
+    return text
 
 
 # Errors -----------------------------------------------------------------------------------------------------
@@ -135,6 +154,12 @@ def exit_on_user_error() -> Iterator[None]:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         print(f"error: {format_error(error)}", file=sys.stderr)
+        sys.exit(2)
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        if error.filename is None:
+            raise
+        allowed = "a file or folder of the right kind that can be read and written"
+        print(f"error: {error.filename} must be {allowed}, got {error.strerror}.", file=sys.stderr)
         sys.exit(2)
     except UnwritableError as error:
         advice = "files written earlier are intact; run the same command again to resume"

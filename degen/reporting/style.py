@@ -65,7 +65,7 @@ def add_caption(figure: Figure, *sentences: str) -> Figure:
     return figure
 
 
-def _draw_text_literally(figure: Figure) -> None:
+def draw_text_literally(figure: Figure) -> None:
     """Draw dollar signs in labels literally: they are the user's text, not mathematics.
 
     Tick labels that Matplotlib formats, such as powers of ten, remain mathematics.
@@ -85,7 +85,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
     Equal figures have equal bytes: files contain no date, and identifiers have a fixed salt.
     """
-    _draw_text_literally(figure)
+    draw_text_literally(figure)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
