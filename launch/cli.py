@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from degen.errors import BadInputError, UnwritableError, require
 from degen.files import describe_read_error
 from launch.config import CONF, in_launcher_job, quote_numbers, require_known
+from launch.system_errors import describe_system_error
 
 
 def entrypoint(
@@ -148,22 +149,22 @@ def _read_text(file: Path, field: str) -> str:
 def exit_on_user_error() -> Iterator[None]:
     """Print a user error as one sentence instead of a traceback, and end the process.
 
-    The exit code is 2 for bad input, 1 for a full disk and 130 for Ctrl-C.
+    The exit code is 2 for bad input, 1 if a file or memory is not available, and 130 for Ctrl-C.
     """
     try:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         print(f"error: {format_error(error)}", file=sys.stderr)
         sys.exit(2)
-    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        if error.filename is None:
-            raise
-        allowed = "a file or folder of the right kind that can be read and written"
-        print(f"error: {error.filename} must be {allowed}, got {error.strerror}.", file=sys.stderr)
-        sys.exit(2)
     except UnwritableError as error:
         advice = "files written earlier are intact; run the same command again to resume"
         print(f"error: {error.filename} cannot be written ({error.strerror}): {advice}.", file=sys.stderr)
+        sys.exit(1)
+    except (OSError, MemoryError, RuntimeError) as error:
+        sentence = describe_system_error(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
