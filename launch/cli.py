@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import re
@@ -125,11 +126,7 @@ def require_config_dir(value: str) -> None:
 
 
 def _read_text(file: Path, field: str) -> str:
-    """Return the text of a file of configuration.
-
-    Raises:
-        BadInputError: the file cannot be read, or is not UTF-8 as Hydra needs it.
-    """
+    """Return the text of a configuration file. Hydra reads UTF-8 only."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -151,6 +148,7 @@ def exit_on_user_error() -> Iterator[None]:
 
     The exit code is 2 for bad input, 1 if a file or memory is not available, and 130 for Ctrl-C.
     """
+    _print_any_character()
     try:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -169,6 +167,13 @@ def exit_on_user_error() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def _print_any_character() -> None:
+    """Print characters that the terminal cannot show as escapes, such as a label in another alphabet."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def format_error(error: Exception) -> str:

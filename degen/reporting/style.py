@@ -39,6 +39,7 @@ STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
     "axes.formatter.useoffset": False,
     "legend.frameon": False,
+    "text.usetex": False,  # text of the user is not TeX
     "pdf.fonttype": 42,
     "svg.hashsalt": "degen",
 }
@@ -46,8 +47,12 @@ STYLE: Any = {
 
 
 def use_style() -> None:
-    """Use the style for all figures of this process, and draw to files only."""
+    """Use the style for all figures of this process, whatever the user's matplotlibrc sets.
+
+    Figures are drawn to files only.
+    """
     mpl.use("agg")
+    mpl.rcdefaults()
     mpl.rcParams.update(STYLE)
 
 

@@ -176,8 +176,9 @@ def test_plot_leaves_the_settings_of_matplotlib(result):
 
 
 def test_names_of_groups_are_not_mathematics(tmp_path):
-    figure = degen.compare({"$x^$": FAST[:2], "_$y_": SLOW[:2]}, metrics=["svcca"]).plot()
-    figure.savefig(tmp_path / "figure.png")
+    with mpl.rc_context({"text.usetex": True}):
+        figure = degen.compare({"$x^$": FAST[:2], "_$y_": SLOW[:2]}, metrics=["svcca"]).plot()
+        figure.savefig(tmp_path / "figure.png")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$x^$", "_$y_"]
 
 
