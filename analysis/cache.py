@@ -14,7 +14,7 @@ import pandas as pd
 from torch import Tensor
 
 from degen.errors import BadInputError
-from degen.files import read_metadata, write_atomically, write_tensors
+from degen.files import has_content, read_metadata, write_atomically, write_tensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def cached_rows(
     """
     table = read_table(path)
     rows: dict[str, Mapping[Any, Any]] = {}
-    if table is not None:
+    if table is not None and "fingerprint" in table:
         rows = {row["fingerprint"]: row for row in table.to_dict("records")}
     missing = [seed for seed, key in fingerprints.items() if key not in rows]
     if missing:
@@ -118,10 +118,10 @@ def require_table(path: Path) -> pd.DataFrame:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a copy of a parquet file's table as CSV, unless the copy exists."""
-    text = table.to_csv(index=False)
+    content = table.to_csv(index=False).encode()
     target = path.with_suffix(".csv")
-    if not target.exists() or target.read_text() != text:
-        write_atomically(target, text.encode())
+    if not has_content(target, content):
+        write_atomically(target, content)
 
 
 def write_table(path: Path, table: pd.DataFrame, fingerprint: str) -> None:

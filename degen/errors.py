@@ -6,6 +6,9 @@ import math
 import numbers
 from typing import Any
 
+_INTEGER_LIMIT = 2**63
+"""Sizes from here on do not fit into an integer of torch."""
+
 
 class BadInputError(ValueError):
     """A value from the user is not allowed. The message says which value is, in one sentence.
@@ -35,6 +38,7 @@ def require_integer(field: str, value: Any, minimum: int) -> None:
     """Raise `BadInputError` unless `value` is an integer of at least `minimum`."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     require(is_integer and value >= minimum, field, value, f"an integer of at least {minimum}")
+    require(value < _INTEGER_LIMIT, field, value, "an integer below 2^63")
 
 
 def require_number(

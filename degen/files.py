@@ -148,8 +148,14 @@ def _reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if not os.path.lexists(path):
             raise
-        got = "a link to a missing file" if not path.exists() else error.strerror
-        raise BadInputError(f"{path} must be a file that can be read, got {got}.") from error
+        message = f"{path} must be a file that can be read, got {describe_read_error(path, error)}."
+        raise BadInputError(message) from error
+
+
+def describe_read_error(path: Path, error: OSError) -> str:
+    """Return in words why an existing path cannot be read."""
+    is_broken = path.is_symlink() and not path.exists()
+    return "a link to a missing file" if is_broken else error.strerror or str(error)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -200,6 +206,14 @@ def is_complete(path: Path) -> bool:
 def sha256(path: Path) -> str:
     """Return the SHA-256 checksum of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def has_content(path: Path, content: bytes) -> bool:
+    """Return whether a file can be read and has exactly this content."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _read_header(file: BinaryIO) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import re
@@ -23,7 +24,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError, UnwritableError, require
+from degen.files import describe_read_error
 from launch.config import CONF, in_launcher_job, quote_numbers, require_known
+from launch.system_errors import describe_system_error
 
 
 def entrypoint(
@@ -116,10 +119,24 @@ def require_config_dir(value: str) -> None:
         require(file.suffix == ".yaml", field, str(file), "a file whose name ends in .yaml")
         allowed = "a name that degen does not use, because Hydra would take degen's file instead"
         require(not Path(CONF, relative).exists(), field, str(file), allowed)
-        package = re.search(r"^# *@package +(metrics\..*?) *$", file.read_text(), re.MULTILINE)
+        package = re.search(r"^# *@package +(metrics\..*?) *$", _read_text(file, field), re.MULTILINE)
         if package is not None:
             allowed = f"begun with the line # @package metrics.{file.stem}"
             require(package[1] == f"metrics.{file.stem}", field, package[1], allowed)
+
+
+def _read_text(file: Path, field: str) -> str:
+    """Return the text of a configuration file. Hydra reads UTF-8 only."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{field} must be a file that can be read, got {describe_read_error(file, error)}."
+        raise BadInputError(message) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{field} must be text in UTF-8, got other bytes ({error}).") from error
+    allowed = "text in UTF-8 without a byte order mark, which hides its first line"
+    require(not text.startswith("\ufeff"), field, "one", allowed)
+    return text
 
 
 # Errors -----------------------------------------------------------------------------------------------------
@@ -129,8 +146,9 @@ def require_config_dir(value: str) -> None:
 def exit_on_user_error() -> Iterator[None]:
     """Print a user error as one sentence instead of a traceback, and end the process.
 
-    The exit code is 2 for bad input, 1 for a full disk and 130 for Ctrl-C.
+    The exit code is 2 for bad input, 1 if a file or memory is not available, and 130 for Ctrl-C.
     """
+    _print_any_character()
     try:
         yield
     except (BadInputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -140,9 +158,22 @@ def exit_on_user_error() -> Iterator[None]:
         advice = "files written earlier are intact; run the same command again to resume"
         print(f"error: {error.filename} cannot be written ({error.strerror}): {advice}.", file=sys.stderr)
         sys.exit(1)
+    except (OSError, MemoryError, RuntimeError) as error:
+        sentence = describe_system_error(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def _print_any_character() -> None:
+    """Print characters that the terminal cannot show as escapes, such as a label in another alphabet."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def format_error(error: Exception) -> str:

@@ -20,6 +20,7 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from launch.user_code import OWN_PACKAGES
@@ -45,6 +46,8 @@ def main() -> None:
     if name not in MODULES:
         print(f"error: degen must be given one of {', '.join(MODULES)}, got {name!r}.", file=sys.stderr)
         sys.exit(2)
+    # Figures are drawn to files. A name that Matplotlib does not know would end its import.
+    os.environ["MPLBACKEND"] = "agg"
     # A folder of the user with the name of a package must not take its place. Completion imports none of the
     # user's modules, and must not wait for torch.
     for package in OWN_PACKAGES if name != "completion" else ():

@@ -128,7 +128,11 @@ def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask], fields: Ma
     finished = set(folder.finished_seeds())
     missing = set(seeds) - finished
     statuses = {seed: _network_status(folder, seed) for seed in seeds if seed in finished}
-    damaged = [folder.paths.network(seed) for seed, word in statuses.items() if word == "damaged"]
+    damaged = [
+        f"{folder.paths.network(seed)} is cut off or cannot be read"
+        for seed, word in statuses.items()
+        if word == "damaged"
+    ]
     counts = Counter(statuses.values())
     latest = _latest_tasks(folder.condition.signature, missing, tasks)
     active = [task for task in latest if task.is_active]
@@ -146,7 +150,7 @@ def _row(folder: RunFolder, seeds: list[int], tasks: list[ArrayTask], fields: Ma
         diverged=counts["diverged"],
         jobs=[task.job.identity for task in (*active, *failed) if task.job is not None],
         is_active=is_training or bool(active),
-        error="\n".join([*(f"{file} is cut off" for file in damaged), *(task.error_tail for task in failed)]),
+        error="\n".join([*damaged, *(task.error_tail for task in failed)]),
         **_training_progress(folder, missing, is_training),
     )
 

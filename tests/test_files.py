@@ -13,6 +13,7 @@ import torch
 
 from degen.errors import BadInputError
 from degen.files import (
+    has_content,
     is_complete,
     read_metadata,
     read_tensors,
@@ -147,3 +148,11 @@ def test_a_dangling_link_and_a_folder_are_rejected(written, tmp_path):
     with pytest.raises(FileNotFoundError):
         read_tensors(tmp_path / "nowhere")
     assert (read_metadata(link), is_complete(link)) == ({}, False)
+
+
+def test_content_of_an_unreadable_file_is_other_content(tmp_path):
+    (tmp_path / "file").write_bytes(b"\xff")
+    assert has_content(tmp_path / "file", b"\xff")
+    assert not has_content(tmp_path / "file", b"")
+    assert not has_content(tmp_path, b"")
+    assert not has_content(tmp_path / "nowhere", b"")

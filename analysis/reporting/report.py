@@ -36,7 +36,7 @@ from analysis.trends.cells import (
 from analysis.trends.rows import POOLED, TrendRow
 from analysis.trends.specification import specification_rows
 from degen.condition import Condition
-from degen.files import write_atomically
+from degen.files import has_content, write_atomically
 from degen.reporting.formatting import format_direction
 from degen.reporting.html import render
 from degen.storage import RunFolder
@@ -141,9 +141,9 @@ def write_report(results: ExperimentResults, runs: Path) -> None:
         folded_figures=_drawn(results, [name for name in NAMES if name not in (*_SHOWN, SPECIFICATION)]),
         tables=[*between_levels_table(results), *solutions_tables(results)],
     ).render({name: results}, runs)
-    path = results.results.report
-    if not path.exists() or path.read_text() != page:
-        write_atomically(path, page.encode())
+    path, content = results.results.report, page.encode()
+    if not has_content(path, content):
+        write_atomically(path, content)
 
 
 def _by_task(rows: Sequence[TrendRow]) -> Groups:

@@ -161,6 +161,9 @@ def _load_or_select(
     """Return the stored selection, or select and store it."""
     networks = _read_networks(activations)
     stored = read_table(path)
+    if stored is not None and "networks" not in stored.attrs:
+        allowed = "a selection that the analysis wrote"
+        raise BadInputError(f"{path} must be {allowed}, got another table; delete it.")
     if stored is not None and not _contains(networks, stored.attrs["networks"], results):
         return stored
 

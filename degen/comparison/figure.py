@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from degen.comparison.measure import Measure
 from degen.reporting.panels import jitter, use_linear_ticks
-from degen.reporting.style import GRAY, PALETTE, STYLE
+from degen.reporting.style import GRAY, PALETTE, STYLE, draw_text_literally
 
 _ROW_SIZE = (6.9, 2.1)
 
@@ -39,6 +39,7 @@ def draw(measures: Sequence[Measure], n_networks: Mapping[str, int]) -> Figure:
             _draw_degeneracy(row[2], measure, colors)
         handles = [_marker(colors[group]) for group in groups]
         figure.legend(handles, groups, loc="outside lower center", ncols=min(6, len(groups)))
+        draw_text_literally(figure)  # the user may store the figure without `save_figure`
     return figure
 
 

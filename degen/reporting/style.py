@@ -48,6 +48,7 @@ STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
     "axes.formatter.useoffset": False,
     "legend.frameon": False,
+    "text.usetex": False,  # text of the user is not TeX
     "pdf.fonttype": 42,
     "svg.hashsalt": "degen",
 }
@@ -60,8 +61,12 @@ def ordered_colors(number: int) -> Sequence[Any]:
 
 
 def use_style() -> None:
-    """Use the style for all figures of this process, and draw to files only."""
+    """Use the style for all figures of this process, whatever the user's matplotlibrc sets.
+
+    Figures are drawn to files only.
+    """
     mpl.use("agg")
+    mpl.rcdefaults()
     mpl.rcParams.update(STYLE)
 
 
@@ -103,7 +108,7 @@ def add_caption(figure: Figure, caption: Caption) -> Figure:
     return figure
 
 
-def _draw_text_literally(figure: Figure) -> None:
+def draw_text_literally(figure: Figure) -> None:
     """Draw dollar signs in labels literally: they are the user's text, not mathematics.
 
     Tick labels that Matplotlib formats, such as powers of ten, remain mathematics.
@@ -123,7 +128,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
     Equal figures have equal bytes: files contain no date, and identifiers have a fixed salt.
     """
-    _draw_text_literally(figure)
+    draw_text_literally(figure)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from degen.storage.paths import RunPaths
 
 Session = dict[str, Any]
 """Record of one process that trained in a folder: versions, git commit, device, seconds, seeds."""
+
+_FIELDS = ("started", "seconds", "seeds", "device", "versions", "git_commit")
+"""Fields that every session has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Manifest:
 
     def read_shard(self) -> list[Session]:
         """Return the sessions of this shard, oldest first."""
-        return _read_file(self.paths.manifest) if self.paths.manifest.exists() else []
+        return _read_file(self.paths.manifest) if os.path.lexists(self.paths.manifest) else []
 
     def write_shard(self, sessions: list[Session]) -> None:
         """Store the sessions of this shard."""
@@ -50,6 +55,8 @@ class Manifest:
 def _read_file(file: Path) -> list[Session]:
     try:
         sessions: list[Session] = json.loads(file.read_text())["sessions"]
+        for session in sessions:
+            operator.itemgetter(*_FIELDS)(session)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise BadInputError(f"{file} must be as degen wrote it, got damaged contents ({error}).") from error
     return sessions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,8 @@ class RunPaths:
     def snapshot_epochs(self, seed: int) -> list[int]:
         """Return the epochs of the snapshots of a network in ascending order."""
         files = self.snapshots.glob(f"{seed:05d}-*.safetensors")
-        return sorted(int(file.stem.partition("-")[2]) for file in files)
+        epochs = [file.stem.partition("-")[2] for file in files]
+        return sorted(int(epoch) for epoch in epochs if re.fullmatch(r"\d{5,}", epoch))
 
     @property
     def checkpoint(self) -> Path:
@@ -93,5 +95,9 @@ class RunPaths:
         return self.root / "claim"
 
     def in_all_shards(self, name: str) -> list[Path]:
-        """Return the existing files with this name: in the run folder and in each shard."""
-        return [file for file in (self.root / name, *self.root.glob(f"shares/*/{name}")) if file.exists()]
+        """Return the existing files with this name: in the run folder and in each shard.
+
+        A link to a missing file is one of them: its content may be needed, but is not here.
+        """
+        files = (self.root / name, *self.root.glob(f"shares/*/{name}"))
+        return [file for file in files if os.path.lexists(file)]

@@ -152,6 +152,35 @@ def test_a_damaged_table_is_rejected(workspace, name):
     assert error.startswith(f"error: results/tiny/{name} must be a table that the analysis wrote")
 
 
+def test_a_selection_that_is_another_table_is_rejected(workspace, monkeypatch):
+    monkeypatch.setattr("analysis.figures.draw_all", lambda experiment, results: [])
+    selection = next((workspace / "results" / "hyperparameters").glob("dsa-*"))
+    shutil.copy(workspace / "results" / "tiny" / "networks.parquet", selection)
+    ended = run_in_process(workspace, MODULE, *OWN, *SMALL)
+    assert "must be a selection that the analysis wrote, got another table; delete it." in ended.stdout
+
+
+def test_copies_of_other_bytes_are_written_again(workspace, monkeypatch):
+    monkeypatch.setattr("analysis.figures.draw_all", lambda experiment, results: [])
+    copies = [
+        workspace / "results" / "tiny" / name for name in ("degeneracy.csv", "trends.csv", "report.html")
+    ]
+    for copy in copies:
+        copy.write_bytes(b"\xff")
+    ended = run_in_process(workspace, MODULE, *OWN, *SMALL)
+    assert ended.code == 0, ended.stderr
+    assert all(copy.read_bytes() != b"\xff" for copy in copies)
+
+
+def test_a_folder_in_place_of_a_file_is_rejected_in_one_sentence(workspace):
+    manifest = workspace / "results" / "tiny" / "manifest.json"
+    manifest.unlink()
+    manifest.mkdir()
+    ended = run_in_process(workspace, MODULE, *OWN, *SMALL)
+    allowed = "a file or folder that can be read and written, got Is a directory"
+    assert (ended.code, ended.stderr) == (1, f"error: results/tiny/manifest.json must be {allowed}.\n")
+
+
 def test_a_place_that_cannot_be_written_to_is_rejected(workspace):
     (workspace / "file").write_text("")
     sentence = rejection(workspace, MODULE, *OWN, *SMALL, "results=file")

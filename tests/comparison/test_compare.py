@@ -175,6 +175,13 @@ def test_plot_leaves_the_settings_of_matplotlib(result):
     ]
 
 
+def test_names_of_groups_are_not_mathematics(tmp_path):
+    with mpl.rc_context({"text.usetex": True}):
+        figure = degen.compare({"$x^$": FAST[:2], "_$y_": SLOW[:2]}, metrics=["svcca"]).plot()
+        figure.savefig(tmp_path / "figure.png")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$x^$", "_$y_"]
+
+
 def test_embedding_separates_the_groups(result):
     positions = result.measures["dsa"].embedding()
     slow, fast = positions[:5], positions[5:]

@@ -97,6 +97,30 @@ def test_a_file_that_cannot_be_read_is_rejected_in_one_sentence(tmp_path, conten
     assert re.match(sentence, result)
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"# Gr\xf6\xdfe\n", "must be text in UTF-8, got other bytes ('utf-8' codec can't decode byte 0xf6"),
+        (
+            b"\xef\xbb\xbf# text\n",
+            "must be text in UTF-8 without a byte order mark, which hides its first line",
+        ),
+        (None, "must be a file that can be read, got a link to a missing file."),
+    ],
+)
+def test_a_configuration_that_is_no_text_is_rejected(tmp_path, content, sentence):
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.parent.mkdir()
+    if content is None:
+        file.symlink_to("gone")
+    else:
+        file.write_bytes(content)
+    with pytest.raises(
+        BadInputError, match="^" + re.escape(f"experiment/mine.yaml in --config-dir {sentence}")
+    ):
+        require_config_dir(str(tmp_path))
+
+
 @pytest.mark.parametrize("override", ["overrides=[seeds=8]", "overrides", "gamma=["])
 def test_an_unreadable_override_is_rejected_with_an_example(tmp_path, override):
     result = rejection(tmp_path, "analysis.__main__", "experiment=demo", override)

@@ -13,8 +13,10 @@ import torch
 from degen.files import read_tensors, write_tensors
 from degen.storage import RunFolder
 from tests.conftest import TINY, build, refusal
-from tests.in_process import rejection
+from tests.in_process import rejection, run_in_process
 
+UNTRAINED = "losses and gradients of untrained networks"
+TOO_LARGE = "values of task, parameterization, regularizer or noise are too large or too small"
 DISCRIMINATION = "task=delayed_discrimination"
 
 
@@ -64,6 +66,11 @@ DISCRIMINATION = "task=delayed_discrimination"
         (["tf32=1"], "tf32", "1", "true or false"),
         (["checkpoint_seconds=-1"], "checkpoint_seconds", "-1", "a finite number of at least 0"),
         (["runs=null"], "runs", "None", "the path of a folder"),
+        (["task.n_steps=9223372036854775808"], "task.n_steps", "9223372036854775808", "below 2^63"),
+        (["gamma=1e-30"], UNTRAINED, "inf", TOO_LARGE),
+        (["regularizer=l1", "regularizer.strength=1e300"], UNTRAINED, "0.", TOO_LARGE),
+        (["parameterization=relu", "parameterization.initial_gain=1e39"], UNTRAINED, "nan", TOO_LARGE),
+        (["training.input_noise=1e300"], UNTRAINED, "nan", TOO_LARGE),
         (["-m", "gamma=1,0"], "gamma", "0", "a finite number above 0"),
         (["-m", "experiment=demo", "task.n_steps=10,0"], "task.n_steps", "0", "an integer of at least 1"),
         (["experiment=demo", "width=0"], "width", "0", "an integer of at least 1"),
@@ -76,6 +83,14 @@ def test_bad_values_are_rejected_before_any_work(tmp_path, arguments, field, val
     assert sentence.startswith(f"{field} must be ")
     assert allowed in sentence
     assert value in sentence.rpartition(", got ")[2]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lack_of_memory_is_one_sentence(tmp_path):
+    ended = run_in_process(tmp_path, "launch.train", "task.n_steps=1000000000000000")
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: there is not enough memory: reduce width, task.n_steps, ")
+    assert ended.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ import matplotlib.image
 import matplotlib.pyplot as plt
 import pytest
 
-from degen.reporting.style import Caption, add_caption, save_figure
+from degen.reporting.style import STYLE, Caption, add_caption, save_figure, use_style
 
 
 @pytest.fixture
@@ -29,6 +29,14 @@ def test_text_of_the_user_is_drawn_literally(drawn):
 def test_powers_of_ten_are_drawn_as_mathematics(drawn):
     assert all(text.get_parse_math() for text in drawn.get_yticklabels())
     assert drawn.get_yticklabels()[0].get_text().startswith("$")
+
+
+def test_the_users_matplotlibrc_has_no_effect():
+    with matplotlib.rc_context({"text.usetex": True, "lines.linewidth": 9.0, "savefig.transparent": True}):
+        use_style()
+        settings = {name: matplotlib.rcParams[name] for name in ("text.usetex", "savefig.transparent")}
+        assert settings == {"text.usetex": False, "savefig.transparent": False}
+        assert matplotlib.rcParams["lines.linewidth"] == STYLE["lines.linewidth"]
 
 
 @pytest.mark.parametrize("words", [1, 12])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,3 +175,24 @@ def test_a_folder_without_permission_is_rejected(tmp_path):
     for path in (tmp_path / "file" / "runs", Path("/proc/runs")):
         with pytest.raises(BadInputError, match="runs must be a folder that can be written to, got "):
             RunFolder.of(path, build(*TINY)).create(0)
+
+
+@pytest.mark.parametrize("part", ["manifest.json", "checkpoint.safetensors"])
+def test_a_link_to_a_missing_file_is_not_a_missing_file(copied, part):
+    (copied / part).unlink(missing_ok=True)
+    (copied / part).symlink_to("../.git/annex/objects/gone")
+    with pytest.raises(BadInputError, match=rf"{part} must be "):
+        RunFolder.open(copied).validate()
+
+
+@pytest.mark.parametrize("sessions", [[{"seconds": 1}], ["text"], 5])
+def test_a_manifest_without_the_fields_of_sessions_is_rejected(copied, sessions):
+    (copied / "manifest.json").write_text(json.dumps({"sessions": sessions}))
+    assert sentence(copied).startswith(f"{copied / 'manifest.json'} must be as degen wrote it, got damaged ")
+
+
+def test_files_with_other_names_are_not_snapshots(copied):
+    (copied / "snapshots").mkdir()
+    for name in ("00001-00002 (copy).safetensors", "00001-abc.safetensors", "00001-2.safetensors"):
+        (copied / "snapshots" / name).write_text("")
+    assert RunFolder.open(copied).paths.snapshot_epochs(1) == []
