@@ -42,7 +42,7 @@ _BASELINES = {
 
 _MAX_BAND = 3
 """Bands are cut at this multiple of the largest value. Those of few networks may exceed it a hundredfold."""
-_MAX_TICK_LETTERS = 22
+_MAX_TICK_LETTERS = 18
 """Number of letters that fit side by side below a panel."""
 
 _BESIDE = 0.12
