@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,11 +34,13 @@ def plot_between_levels(results: ExperimentResults) -> Figure:
     groups = [rows for _, rows in table.groupby(_GROUP, sort=False)]
     all_levels = [list(dict.fromkeys([*rows["level_a"], *rows["level_b"]])) for rows in groups]
     figure, axes = _panels([len(levels) for levels in all_levels])
+    # A level has one color in all rows, also if a metric leaves out other levels.
+    colors = dict(zip(dict.fromkeys(itertools.chain(*all_levels)), itertools.cycle(PALETTE), strict=False))
     for (left, right), rows, levels in zip(axes, groups, all_levels, strict=True):
         task, at, measure = rows[["task", "at", "measure"]].iloc[0]
         _plot_means(left, rows, levels)
         left.set_title("\n".join(filter(None, [results.title(task), at, axis_label(measure, results)])))
-        _plot_networks(right, results, measure, rows, levels)
+        _plot_networks(right, results, measure, rows, {level: colors[level] for level in levels})
     figure.suptitle(f"distances within and between levels of {table['factor'].iloc[0]}")
     significance = table["significance"].iloc[0]
     text = caption(results).show(f"star: levels differ, q < {significance:g}")
@@ -86,19 +90,24 @@ def _plot_means(axis: Axes, rows: pd.DataFrame, levels: list[str]) -> None:
 
 
 def _plot_networks(
-    axis: Axes, results: ExperimentResults, metric: str, rows: pd.DataFrame, levels: list[str]
+    axis: Axes, results: ExperimentResults, metric: str, rows: pd.DataFrame, colors: Mapping[str, Any]
 ) -> None:
-    """Plot the networks of all levels in a plane."""
-    matrix, labels = _joint_matrix(results, metric, rows, levels)
+    """Plot the networks of all levels in a plane.
+
+    Args:
+        colors: color of each level.
+    """
+    matrix, labels = _joint_matrix(results, metric, rows, list(colors))
     # A pair of levels that the metric cannot compare has no distances.
     if np.isnan(matrix).any():
         axis.set_visible(False)
         return
     points = embed_distances(matrix)
-    for index, (level, color) in enumerate(zip(levels, cycle(PALETTE), strict=False)):
+    for index, (level, color) in enumerate(colors.items()):
         own = points[labels == index]
         axis.scatter(own[:, 0], own[:, 1], s=8, alpha=0.8, linewidth=0, color=color, label=level)
-    axis.set_aspect("equal", adjustable="box")
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.set_box_aspect(1)
     axis.set(xlabel="MDS 1", ylabel="MDS 2")
     axis.locator_params(nbins=3)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))

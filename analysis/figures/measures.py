@@ -42,6 +42,9 @@ _BASELINES = {
 
 _MAX_BAND = 3
 """Bands are cut at this multiple of the largest value. Those of few networks may exceed it a hundredfold."""
+_MAX_TICK_LETTERS = 18
+"""Number of letters that fit side by side below a panel."""
+
 _BESIDE = 0.12
 """Distance of a point of the baseline from the point of the measure."""
 
@@ -156,8 +159,9 @@ def _cut_bands(axis: Axes) -> None:
 
 def set_factor_ticks(axis: Axes, results: ExperimentResults, task: str) -> None:
     """Label the evenly spaced conditions, with the number of networks where some are left out."""
-    conditions = results.conditions(task)
-    axis.set_xticks(range(len(conditions)), [results.tick_with_networks(c) for c in conditions])
+    labels = [results.tick_with_networks(condition) for condition in results.conditions(task)]
+    letters = sum(max(map(len, label.splitlines())) for label in labels)
+    axis.set_xticks(range(len(labels)), labels, rotation=90 if letters > _MAX_TICK_LETTERS else 0)
 
 
 def _plot_rows(axis: Axes, rows: pd.DataFrame, n_seeds: int, color: str, style: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import cycle
 from typing import Any
@@ -18,18 +19,23 @@ from degen.reporting.embedding import embed_distances
 from degen.reporting.panels import hide, mark_empty, panel_grid
 from degen.reporting.style import PALETTE, add_caption
 
+_MAX_COLUMNS = 4
+
 
 def plot_solutions(results: ExperimentResults) -> Figure:
-    """Plot the distances of the primary metric of dynamics: one row per task, one column per condition.
+    """Plot the distances of the primary metric of dynamics: one panel per condition, new rows for each task.
 
     Colors are clusters. Titles contain their number, and p against one cluster.
     """
     rows = results.solutions[results.solutions["is_primary"]]
     by_condition = {row["condition"]: row for row in rows.to_dict("records")}
-    tasks = results.tasks
-    figure, axes = panel_grid(len(tasks), max(len(results.conditions(task)) for task in tasks))
-    for panels, task in zip(axes, tasks, strict=True):
-        conditions = results.conditions(task)
+    all_conditions = {task: results.conditions(task) for task in results.tasks}
+    n_columns = min(_MAX_COLUMNS, max(map(len, all_conditions.values())))
+    n_rows = [math.ceil(len(conditions) / n_columns) for conditions in all_conditions.values()]
+    figure, axes = panel_grid(sum(n_rows), n_columns)
+    blocks = np.split(axes, np.cumsum(n_rows)[:-1])
+    for block, (task, conditions) in zip(blocks, all_conditions.items(), strict=True):
+        panels = block.ravel()
         panels[0].set_ylabel(f"{results.title(task)}\nMDS 2")
         for axis, condition in zip(panels, conditions, strict=False):
             _plot_condition(axis, results, condition, by_condition.get(condition.signature))
