@@ -110,10 +110,12 @@ def require_config_dir(value: str) -> None:
     """Raise `BadInputError` unless `value` is a folder whose files Hydra finds under names of their own.
 
     Hydra would ignore a file that has the name of a file in `conf/`, and a file that does not end in .yaml.
+    Files in other folders than those of `conf/` are not for Hydra: the folder may be that of a whole project.
     """
     folder = Path(value)
     require(folder.is_dir(), "--config-dir", value, "a folder")
-    for file in sorted(folder.rglob("*.y*ml")):
+    groups = [group.name for group in Path(CONF).iterdir() if group.is_dir()]
+    for file in sorted(file for group in groups for file in folder.glob(f"{group}/**/*.y*ml")):
         relative = file.relative_to(folder)
         field = f"{relative} in --config-dir"
         require(file.suffix == ".yaml", field, str(file), "a file whose name ends in .yaml")

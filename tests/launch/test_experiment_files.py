@@ -155,6 +155,13 @@ def test_a_file_named_like_one_of_degen_is_rejected(tmp_path):
         require_config_dir(str(tmp_path / "nowhere"))
 
 
+def test_a_folder_of_configurations_may_contain_other_files(tmp_path):
+    (tmp_path / "compose.yml").write_bytes(b"\xf6")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "notes.yml").write_bytes(b"\xf6")
+    require_config_dir(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("module", "command"),
     [
