@@ -118,7 +118,10 @@ def _nuclear_norm(matrices: Tensor) -> Tensor:
 
 
 def _center(activations: Array | Sequence[Array]) -> list[Tensor]:
-    """Validate the activations and subtract the mean over samples: (samples, units) per network."""
+    """Validate the activations and subtract the mean over samples: (samples, units) per network.
+
+    The largest value is scaled to [1, 2) by a power of two, which is exact. Squares then stay finite.
+    """
     require_two_networks("activations", activations)
     n_axes = 2 if np.ndim(activations[0]) == 2 else 3
     networks = to_networks("activations", activations, n_axes)
@@ -128,7 +131,8 @@ def _center(activations: Array | Sequence[Array]) -> list[Tensor]:
     for index, states in enumerate(networks):
         varies = bool((states != states[0]).any())
         require(varies, f"activations of network {index}", "a constant", "varying over samples")
-    return [states - states.mean(dim=0) for states in networks]
+    centered = [states - states.mean(dim=0) for states in networks]
+    return [states * 2.0 ** -states.abs().amax().log2().floor() for states in centered]
 
 
 def _principal_basis(states: Tensor, variance: float) -> Tensor:

@@ -78,6 +78,13 @@ def test_kernel_alignment_ignores_the_scale_of_outputs(scale):
     assert alignment(scale) == pytest.approx(alignment(1.0), rel=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
+@pytest.mark.parametrize("metric", [representation.svcca, representation.cka, representation.procrustes])
+def test_representation_metrics_ignore_the_scale_of_activations(metric, scale):
+    activations = np.random.default_rng(0).standard_normal((3, 40, 5))
+    assert metric(scale * activations) == pytest.approx(metric(activations), abs=1e-12)
+
+
 def test_estimated_alignment_of_orthogonal_probes_is_rejected():
     weights = {"w": torch.ones(1, 2, dtype=torch.float64)}
     arguments = (lambda p: p["w"].reshape(1, 1, -1)), weights, weights
