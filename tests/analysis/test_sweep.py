@@ -44,15 +44,15 @@ def test_a_sweep_over_length_and_outputs_is_trained_and_measured(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "labels"),
     [
-        ({"task.channels": [1, 2, 1, 2]}, ["flip_flop, channels 1", "flip_flop, channels 2"]),
+        ({"task.channels": [1, 2, 1, 2]}, ["N-bit flip-flop, channels 1", "N-bit flip-flop, channels 2"]),
         # A field that changes with the factor does not separate lines.
         ({"task.n_steps": [20, 20, 40, 40], "task.channels": [1, 2, 1, 2]}, None),
-        ({"task.n_steps": [20, 20, 40, 40]}, ["flip_flop"]),
+        ({"task.n_steps": [20, 20, 40, 40]}, ["N-bit flip-flop"]),
     ],
 )
 def test_crossed_conditions_are_drawn_as_lines(fields, labels):
     table = pd.DataFrame({"task": "flip_flop", "position": [0, 0, 1, 1], "value": 1.0, **fields})
-    expected = labels or ["flip_flop, channels 1", "flip_flop, channels 2"]
+    expected = labels or ["N-bit flip-flop, channels 1", "N-bit flip-flop, channels 2"]
     lines = dict(degeneracy._lines(table))
     assert list(lines) == expected
     assert all(len(rows) == 4 / len(expected) for rows in lines.values())
