@@ -13,7 +13,7 @@ from analysis.cache import fingerprint, require_table
 from analysis.experiment_results import STATUSES_AND_MISSING, ExperimentResults
 from analysis.figures import degeneracy, embedding, hyperparameters, loss, specification
 from analysis.figures.between_levels import drawn_rows, plot_between_levels
-from analysis.figures.captions import bands_caption, caption
+from analysis.figures.captions import caption, intervals_caption
 from analysis.figures.measure_labels import axis_label
 from analysis.figures.measures import main_names, plot_measures
 from analysis.figures.snapshots import plot_snapshots
@@ -87,7 +87,7 @@ def select_drawings(experiment: Experiment, results: ResultsFolder) -> dict[str,
     counts = ", ".join(f"{data.counts[status].sum()} {status}" for status in STATUSES_AND_MISSING)
     folder = results.figures
     of_all = Caption().show("all trained networks", "dashed: threshold of convergence").explain(counts)
-    with_bands = caption(data).show(bands_caption(data))
+    with_bands = caption(data).show(intervals_caption(data))
     labels = {measure: axis_label(measure, data) for measure in data.degeneracy["measure"].unique()}
     settings = specification_rows(data.trends)
     draw: dict[str, Callable[[], list[Path]]] = {

@@ -31,12 +31,12 @@ def caption(
     return Caption(tuple(filter(None, shown)), tuple(filter(None, full)))
 
 
-def bands_caption(*results: ExperimentResults) -> str:
-    """Return the meaning of the bands, empty if nothing was measured."""
+def intervals_caption(*results: ExperimentResults) -> str:
+    """Return the meaning of bands and bars, empty if nothing was measured."""
     tables = [experiment.degeneracy for experiment in results if len(experiment.degeneracy)]
     levels = sorted({level for table in tables for level in table["nominal_level"]})
     shown = " and ".join(f"{level:.0%}" for level in levels)
-    return f"bands: {shown} intervals over networks" if levels else ""
+    return f"bands or bars: {shown} intervals over networks" if levels else ""
 
 
 def _networks_in_short(counts: pd.DataFrame, has_hollow_markers: bool) -> str:

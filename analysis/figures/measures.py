@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import bands_caption, caption, hyperparameters_caption
+from analysis.figures.captions import caption, hyperparameters_caption, intervals_caption
 from analysis.figures.measure_labels import LEVEL_LABELS, axis_label
 from analysis.trends.measures import paper_measure
 from degen.reporting.formatting import format_coverage
@@ -107,7 +107,7 @@ def measure_caption(
         coverage for table in tables for coverage in table["true_coverage"][table["measure"].isin(drawn)]
     ]
     text = caption(*all_results, tasks=tasks, has_hollow_markers=True)
-    text = text.show(bands_caption(*all_results)).explain(
+    text = text.show(intervals_caption(*all_results)).explain(
         format_coverage(coverages), f"bands end at {_MAX_BAND} times the largest value"
     )
     return text.explain(*hyperparameters_caption(*all_results, tasks=tasks)) if "dsa" in measures else text

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.experiment_results import ExperimentResults
-from analysis.figures.captions import bands_caption, caption
+from analysis.figures.captions import caption, intervals_caption
 from analysis.figures.measure_labels import axis_label
 from analysis.snapshot_samples import END, OWN_END
 from degen.reporting.panels import mark_empty, panel_grid, use_linear_ticks, use_log_ticks
@@ -43,7 +43,7 @@ def plot_snapshots(results: ExperimentResults) -> Figure:
         right.legend(*left.get_legend_handles_labels())
     figure.suptitle("When do seeds part?")
     text = caption(results).show(
-        "solid: between networks", "dashed: of each network to its own end", bands_caption(results)
+        "solid: between networks", "dashed: of each network to its own end", intervals_caption(results)
     )
     return add_caption(figure, text.explain("snapshots have equal epochs (left) or equal losses (right)"))
 

@@ -66,7 +66,7 @@ def test_captions_count_networks_and_name_missing_conditions(paper):
     result.__dict__["counts"] = counts
     words = "\n".join(caption(result).full)
     # Intervals of mean distances are t intervals, not those of a bootstrap.
-    assert "bands: 95% intervals over networks" in measure_caption(["dsa"], result).full
+    assert "bands or bars: 95% intervals over networks" in measure_caption(["dsa"], result).full
     numbers = [int(number) for number in re.findall(r"([0-9]+) (?:in total|unconverged|the only)", words)]
     assert len(numbers) == 3
     assert sum(numbers) == 12 * 6
