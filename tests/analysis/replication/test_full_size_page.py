@@ -68,3 +68,27 @@ def test_the_late_network_is_as_far_as_the_page_states():
     stated = f"are {ratio['dsa']:.1f} times (DSA) and {ratio['pif']:.1f} times (PIF)"
     assert late["seed"] == 2
     assert stated in read("auxiliary_loss.md")
+
+
+def test_numbers_of_the_l1_page_are_those_of_its_tables():
+    page, folder = read("sparsity.md"), FOLDER / "sparsity"
+    networks, costs = pd.read_csv(folder / "networks.csv"), pd.read_csv(folder / "convergence.csv")
+    means = networks.groupby("factor_value")[["near_zero_fraction", "weight_norm"]].mean().iloc[[0, -1]]
+    zeros, norms = (means[name].tolist() for name in means)
+    assert f"rises from {zeros[0]:.1%} to {zeros[1]:.1%}".replace("%", " %") in page
+    assert f"falls from {norms[0]:.1f} to {norms[1]:.1f}." in page
+    seconds = costs["CPU seconds per network"].dropna()
+    assert f"\n{seconds.min():.0f} to {seconds.max():.0f} CPU seconds per network" in page
+    trends = pd.read_csv(folder / "trends.csv").set_index("measure")
+    row = trends.loc["PIF / norms"]
+    shown = [f"{-100 * row[name]:.1f}" for name in ("effect", "high", "low")]
+    assert f"{shown[0]} % [{shown[1]}, {shown[2]}]" in page
+    assert f"a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} % would have been" in page
+
+
+def test_networks_without_a_penalty_are_those_of_the_channels():
+    tables = [pd.read_csv(FOLDER / name / "networks.csv") for name in ("task_complexity", "sparsity")]
+    twice = tables[0].merge(tables[1], on=["condition", "seed"])
+    assert len(twice) == 16
+    assert (twice["epochs_x"] == twice["epochs_y"]).all()
+    assert (twice["test_loss_x"] == twice["test_loss_y"]).all()
