@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from degen.condition import Condition
@@ -28,6 +28,17 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield path, value
 
 
+def differing_paths(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values differ between flattened configurations. A missing value is None.
+
+    Example:
+        >>> differing_paths([{"gamma": 1, "width": 8}, {"gamma": 2, "width": 8}])
+        ['gamma']
+    """
+    paths = dict.fromkeys(path for fields in configurations for path in fields)
+    return [path for path in paths if len({json.dumps(fields.get(path)) for fields in configurations}) > 1]
+
+
 def distinguish(conditions: Iterable[Condition]) -> dict[str, str]:
     """Describe the conditions that share their task and label with another one, by signature.
 
@@ -41,12 +52,9 @@ def distinguish(conditions: Iterable[Condition]) -> dict[str, str]:
         same[condition.signature] = dict(flatten(condition.config))
     descriptions = {}
     for same in by_label.values():
-        paths = dict.fromkeys(path for fields in same.values() for path in fields)
-        differing = [
-            path for path in paths if len({json.dumps(fields.get(path)) for fields in same.values()}) > 1
-        ]
+        paths = differing_paths(list(same.values()))
         for signature, fields in same.items():
-            if differing:
-                texts = [f"{path}={fields[path]}" for path in differing if path in fields]
+            if paths:
+                texts = [f"{path}={fields[path]}" for path in paths if path in fields]
                 descriptions[signature] = ", ".join(texts)
     return descriptions

@@ -87,12 +87,12 @@ def poll_status(overrides: Sequence[str], timeout_s: float = 0.0) -> Iterator[li
     runs = runs_folder(compose_first(overrides))
     is_sweep = any(not text.startswith(("runs=", "hydra.")) for text in overrides)
     # Composed once: dozens of conditions take seconds.
-    requested = compose_sweep(overrides).requested.values() if is_sweep else []
+    requested = list(compose_sweep(overrides).requested.values()) if is_sweep else []
+    fields = distinguish(condition for condition, _ in requested)
     while True:
         submissions = read_submissions(runs)
         tasks = read_tasks(submissions, timeout_s)
         if is_sweep:
-            fields = distinguish(condition for condition, _ in requested)
             yield [
                 _row(RunFolder.of(runs, condition), seeds, tasks, fields) for condition, seeds in requested
             ]

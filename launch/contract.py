@@ -73,6 +73,7 @@ def _require_finite_loss(condition: Condition) -> None:
     stream = functools.partial(Stream.named, _SEEDS, dtype=condition.dtype)
     weights = model.initialize(task, stream("contract, weights"))
     trials = model.add_noise(task.generate(_TRIALS, stream("contract")), stream("contract, noise"))
+    # Input noise of this size.
     trials = dataclasses.replace(trials, inputs=trials.inputs + condition.training.input_noise)
     losses, penalties, gradients = loss_and_gradients(model, condition.regularizer, weights, trials)
     values = [losses, penalties, *(gradient.flatten(1).abs().amax(dim=1) for gradient in gradients.values())]

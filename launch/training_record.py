@@ -21,7 +21,7 @@ class TrainingRecord:
     It is stored at each checkpoint, so it is there even if the process is killed. During training its
     progress is in `epochs` (of this session), `epoch` (of the network with the fewest), `training` (number
     of networks), and `stored` (the time of writing). `seconds` is wall-clock time. `cpu_seconds` is the
-    processor time of all its processes, which other work on the machine does not lengthen. `trained_again`
+    processor time of all its processes, which depends less on other work on the machine. `trained_again`
     says whether the networks were finished before, and are trained again for snapshots.
     """
 

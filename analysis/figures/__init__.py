@@ -48,7 +48,7 @@ NAMES = (
 """File names, without suffix, of the figures that `draw_all` may draw."""
 
 _STYLE = 2
-"""Number of the look of the figures. Another number makes every analysis draw its figures again."""
+"""Version of the style of the figures. Increase it so that every analysis draws its figures again."""
 
 
 def inputs_fingerprint(experiment: Experiment, results: ResultsFolder) -> str:

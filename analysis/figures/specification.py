@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.figures.measure_labels import measure_label
-from analysis.labels import task_title
-from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.rows import POOLED, TrendRow, trend_task_title
 from degen.reporting.panels import panel_grid
 from degen.reporting.style import BLUE, GRAY, PAGE_WIDTH, Caption, add_caption, save_figure
 
@@ -32,7 +31,7 @@ def draw(rows: Mapping[str, Sequence[TrendRow]], label: str, caption: Caption, f
     figure.suptitle(f"change of the distance along {label}")
     for axis, (task, members) in zip(axes[0], rows.items(), strict=True):
         _draw_task(axis, members, names)
-        axis.set_title("all tasks" if task == POOLED else task_title(task))
+        axis.set_title(trend_task_title(task))
     axes[0, 0].set_yticks(range(len(names)), [measure_label(name.lower()) for name in names])
     text = caption.show("blue: the interval excludes zero", "hollow: at the split-half baseline").explain(
         "lines: intervals of the change",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.measure_labels import measure_label
-from analysis.labels import TASKS, format_factor, task_title
+from analysis.labels import format_factor, task_title
 from analysis.replication.markdown import markdown_table
 from analysis.replication.table_one import FACTORS
 from analysis.trends.measures import LEVELS
-from analysis.trends.outcomes import compare_with_paper
-from analysis.trends.rows import POOLED
+from analysis.trends.outcomes import compare_with_paper, format_outcome
+from analysis.trends.rows import sort_trend_tasks, trend_task_title
 from degen.errors import require
 from degen.reporting.formatting import format_change, format_effect
 from launch.cli import exit_on_user_error
@@ -46,7 +46,7 @@ def networks_table(networks: pd.DataFrame) -> str:
             "test loss / threshold, mean (most)",
         ]
     ]
-    for (task, level), rows in networks.groupby(["task", "factor_value"], sort=False):
+    for (task, level), rows in networks.groupby(["task", "factor_value"], sort=False, dropna=False):
         converged = rows[rows["status"] == "converged"]
         ratios = converged["test_loss"] / converged["threshold"]
         lines.append(
@@ -71,7 +71,7 @@ def main_table(experiment: str, trends: pd.DataFrame) -> str:
     directions = next(arrows for names, arrows in FACTORS.values() if experiment in names)
     paper = dict(zip(LEVELS, directions, strict=True))
     lines = [["task", "level", "measure", "change [95 % interval]", "p", "q", "outcome", "paper"]]
-    for task in _tasks(trends):
+    for task in sort_trend_tasks(trends["task"]):
         rows = trends[trends["task"] == task].set_index("measure").to_dict("index")
         for measure in [name for name in MAIN if name in rows]:
             row = rows[measure]
@@ -79,7 +79,7 @@ def main_table(experiment: str, trends: pd.DataFrame) -> str:
             q = f"{row['q']:.2g}" if np.isfinite(row["q"]) else ""
             label = _label(measure)
             numbers = [_effect(row), f"{row['p']:.2g}", q]
-            lines.append([_title(task), row["level"], label, *numbers, _outcome(row, arrow), arrow])
+            lines.append([trend_task_title(task), row["level"], label, *numbers, _outcome(row, arrow), arrow])
     return markdown_table(lines)
 
 
@@ -91,7 +91,7 @@ def settings_table(trends: pd.DataFrame) -> str:
     """
     of_dsa = trends[(trends["variant_of"] == "DSA") | (trends["measure"] == "DSA")]
     lines = [["setting", "change [95 % interval]", "p", "direction", "change that would have been seen"]]
-    of_all_tasks = of_dsa[of_dsa["task"] == _tasks(trends)[-1]].sort_values("effect")
+    of_all_tasks = of_dsa[of_dsa["task"] == sort_trend_tasks(trends["task"])[-1]].sort_values("effect")
     for row in of_all_tasks.to_dict("records"):
         label = _label(str(row["measure"]))
         label = f"**{label}**" if row["measure"] in MAIN else label
@@ -101,19 +101,9 @@ def settings_table(trends: pd.DataFrame) -> str:
     return markdown_table(lines)
 
 
-def _tasks(trends: pd.DataFrame) -> list[str]:
-    """Return the tasks in the paper's order, and the pooled rows last."""
-    names = list(dict.fromkeys(trends["task"]))
-    return [task for task in (*TASKS, *sorted(set(names) - set(TASKS) - {POOLED}), POOLED) if task in names]
-
-
 def _label(measure: str) -> str:
     """Return the label of a measure, by its name in the table of trends."""
     return measure_label(measure.lower().replace(" ", "_"))
-
-
-def _title(task: str) -> str:
-    return "all tasks" if task == POOLED else task_title(task)
 
 
 def _effect(row: Mapping[Any, Any]) -> str:
@@ -125,11 +115,10 @@ def _outcome(row: Mapping[Any, Any], arrow: str) -> str:
     outcome = compare_with_paper(row["outcome"], arrow)
     if outcome != row["outcome"]:
         return f"**{outcome}**"
-    if not isinstance(row["outcome_detail"], str):
-        return str(outcome)
+    detail = row["outcome_detail"] if isinstance(row["outcome_detail"], str) else ""
     # Settings of DSA have the labels of the table of settings.
-    detail = re.sub(r"\w*dsa\w*", lambda name: f"*{measure_label(name[0])}*", row["outcome_detail"])
-    return f"{outcome}: {detail}"
+    detail = re.sub(r"\w*dsa\w*", lambda name: f"*{measure_label(name[0])}*", detail)
+    return format_outcome(outcome, detail)
 
 
 def page_tables(folder: Path) -> list[str]:
@@ -141,9 +130,9 @@ def page_tables(folder: Path) -> list[str]:
     Raises:
         BadInputError: the folder has no tables, or the paper has no such experiment.
     """
-    names: Iterable[str] = (name for experiments, _ in FACTORS.values() for name in experiments)
+    names = [name for experiments, _ in FACTORS.values() for name in experiments]
     require(folder.name in names, "folder", str(folder), "named like an experiment of the paper")
-    paths: Sequence[Path] = [folder / "networks.csv", folder / "trends.csv"]
+    paths = folder / "networks.csv", folder / "trends.csv"
     for path in paths:
         require(path.is_file(), "folder", str(folder), f"one with {path.name}")
     networks, trends = map(pd.read_csv, paths)

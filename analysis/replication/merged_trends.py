@@ -53,9 +53,7 @@ def restore_results(tables: Path, analysis: ExperimentAnalysis, results: Results
     Raises:
         BadInputError: a table is missing.
     """
-    networks, distances, degeneracy, hyperparameters = (
-        _read(tables / f"{name}.csv") for name in ("networks", "distances", "degeneracy", "hyperparameters")
-    )
+    networks, degeneracy = _read(tables, "networks"), _read(tables, "degeneracy")
     networks["test_loss_ratio"] = networks["test_loss"] / networks["threshold"]
     write_table(results.networks, networks, fingerprint="")
     experiment = analysis.experiment
@@ -64,23 +62,29 @@ def restore_results(tables: Path, analysis: ExperimentAnalysis, results: Results
     degeneracy = degeneracy.merge(pd.DataFrame(factors), on="condition")
     write_table(results.degeneracy, degeneracy, fingerprint="")
     n_converged = networks["condition"][networks["status"] == "converged"].value_counts()
-    settings = hyperparameters.groupby(["task", "metric"])
-    for signature, metric, seeds, matrix in _matrices(distances):
-        row = degeneracy[(degeneracy["condition"] == signature) & (degeneracy["measure"] == metric)].iloc[0]
-        key = row["task"], metric
-        selected = settings.get_group(key) if key in settings.groups else hyperparameters[:0]
+    hyperparameters = _read(tables, "hyperparameters")
+    rows: dict[Any, dict[Any, Any]] = degeneracy.set_index(["condition", "measure"]).to_dict("index")
+    for signature, metric, seeds, matrix in _matrices(_read(tables, "distances")):
+        row = rows[signature, metric]
         metadata = {
             "seeds": seeds,
             "max_networks": len(seeds) if len(seeds) < n_converged[signature] else None,
             "metric": analysis.settings["metrics"].get(metric, {}),
-            "hyperparameters": dict(zip(selected["hyperparameter"], selected["value"], strict=True)),
+            "hyperparameters": _selected(hyperparameters, row["task"], metric),
         }
         path = results.matrix(metric, signature)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, _tensors(matrix, row["baseline_ratio"]), metadata)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _selected(hyperparameters: pd.DataFrame, task: str, metric: str) -> dict[str, int]:
+    """Return the hyperparameters of a metric for a task, empty if it has none."""
+    is_own = (hyperparameters["task"] == task) & (hyperparameters["metric"] == metric)
+    return dict(hyperparameters[is_own][["hyperparameter", "value"]].to_numpy().tolist())
+
+
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / f"{name}.csv"
     require(path.is_file(), "tables", str(path), "a table of analysis.replication.small_tables")
     return pd.read_csv(path, dtype={"condition": str})
 

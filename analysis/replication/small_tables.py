@@ -61,18 +61,8 @@ TREND_COLUMNS = [
 ]
 _BETWEEN_COLUMNS = ["task", "level_a", "level_b", "level", "measure", "within_a", "within_b", "between"]
 _BETWEEN_COLUMNS += ["ratio", "ratio_low", "ratio_high", "p", "q", "left_out"]
-_DEGENERACY_COLUMNS = [
-    "condition",
-    "label",
-    "level",
-    "measure",
-    "variant_of",
-    "networks",
-    "value",
-    "low",
-    "high",
-]
-_DEGENERACY_COLUMNS += ["nominal_level", "true_coverage", "baseline_ratio"]
+_DEGENERACY_COLUMNS = ["condition", "label", "level", "measure", "variant_of", "networks"]
+_DEGENERACY_COLUMNS += ["value", "low", "high", "nominal_level", "true_coverage", "baseline_ratio"]
 
 
 def distances_table(results: ResultsFolder) -> pd.DataFrame:
@@ -120,22 +110,13 @@ def write_small_tables(results: ResultsFolder, target: Path, tasks: Sequence[str
     is_finished = (results.path / "manifest.json").is_file()
     require(is_finished, "results", str(results.path), "a results folder whose analysis has finished")
     networks = pd.read_parquet(results.networks)
-    task_of = dict(zip(networks["condition"], networks["task"], strict=True))
+    analyzed = sorted(set(networks["task"]))
     for task in tasks:
-        require(task in task_of.values(), "task", task, f"one of {', '.join(sorted(set(task_of.values())))}")
-    further_ood = [
-        name for name in networks.columns if name.startswith("ood_loss_") and name not in _NETWORK_COLUMNS
-    ]
-    tables = {
-        "networks": networks[[*_NETWORK_COLUMNS, *further_ood]],
-        "distances": distances_table(results),
-        "degeneracy": pd.read_parquet(results.degeneracy)[_DEGENERACY_COLUMNS],
-        "hyperparameters": hyperparameters_table(results, task_of),
-    }
+        require(task in analyzed, "task", task, f"one of {', '.join(analyzed)}")
+    tables = _tables(results, networks)
     if tasks:
-        tables = {
-            name: _merge(table, target / f"{name}.csv", task_of, tasks) for name, table in tables.items()
-        }
+        tables = _merge(tables, target, tasks)
+        (target / "trends.csv").unlink(missing_ok=True)  # of the replaced rows
     else:
         tables["trends"] = pd.read_parquet(results.trends)[TREND_COLUMNS]
         if results.between.exists():
@@ -143,22 +124,48 @@ def write_small_tables(results: ResultsFolder, target: Path, tasks: Sequence[str
     target.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g")
-    if tasks:
-        (target / "trends.csv").unlink(missing_ok=True)  # of the replaced rows
 
 
-def _merge(table: pd.DataFrame, path: Path, task_of: dict[str, str], tasks: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of some tasks, after the stored rows of the other tasks."""
-    of_tasks = table["task"] if "task" in table else table["condition"].map(task_of)
-    selected = table[of_tasks.isin(tasks)]
-    if not path.exists():
-        return selected
-    stored = pd.read_csv(path, dtype={"condition": str})
-    if "task" in stored:
-        others = stored[~stored["task"].isin(tasks)]
-    else:
-        others = stored[~stored["condition"].isin(selected["condition"])]
-    return pd.concat([others, selected], ignore_index=True)
+def _tables(results: ResultsFolder, networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables that can be merged, by name."""
+    further_ood = [
+        name for name in networks.columns if name.startswith("ood_loss_") and name not in _NETWORK_COLUMNS
+    ]
+    return {
+        "networks": networks[[*_NETWORK_COLUMNS, *further_ood]],
+        "distances": distances_table(results),
+        "degeneracy": pd.read_parquet(results.degeneracy)[_DEGENERACY_COLUMNS],
+        "hyperparameters": hyperparameters_table(results, _task_of(networks)),
+    }
+
+
+def _task_of(networks: pd.DataFrame) -> dict[str, str]:
+    """Return the task of each condition."""
+    return dict(zip(networks["condition"], networks["task"], strict=True))
+
+
+def _merge(tables: dict[str, pd.DataFrame], folder: Path, tasks: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of some tasks, after the stored rows of the other tasks.
+
+    Stored rows of these tasks are left out, also those of conditions that are no longer there.
+    """
+    stored = {
+        name: pd.read_csv(folder / f"{name}.csv", dtype={"condition": str})
+        for name in tables
+        if (folder / f"{name}.csv").exists()
+    }
+
+    def of_tasks(table: pd.DataFrame, networks: pd.DataFrame) -> pd.Series:
+        task = table["task"] if "task" in table else table["condition"].map(_task_of(networks))
+        return task.isin(tasks)
+
+    merged = {}
+    for name, table in tables.items():
+        parts = [table[of_tasks(table, tables["networks"])]]
+        if name in stored:
+            parts.insert(0, stored[name][~of_tasks(stored[name], stored["networks"])])
+        merged[name] = pd.concat(parts, ignore_index=True)
+    return merged
 
 
 def main() -> None:

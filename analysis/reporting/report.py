@@ -13,7 +13,6 @@ import yaml
 
 from analysis.experiment_results import ExperimentResults
 from analysis.figures import BETWEEN, MAIN, NAMES, SNAPSHOTS, SOLUTIONS, SPECIFICATION
-from analysis.labels import task_title
 from analysis.reporting.report_tables import (
     between_levels_table,
     hyperparameters_table,
@@ -33,7 +32,7 @@ from analysis.trends.cells import (
     row_term,
     row_warnings,
 )
-from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.rows import POOLED, TrendRow, trend_task_title
 from analysis.trends.specification import specification_rows
 from degen.condition import Condition
 from degen.files import has_content, write_atomically
@@ -175,7 +174,7 @@ def _specifications(all_results: Mapping[str, ExperimentResults]) -> Iterator[di
         by_task = specification_rows(results.trends) if results.exists else {}
         if by_task:
             cells = {
-                "all tasks" if task == POOLED else task_title(task): {
+                trend_task_title(task): {
                     row.measure: f"{format_direction(row.direction)} {row_numbers(row)}".strip()
                     for row in rows
                 }

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis.labels import task_title
 from analysis.trends import outcomes
 from analysis.trends.measure_trends import MAX_RATIO_AT_BASELINE
-from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.rows import TrendRow, trend_task_title
 from degen.reporting.formatting import format_effect, format_p
 from degen.statistics.bootstrap import MIN_NETWORKS
 
@@ -56,7 +55,7 @@ def explanations(row: TrendRow) -> dict[str, str]:
 
 def row_task(row: TrendRow) -> str:
     """Return the title of a row's task."""
-    return "all tasks" if row.task == POOLED else task_title(row.task)
+    return trend_task_title(row.task)
 
 
 def row_term(row: TrendRow) -> str:

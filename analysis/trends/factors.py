@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from degen.condition import Condition
-from launch.condition_fields import flatten
+from launch.condition_fields import differing_paths, flatten
 from launch.experiment import Experiment
 
 
@@ -24,12 +24,11 @@ def swept_columns(experiment: Experiment) -> dict[str, dict[str, Any]]:
     the value None.
     """
     fields = {condition.signature: dict(flatten(condition.config)) for condition in experiment.conditions}
-    swept: dict[str, None] = {}
+    swept: set[str] = set()
     for task in {condition.task_name for condition in experiment.conditions}:
-        of_task = [fields[c.signature] for c in experiment.conditions if c.task_name == task]
-        for path in dict.fromkeys(path for values in of_task for path in values):
-            if len({json.dumps(values.get(path)) for values in of_task}) > 1:
-                swept[path] = None
+        swept.update(
+            differing_paths([fields[c.signature] for c in experiment.conditions if c.task_name == task])
+        )
     columns = {path: _column([values.get(path) for values in fields.values()]) for path in sorted(swept)}
     return {
         signature: {path: column[row] for path, column in columns.items()}

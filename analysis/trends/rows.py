@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from analysis.labels import sort_tasks, task_title
 from analysis.trends.design import PAIR
 from analysis.trends.measures import SECOND_HEADLINES
 from analysis.trends.outcomes import NO_EFFECT, SEEN, format_outcome
@@ -17,6 +18,17 @@ from degen.statistics.joint_test import NO_DIRECTION
 
 POOLED = "pooled"
 """Task of a row that pools all tasks."""
+
+
+def sort_trend_tasks(tasks: Iterable[str]) -> list[str]:
+    """Return the tasks of rows in the paper's order, and `POOLED` last."""
+    names = set(tasks)
+    return [*sort_tasks(names - {POOLED}), *(names & {POOLED})]
+
+
+def trend_task_title(task: str) -> str:
+    """Return the title of the task of a row."""
+    return "all tasks" if task == POOLED else task_title(task)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

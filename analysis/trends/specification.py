@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.labels import sort_tasks
 from analysis.trends.design import LEVELS, TREND
 from analysis.trends.measure_trends import MeasureTrend
 from analysis.trends.outcomes import DECIDED
-from analysis.trends.rows import POOLED, TrendRow
+from analysis.trends.rows import TrendRow, sort_trend_tasks
 from degen.statistics.joint_test import FALLS, RISES
 
 
@@ -49,6 +48,5 @@ def specification_rows(rows: Sequence[TrendRow]) -> dict[str, list[TrendRow]]:
         and (row.kind == TREND or (row.kind == LEVELS and row.levels))
     ]
     by_effect = sorted(members, key=lambda row: row.effect)
-    names = {row.task for row in members}
-    tasks = [*sort_tasks(names - {POOLED}), *(names & {POOLED})]
+    tasks = sort_trend_tasks(row.task for row in members)
     return {task: [row for row in by_effect if row.task == task] for task in tasks}

@@ -51,4 +51,4 @@ def _data_uri(path: Path) -> str:
 
 def _caption(path: Path) -> str:
     text = path.with_suffix(".txt")
-    return text.read_text().strip() if text.exists() else ""
+    return text.read_text(encoding="utf-8").strip() if text.exists() else ""

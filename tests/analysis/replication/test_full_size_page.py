@@ -83,7 +83,7 @@ def test_numbers_of_the_l1_page_are_those_of_its_tables():
     row = trends.loc["PIF / norms"]
     shown = [f"{-100 * row[name]:.1f}" for name in ("effect", "high", "low")]
     assert f"{shown[0]} % [{shown[1]}, {shown[2]}]" in page
-    assert f"a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} % would have been" in page
+    assert f"would have detected a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} %." in page
 
 
 def test_networks_without_a_penalty_are_those_of_the_channels():

@@ -54,6 +54,18 @@ def test_tables_of_one_task_leave_those_of_others(tables, workspace):
     assert not (tables / "trends.csv").exists()
 
 
+def test_conditions_that_are_gone_do_not_stay(tables, workspace):
+    results = ResultsFolder(workspace / "other-results" / "tiny")
+    before = {}
+    for name in ("networks", "distances", "degeneracy"):
+        before[name] = pd.read_csv(tables / f"{name}.csv")
+        gone = before[name].assign(condition="gone-" + before[name]["condition"])
+        pd.concat([gone, before[name]]).to_csv(tables / f"{name}.csv", index=False)
+    write_small_tables(results, tables, ["flip_flop"])
+    for name, table in before.items():
+        pd.testing.assert_frame_equal(pd.read_csv(tables / f"{name}.csv"), table)
+
+
 def test_a_task_without_results_is_rejected(tables, workspace):
     results = ResultsFolder(workspace / "other-results" / "tiny")
     with pytest.raises(BadInputError, match="task must be one of flip_flop, got 'sine_wave'"):
