@@ -129,6 +129,7 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     train, analyze = block("sh", "feature_learning.weights").replace("\\\n", "").splitlines()
     shared = ("seeds=2", "width=6", *small[1:], "training.threshold=10", "training.patience=1")
     short = ("metrics.dsa.highest_lag=2", "metrics.dsa.ranks=[2]", "permutation_test.n_permutations=19")
+    short = (*short, "probe.n_trials=8", "ood.n_trials=8", "bootstrap.n_samples=100")
     for line, further in ((train, ()), (analyze, short)):
         given = [word for word in shlex.split(line)[1:] if not word.startswith(("seeds=", "width="))]
         command = [sys.executable, "-m", "launch.command", *given, *shared, *further]
