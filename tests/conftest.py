@@ -19,7 +19,12 @@ from degen.storage import RunFolder
 from degen.tasks import Task
 from launch.config import compose
 from tests.login import ROOT, Login, cluster, login, record  # noqa: F401 (fixtures)
-from tests.processes import Launched, refusal, wait_until  # noqa: F401 (helpers of many tests)
+from tests.processes import (  # noqa: F401 (helpers of many tests)
+    Launched,
+    collect_less_garbage,
+    refusal,
+    wait_until,
+)
 
 TINY = (
     "task.n_steps=20",
@@ -78,6 +83,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
+def pytest_collection_finish() -> None:
+    """All modules are imported by now."""
+    collect_less_garbage()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show SLURM's record and the logs of jobs where a test on a real SLURM failed."""
@@ -89,13 +99,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @functools.cache
+def composed(*overrides: str) -> dict[str, Any]:
+    """The configuration of `launch.train` with these overrides. Read only."""
+    return compose("train", list(overrides))
+
+
+@functools.cache
 def build(*overrides: str) -> Condition:
-    """The condition of `launch.train` with these overrides."""
-    return Condition.from_config(compose("train", list(overrides)))
+    """Its condition."""
+    return Condition.from_config(composed(*overrides))
 
 
 def task(*overrides: str) -> Task:
-    """Its task."""
+    """The task of this condition."""
     return build(*overrides).task
 
 

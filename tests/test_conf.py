@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -18,10 +17,7 @@ from degen.errors import BadInputError
 from launch.config import CONF, compose
 from launch.experiment import Experiment, experiment, unique_conditions
 from tests.composed import all_of, files, leaves
-from tests.conftest import build
-
-if TYPE_CHECKING:
-    pass
+from tests.conftest import build, composed
 
 
 @pytest.mark.parametrize(
@@ -169,10 +165,9 @@ def test_every_file_of_a_group_is_tested():
 
 def test_files_set_every_argument_and_constructors_no_default():
     for task, parameterization in itertools.product(files("task"), files("parameterization")):
-        composed = compose("train", [f"task={task}", f"parameterization={parameterization}"])
-        complete = Condition.from_config(composed).config
-        for part, node in complete.items():
-            assert set(leaves(node)) == set(leaves(composed[part])), part
+        overrides = f"task={task}", f"parameterization={parameterization}", "regularizer=none"
+        for part, node in build(*overrides).config.items():
+            assert set(leaves(node)) == set(leaves(composed(*overrides)[part])), part
 
 
 @pytest.mark.parametrize(

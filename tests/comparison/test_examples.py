@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Launched
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compare.md").read_text()
 SECTIONS = {section.partition("\n")[0]: section for section in PAGE.split("\n## ")[1:]}
@@ -43,9 +43,8 @@ def test_networks_of_a_plain_pytorch_loop(tmp_path, monkeypatch, capsys):
 
     command = shlex.split(block(EXAMPLES[0], "sh"))
     assert command[0] == "degen"
-    ended = subprocess.run(
-        [sys.executable, "-m", "launch.command", *command[1:]], capture_output=True, text=True, check=True
-    )
+    ended = Launched(tuple(command[1:]), tmp_path, module="launch.command")
+    assert ended.wait() == 0, ended.stderr
     assert "10 steps: 5 networks" in ended.stdout
     # The files give the distances of the loop.
     from_loop, from_files = (
