@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,10 +42,16 @@ def require_valid_file(name: str, config: dict[str, Any]) -> None:
 
 def _require_known_fields(file: str, config: dict[str, Any]) -> None:
     """Raise `BadInputError` if a file sets a field that neither training nor analysis has."""
-    analysis: Iterable[Any] = OmegaConf.load(CONF / "analyze.yaml")
-    fields = {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
+    fields = _known_fields()
     for field in config:
         require(field in fields, f"field of {file}", field, f"one of {', '.join(sorted(fields))}")
+
+
+@functools.cache
+def _known_fields() -> set[str]:
+    """Return the fields of training and analysis. They are composed once, because a list has many files."""
+    analysis: Iterable[Any] = OmegaConf.load(CONF / "analyze.yaml")
+    return {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
 
 
 def _require_grids(field: str, grids: Any) -> None:

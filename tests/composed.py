@@ -12,6 +12,9 @@ from launch.experiment import Experiment, experiment, experiments
 
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 
+# Forked processes inherit what an experiment composes once per process.
+experiment("demo")
+
 
 def all_of(name: str, scale: str = "full") -> list[Experiment]:
     """Return the experiments of a file, composed once."""
