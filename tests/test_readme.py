@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,7 @@ from degen.condition import build
 from degen.tasks.contract import require_valid
 from launch.config import compose
 from tests.composed import files
+from tests.conftest import Launched
 from tests.conftest import build as build_condition
 from tests.pages import run_shell
 from tests.test_factor_page import TRAINING
@@ -40,11 +40,8 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     command = re.search(r"degen train (--config-dir .*)\n", (ROOT / page).read_text())
     assert command is not None
     arguments = [word for word in command[1].split() if not word.startswith("seeds=")]
-    subprocess.run(
-        [sys.executable, "-m", "launch.train", *arguments, "seeds=2", "training.max_epochs=25"],
-        cwd=tmp_path,
-        check=True,
-    )
+    launched = Launched((*arguments, "seeds=2", "training.max_epochs=25"), tmp_path)
+    assert launched.wait() == 0, launched.stderr
     sys.path.insert(0, str(tmp_path))
     try:
         (folder,) = (tmp_path / "runs/evidence_accumulation").iterdir()

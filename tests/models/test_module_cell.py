@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -22,6 +21,7 @@ from degen.streams import Stream
 from degen.training import Ensemble
 from degen.training.gradients import loss_and_gradients
 from launch.train import train_condition
+from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched, build
 from tests.training.members import SMALL, assert_identical, trained
 
@@ -118,7 +118,8 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     (line,) = block("sh", "my_cell task=flip_flop width=32").splitlines()
     words = [word for word in line.split()[2:] if not word.startswith("seeds=")]
     small = ("seeds=2", "task.n_steps=10", "training.max_epochs=2", "training.steps_per_epoch=2")
-    subprocess.run([sys.executable, "-m", "launch.train", *words, *small], cwd=tmp_path, check=True)
+    launched = Launched((*words, *small), tmp_path)
+    assert launched.wait() == 0, launched.stderr
     sys.path.insert(0, str(tmp_path))
     try:
         (folder,) = (tmp_path / "runs/flip_flop").iterdir()
@@ -132,7 +133,8 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     short = (*short, "probe.n_trials=8", "ood.n_trials=8", "bootstrap.n_samples=100")
     for line, further in ((train, ()), (analyze, short)):
         given = [word for word in shlex.split(line)[1:] if not word.startswith(("seeds=", "width="))]
-        launched = Launched((*given, *shared, *further), tmp_path, module="launch.command")
+        command = (*given, *shared, *further)
+        launched = Launched(command, tmp_path, before=draw_nothing, module="launch.command")
         assert launched.wait() == 0, launched.stderr
     assert len(list(tmp_path.glob("results/*/manifest.json"))) == 1
 
