@@ -118,7 +118,7 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     (line,) = block("sh", "my_cell task=flip_flop width=32").splitlines()
     words = [word for word in line.split()[2:] if not word.startswith("seeds=")]
     small = ("seeds=2", "task.n_steps=10", "training.max_epochs=2", "training.steps_per_epoch=2")
-    launched = Launched((*words, *small), tmp_path)
+    launched = Launched(("train", *words, *small), tmp_path, module="launch.command")
     assert launched.wait() == 0, launched.stderr
     sys.path.insert(0, str(tmp_path))
     try:
