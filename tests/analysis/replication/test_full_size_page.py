@@ -86,8 +86,29 @@ def test_numbers_of_the_l1_page_are_those_of_its_tables():
     assert f"would have detected a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} %." in page
 
 
-def test_networks_without_a_penalty_are_those_of_the_channels():
-    tables = [pd.read_csv(FOLDER / name / "networks.csv") for name in ("task_complexity", "sparsity")]
+def test_numbers_of_the_nuclear_norm_page_are_those_of_its_tables():
+    page, folder = read("low_rank.md"), FOLDER / "low_rank"
+    networks, costs = pd.read_csv(folder / "networks.csv"), pd.read_csv(folder / "convergence.csv")
+    converged = networks[networks["status"] == "converged"]
+    means = converged.groupby("factor_value")[["participation_ratio", "weight_norm"]].mean().iloc[[0, -1]]
+    ratios, norms = (means[name].tolist() for name in means)
+    assert f"falls from {ratios[0]:.1f} to {ratios[1]:.1f}," in page
+    assert f"the weights from {norms[0]:.1f} to\n{norms[1]:.1f}." in page
+    late = converged.loc[converged["epochs"].idxmax()]
+    assert f"of seed {late['seed']} with 1e-6" in page
+    assert f"after {late['epochs']} epochs" in page
+    seconds = costs["CPU seconds per network"].sort_values()
+    assert f"\n{seconds.iloc[0]:.0f} to {seconds.iloc[1]:.0f} CPU seconds per network" in page
+    assert f"and {seconds.iloc[2]:.0f} to {seconds.iloc[-1]:.0f} on average" in page
+    trends = pd.read_csv(folder / "trends.csv").set_index("measure")
+    shown = [f"{-100 * trends.loc['PIF / norms', name]:.1f}" for name in ("effect", "high", "low")]
+    assert f"{shown[0]} % [{shown[1]}, {shown[2]}]" in page
+    assert f"would have detected a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} %." in page
+
+
+@pytest.mark.parametrize("penalty", ["sparsity", "low_rank"])
+def test_networks_without_a_penalty_are_those_of_the_channels(penalty):
+    tables = [pd.read_csv(FOLDER / name / "networks.csv") for name in ("task_complexity", penalty)]
     twice = tables[0].merge(tables[1], on=["condition", "seed"])
     assert len(twice) == 16
     assert (twice["epochs_x"] == twice["epochs_y"]).all()
