@@ -48,10 +48,10 @@ def _require_known_fields(file: str, config: dict[str, Any]) -> None:
 
 
 @functools.cache
-def _known_fields() -> set[str]:
-    """Return the fields of training and analysis. They are composed once, because a list has many files."""
+def _known_fields() -> frozenset[str]:
+    """Return the fields of training and analysis, composed once for all files of a list of experiments."""
     analysis: Iterable[Any] = OmegaConf.load(CONF / "analyze.yaml")
-    return {"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"}
+    return frozenset({"experiment", *compose("train", []), *analysis} - {"defaults", "hydra"})
 
 
 def _require_grids(field: str, grids: Any) -> None:

@@ -12,7 +12,7 @@ from launch.experiment import Experiment, experiment, experiments
 
 BASE = compose("train", ["regularizer=l1", "parameterization=mup"])
 
-# Forked processes inherit what an experiment composes once per process.
+# Forked processes inherit the fields of experiment files, which are composed once per process.
 experiment("demo")
 
 

@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """All modules are imported by now."""
+    """Called when all modules of tests are imported, so that garbage collection ignores them."""
     collect_less_garbage()
 
 
@@ -106,7 +106,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @functools.cache
 def build(*overrides: str) -> Condition:
-    """Its condition."""
+    """The condition of this configuration."""
     return Condition.from_config(composed(*overrides))
 
 

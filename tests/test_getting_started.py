@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 from tests.test_factor_page import ANALYSIS, TRAINING
 
@@ -30,7 +29,7 @@ def test_the_first_experiment_runs_as_written(tmp_path):
             words += [f"overrides=[{','.join(repr(text) for text in training)}]", *ANALYSIS]
         else:
             words += training
-        launched = Launched(tuple(words), tmp_path, before=draw_nothing, module="launch.command")
+        launched = Launched(tuple(words), tmp_path, module="launch.command")
         assert launched.wait() == 0, launched.stderr
     trends = pd.read_csv(tmp_path / "results/richness/trends.csv")
     assert {"dynamics", "weights", "behavior"} <= set(trends["level"])

@@ -40,8 +40,8 @@ def test_a_users_task_trains_without_changing_this_repository(tmp_path):
     command = re.search(r"degen train (--config-dir .*)\n", (ROOT / page).read_text())
     assert command is not None
     arguments = [word for word in command[1].split() if not word.startswith("seeds=")]
-    command = ("train", *arguments, "seeds=2", "training.max_epochs=25")
-    launched = Launched(command, tmp_path, module="launch.command")
+    words = ("train", *arguments, "seeds=2", "training.max_epochs=25")
+    launched = Launched(words, tmp_path, module="launch.command")
     assert launched.wait() == 0, launched.stderr
     sys.path.insert(0, str(tmp_path))
     try:

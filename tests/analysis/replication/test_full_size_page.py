@@ -22,6 +22,14 @@ def read(page: str) -> str:
     return (FOLDER / page).read_text().replace("\N{MINUS SIGN}", "-")
 
 
+def distance_ratio(folder: Path, network: pd.Series) -> pd.Series:
+    """Return the mean distance of a network from the others of its condition, over that between the others."""
+    distances = pd.read_csv(folder / "distances.csv")
+    own = distances[distances["condition"] == network["condition"]]
+    is_its = (own["seed"] == network["seed"]) | (own["other_seed"] == network["seed"])
+    return own[is_its][["dsa", "pif"]].mean() / own[~is_its][["dsa", "pif"]].mean()
+
+
 @pytest.mark.parametrize("experiment", PAGES)
 def test_pages_contain_the_tables_of_their_results(experiment):
     page = (FOLDER / PAGES[experiment]).read_text()
@@ -59,12 +67,9 @@ def test_networks_that_were_trained_twice_are_equal():
 
 
 def test_the_late_network_is_as_far_as_the_page_states():
-    distances = pd.read_csv(FOLDER / "auxiliary_loss/distances.csv")
     networks = pd.read_csv(FOLDER / "auxiliary_loss/networks.csv")
     late = networks.loc[networks["epochs"].idxmax()]
-    own = distances[distances["condition"] == late["condition"]]
-    is_far = (own["seed"] == late["seed"]) | (own["other_seed"] == late["seed"])
-    ratio = own[is_far][["dsa", "pif"]].mean() / own[~is_far][["dsa", "pif"]].mean()
+    ratio = distance_ratio(FOLDER / "auxiliary_loss", late)
     stated = f"are {ratio['dsa']:.1f} times (DSA) and {ratio['pif']:.1f} times (PIF)"
     assert late["seed"] == 2
     assert stated in read("auxiliary_loss.md")
@@ -95,8 +100,12 @@ def test_numbers_of_the_nuclear_norm_page_are_those_of_its_tables():
     assert f"falls from {ratios[0]:.1f} to {ratios[1]:.1f}," in page
     assert f"the weights from {norms[0]:.1f} to\n{norms[1]:.1f}." in page
     late = converged.loc[converged["epochs"].idxmax()]
-    assert f"of seed {late['seed']} with 1e-6" in page
-    assert f"after {late['epochs']} epochs" in page
+    assert f"Seed {late['seed']} with 1e-6 converged late, after {late['epochs']} epochs" in page
+    ratio = distance_ratio(folder, late)
+    assert f"are {ratio['dsa']:.1f} times (DSA) and\n  {ratio['pif']:.1f} times (PIF)" in page
+    (never,) = networks[networks["status"] == "unconverged"].itertuples()
+    assert f"Seed {never.seed} with 2e-5 did not converge in {never.epochs} epochs." in page
+    assert f"fell to {never.participation_ratio:.1f}." in page
     seconds = costs["CPU seconds per network"].sort_values()
     assert f"\n{seconds.iloc[0]:.0f} to {seconds.iloc[1]:.0f} CPU seconds per network" in page
     assert f"and {seconds.iloc[2]:.0f} to {seconds.iloc[-1]:.0f} on average" in page
