@@ -23,7 +23,7 @@ def read(page: str) -> str:
 
 
 def distance_ratio(folder: Path, network: pd.Series) -> pd.Series:
-    """Return the mean distance of a network from the others of its condition, over that between the others."""
+    """Return the mean distance of a network from the others of its condition, over that among the others."""
     distances = pd.read_csv(folder / "distances.csv")
     own = distances[distances["condition"] == network["condition"]]
     is_its = (own["seed"] == network["seed"]) | (own["other_seed"] == network["seed"])
