@@ -28,6 +28,8 @@ ReturnToService=2
 SlurmdTimeout=60
 InactiveLimit=0
 KillWait=5
+# On laden cores a test looks at a job minutes after it has ended.
+MinJobAge=1800
 MaxArraySize={max_array_size}
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=1
 SelectType=select/cons_tres
