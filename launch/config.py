@@ -6,6 +6,7 @@ file. `NumberSource` provides these options, and `quote_numbers` lets Hydra acce
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Transformer, ValueType
+from hydra.core.override_parser.types import Override, Transformer, ValueType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError, require
 from launch import paths
@@ -95,13 +97,48 @@ def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
     Raises:
         BadInputError: an override adds a field that does not exist.
     """
-    overrides = quote_numbers(overrides)
+    return compose_all(config_name, [overrides])[0]
+
+
+def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, Any]]:
+    """Return the configuration of each list of overrides, as `compose`.
+
+    Lists that differ only in values of nested fields, such as `task.channels=2`, are composed once: Hydra
+    needs most of the time to choose, read and merge files.
+    """
     if not GlobalHydra.instance().is_initialized():
         with hydra.initialize_config_dir(CONF, version_base="1.3"):
-            return compose(config_name, overrides)
-    config = hydra.compose(config_name, overrides)
-    require_known(config_name, config, overrides)
-    return resolved(config)
+            return compose_all(config_name, lines)
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    configs = []
+    for overrides in map(quote_numbers, lines):
+        values = _nested_values(overrides)
+        others = tuple(text for text in overrides if text not in [value.input_line for value in values])
+        if others not in composed:
+            composed[others] = hydra.compose(config_name, list(others))
+            require_known(config_name, composed[others], others)
+        config = copy.deepcopy(composed[others])
+        try:
+            for value in values:
+                OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
+        except OmegaConfBaseException:
+            hydra.compose(config_name, overrides)  # raises an error that names the override
+            raise
+        configs.append(resolved(config))
+    return configs
+
+
+def _nested_values(overrides: Sequence[str]) -> list[Override]:
+    """Return the overrides that set the value of a nested field, or none if not all of them can be told.
+
+    Hydra sets values in their order after it has merged all files. Values of nested fields may come last
+    unless a mapping replaces a whole part of the configuration.
+    """
+    if any(re.match(r"[^.=]+=\{", text) for text in overrides):
+        return []
+    nested = [text for text in overrides if re.match(r"(?!hydra\.)\w+\.[\w.]+=", text)]
+    parsed = OverridesParser.create().parse_overrides(nested)
+    return [] if any(value.is_sweep_override() for value in parsed) else parsed
 
 
 def require_known(config_name: str, config: DictConfig, overrides: Sequence[str]) -> None:

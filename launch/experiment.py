@@ -10,7 +10,7 @@ from typing import Any
 from degen.condition import Condition
 from degen.errors import require
 from degen.training import NoPenalty
-from launch.config import compose, expand_sweep
+from launch.config import compose, compose_all, expand_sweep
 from launch.experiment_file import require_valid_file
 from launch.settings import parse_seeds
 
@@ -138,7 +138,7 @@ def _expand_grids(name: str, grids: list[list[str]], overrides: Sequence[str]) -
     """Return every condition of an experiment's grids. The user's overrides come last, so they win."""
     combinations = [combination for grid in grids for combination in expand_sweep(grid)]
     lines = [[f"experiment={name}", *combination, *overrides] for combination in combinations]
-    return [Condition.from_config(compose("train", line)) for line in lines]
+    return [Condition.from_config(config) for config in compose_all("train", lines)]
 
 
 def _describe_scale(scale: str, overrides: Sequence[str]) -> str:
@@ -202,11 +202,12 @@ def compose_sweep(overrides: Sequence[str]) -> Sweep:
     Raises:
         BadInputError: a condition is not allowed.
     """
-    combinations = [(line, compose("train", line)) for line in expand_sweep(list(overrides))]
+    lines = expand_sweep(list(overrides))
+    configs = compose_all("train", lines)
     requested: dict[str, tuple[Condition, list[int]]] = {}
-    for line, config in combinations:
+    for line, config in zip(lines, configs, strict=True):
         seeds = parse_seeds(config["seeds"])
         for condition in conditions(config, line):
             _, earlier = requested.get(condition.signature, (condition, []))
             requested[condition.signature] = condition, sorted({*earlier, *seeds})
-    return Sweep(",".join(_experiment_names(overrides)) or "sweep", combinations[0][1], requested)
+    return Sweep(",".join(_experiment_names(overrides)) or "sweep", configs[0], requested)

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 
 from degen.condition import Condition
 from degen.errors import require
-from launch.config import compose, expand_sweep, quote_numbers
+from launch.config import compose_all, expand_sweep, quote_numbers
 from launch.experiment import Experiment
 from launch.settings import parse_seeds
 
@@ -37,7 +37,7 @@ def sweep_experiment(overrides: Sequence[str]) -> Experiment:
             not text.startswith("experiment="), "an override of a sweep", text, "one of a single condition"
         )
     lines = expand_sweep(list(overrides))
-    configs = [compose("train", line) for line in lines]
+    configs = compose_all("train", lines)
     conditions = [Condition.from_config(config) for config in configs]
     seeds = {seed for config in configs for seed in parse_seeds(config["seeds"])}
     factors = _factors(overrides, lines, conditions)

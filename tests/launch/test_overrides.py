@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hydra
 import pytest
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError
-from launch.config import expand_sweep, quote_numbers
+from launch.config import CONF, compose_all, expand_sweep, quote_numbers, resolved
 from launch.settings import require_folder
 
 
@@ -67,3 +70,42 @@ def test_a_sweep_over_a_file_and_a_folder_with_an_apostrophe(start, tmp_path):
     (tmp_path / "o'brien").mkdir()
     status = start("--config-dir", "o'brien", "width=8", module="launch.status")
     assert status.wait() == 0, status.stderr
+
+
+LINES = [
+    ["task=flip_flop", "task.channels=2", "width=16"],
+    ["task=flip_flop", "task.channels=3", "width=16"],
+    ["task.channels=3", "task=delayed_discrimination", "task.max_delay=30", "task.channels=1"],
+    ["experiment=demo", "scale=reduced", "task.n_steps=${seeds}", "seeds=[3,4]", "runs=a.b"],
+    ["task.channels=1", "task.channels=2", "task.channels=1"],
+    ["submit={conditions_per_job: 2, seeds_per_job: 3}", "submit.conditions_per_job=4"],
+    ["submit.conditions_per_job=4", "submit={conditions_per_job: 2, seeds_per_job: 3}"],
+    ["++training.max_epochs=3", "hydra.job.name=x", "gamma=0.5"],
+    ["regularizer=l1", "regularizer.strength=1e-5", "training.optimizer={learning_rate: 0.1}"],
+]
+"""Values of nested fields in any order, with values that refer to others and those that look like fields."""
+
+
+def test_configurations_composed_together_equal_those_of_hydra():
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        expected = [resolved(hydra.compose("train", quote_numbers(line))) for line in LINES]
+        assert compose_all("train", LINES) == expected
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "task.chanels=2",
+        "task.channels.low=2",
+        "task.channels={",
+        "task.channels=1,2",
+        "submit.conditions_per_job=${nothing}",
+    ],
+)
+def test_a_wrong_field_has_the_error_of_hydra(override):
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        with pytest.raises((HydraException, OmegaConfBaseException)) as expected:
+            resolved(hydra.compose("train", [override]))
+        with pytest.raises(type(expected.value)) as raised:
+            compose_all("train", [[], [override]])
+    assert str(raised.value) == str(expected.value)
