@@ -115,6 +115,21 @@ def test_numbers_of_the_nuclear_norm_page_are_those_of_its_tables():
     assert f"would have detected a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} %." in page
 
 
+def test_numbers_of_the_memory_demand_page_are_those_of_its_tables():
+    page, folder = read("memory_demand.md"), FOLDER / "memory_demand"
+    networks, costs = pd.read_csv(folder / "networks.csv"), pd.read_csv(folder / "convergence.csv")
+    late = networks.loc[networks["epochs"].idxmax()]
+    assert f"Seed {late['seed']} with delays up to 30 converged after {late['epochs']} epochs" in page
+    ratio = distance_ratio(folder, late)
+    assert f"are {ratio['dsa']:.1f} times (DSA) and\n{ratio['pif']:.1f} times (PIF)" in page
+    complete, training = costs[costs["missing"] == 0], costs[costs["missing"] > 0].iloc[0]
+    assert f"{training['converged']} of these {networks['seed'].nunique()} networks had converged" in page
+    seconds = " and ".join(f"{value:.0f}" for value in complete["CPU seconds per network"])
+    assert f"\n{seconds} CPU seconds per network" in page
+    trends = pd.read_csv(folder / "trends.csv").set_index("measure")
+    assert f"would have detected a change of {100 * trends.loc['DSA', 'detectable_change']:.0f} %." in page
+
+
 @pytest.mark.parametrize("penalty", ["sparsity", "low_rank"])
 def test_networks_without_a_penalty_are_those_of_the_channels(penalty):
     tables = [pd.read_csv(FOLDER / name / "networks.csv") for name in ("task_complexity", penalty)]
