@@ -76,8 +76,13 @@ def quote_numbers(overrides: list[str]) -> list[str]:
 
     Sweeps of numbers such as `width=range(32,129,32)` are expanded.
     """
-    groups = {folder.name for folder in Path(CONF).iterdir()}
+    groups = _groups()
     return [_quote_numbers(text) if text.partition("=")[0] in groups else text for text in overrides]
+
+
+def _groups() -> set[str]:
+    """Return the names of the groups of options in `conf/`."""
+    return {path.name for path in Path(CONF).iterdir()}
 
 
 def _quote_numbers(override: str) -> str:
@@ -101,10 +106,13 @@ def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
 
 
 def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, Any]]:
-    """Return the configuration of each list of overrides, as `compose`.
+    """Return the resolved configuration of each list of overrides, as `compose`.
 
     Lists that differ only in values of nested fields, such as `task.channels=2`, are composed once: Hydra
     needs most of the time to choose, read and merge files.
+
+    Raises:
+        BadInputError: an override adds a field that does not exist.
     """
     if not GlobalHydra.instance().is_initialized():
         with hydra.initialize_config_dir(CONF, version_base="1.3"):
@@ -129,14 +137,15 @@ def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, 
 
 
 def _nested_values(overrides: Sequence[str]) -> list[Override]:
-    """Return the overrides that set the value of a nested field, or none if not all of them can be told.
+    """Return the overrides that set the value of a nested field, or none if their order among all matters.
 
-    Hydra sets values in their order after it has merged all files. Values of nested fields may come last
-    unless a mapping replaces a whole part of the configuration.
+    Hydra merges the files of all groups first, and then applies the other overrides in their order. Values
+    of nested fields may come last unless another override adds or removes a field, or replaces their parent.
     """
-    if any(re.match(r"[^.=]+=\{", text) for text in overrides):
-        return []
     nested = [text for text in overrides if re.match(r"(?!hydra\.)\w+\.[\w.]+=", text)]
+    parents = {text.partition(".")[0] for text in nested} - _groups()
+    if any(text.startswith(("+", "~")) or text.partition("=")[0] in parents for text in overrides):
+        return []
     parsed = OverridesParser.create().parse_overrides(nested)
     return [] if any(value.is_sweep_override() for value in parsed) else parsed
 

@@ -75,15 +75,19 @@ def test_a_sweep_over_a_file_and_a_folder_with_an_apostrophe(start, tmp_path):
 LINES = [
     ["task=flip_flop", "task.channels=2", "width=16"],
     ["task=flip_flop", "task.channels=3", "width=16"],
+    ["task=flip_flop", "width=16"],
     ["task.channels=3", "task=delayed_discrimination", "task.max_delay=30", "task.channels=1"],
     ["experiment=demo", "scale=reduced", "task.n_steps=${seeds}", "seeds=[3,4]", "runs=a.b"],
     ["task.channels=1", "task.channels=2", "task.channels=1"],
     ["submit={conditions_per_job: 2, seeds_per_job: 3}", "submit.conditions_per_job=4"],
     ["submit.conditions_per_job=4", "submit={conditions_per_job: 2, seeds_per_job: 3}"],
+    ["submit.conditions_per_job=4", "submit=null"],
+    ["task.channels=2", "++task.channels=3"],
+    ["task.channels=2", "~task.channels"],
     ["++training.max_epochs=3", "hydra.job.name=x", "gamma=0.5"],
     ["regularizer=l1", "regularizer.strength=1e-5", "training.optimizer={learning_rate: 0.1}"],
 ]
-"""Values of nested fields in any order, with values that refer to others and those that look like fields."""
+"""Overrides that share a composition, and overrides whose order matters."""
 
 
 def test_configurations_composed_together_equal_those_of_hydra():
@@ -102,7 +106,7 @@ def test_configurations_composed_together_equal_those_of_hydra():
         "submit.conditions_per_job=${nothing}",
     ],
 )
-def test_a_wrong_field_has_the_error_of_hydra(override):
+def test_a_wrong_override_has_the_error_of_hydra(override):
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
         with pytest.raises((HydraException, OmegaConfBaseException)) as expected:
             resolved(hydra.compose("train", [override]))

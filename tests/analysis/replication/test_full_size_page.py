@@ -120,6 +120,11 @@ def test_numbers_of_the_memory_demand_page_are_those_of_its_tables():
     networks, costs = pd.read_csv(folder / "networks.csv"), pd.read_csv(folder / "convergence.csv")
     late = networks.loc[networks["epochs"].idxmax()]
     assert f"Seed {late['seed']} with delays up to 30 converged after {late['epochs']} epochs" in page
+    channels = pd.read_csv(FOLDER / "task_complexity/networks.csv")
+    twice = channels.merge(networks, on=["condition", "seed"])
+    assert not (twice["test_loss_x"] == twice["test_loss_y"]).any()
+    equal = (twice["epochs_x"] == twice["epochs_y"]).sum()
+    assert f"no test loss is equal, and {equal} of {len(twice)} networks have equal epochs." in page
     ratio = distance_ratio(folder, late)
     assert f"are {ratio['dsa']:.1f} times (DSA) and\n{ratio['pif']:.1f} times (PIF)" in page
     complete, training = costs[costs["missing"] == 0], costs[costs["missing"] > 0].iloc[0]
