@@ -28,6 +28,13 @@ DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
 PATIENCE = 900
 """Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
 
+REBOOT = 12.0
+"""Seconds that a killed node is away at least.
+
+For 10 s the controller tries to tell the node that its jobs have ended. If the node returns and runs such a
+job again within this time, the message ends the new run. A real node takes longer to boot.
+"""
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "cluster"
 
@@ -49,6 +56,7 @@ class Cluster:
         self.variables = {"SLURM_CONF": str(root / "etc" / "slurm.conf")}
         names = ("controller_port", "node_port", "database_port")
         self.ports = dict(zip(names, _free_ports(3), strict=True))
+        self._start_after = 0.0
 
     def start(self) -> None:
         """Start every daemon and wait until the node is idle."""
@@ -70,6 +78,7 @@ class Cluster:
 
     def start_node(self) -> None:
         """Start the node, and wait until it takes jobs."""
+        time.sleep(max(0.0, self._start_after - time.monotonic()))
         self._run("slurmd", "-N", "node1")
         # A job that waits for the node may start before the node is seen idle.
         up = re.compile("idle|mixed|allocated")
@@ -77,15 +86,25 @@ class Cluster:
 
     def kill_node(self) -> None:
         """As if it lost power: its daemon and all jobs on it are gone, and the controller knows."""
+        while processes := self._node_processes():  # again, because a job may start processes meanwhile
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
+        self._start_after = time.monotonic() + REBOOT
+
+    def _node_processes(self) -> list[int]:
+        """Return the processes of the node's daemon and of all jobs."""
         mark = f"SLURM_CONF={self.variables['SLURM_CONF']}".encode()
+        numbers = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 variables = (process / "environ").read_bytes().split(b"\0")
                 is_daemon = (process / "comm").read_text().strip() in ("slurmd", "slurmstepd")
                 is_in_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
                 if mark in variables and (is_daemon or is_in_job):
-                    os.kill(int(process.name), signal.SIGKILL)
-        self.slurm("scontrol", "update", "nodename=node1", "state=down", "reason=killed")
+                    numbers.append(int(process.name))
+        return numbers
 
     def stop(self) -> None:
         """Cancel every job and stop every daemon."""
