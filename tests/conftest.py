@@ -45,7 +45,13 @@ torch.set_num_threads(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hide CUDA devices except from `pytest -m gpu`: processes are not forked if torch sees a device."""
+    """Hide CUDA devices except from `pytest -m gpu`, and let each of several workers use one core.
+
+    Processes are not forked if torch sees a device.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Together, the workers use all cores. Training would only lose time if it forked processes, too.
+        os.environ["SLURM_CPUS_PER_TASK"] = "1"
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     else:
@@ -135,6 +141,14 @@ def assert_same_networks(folder: Path, expected: Path) -> None:
         assert set(mine) == set(theirs)
         for name, weights in mine.items():
             assert torch.equal(weights, theirs[name]), name
+
+
+@pytest.fixture(scope="module")
+def all_cores() -> Iterator[None]:
+    """Let training fork a process per core, also in a worker of several."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+        yield
 
 
 Launch = Callable[..., Launched]

@@ -55,7 +55,7 @@ class Launched:
     ):
         self.workspace = tempfile.TemporaryDirectory()
         self.outputs = Path(self.workspace.name) / "stdout", Path(self.workspace.name) / "stderr"
-        run = module, arguments, folder, self.outputs, before, environment
+        run = module, arguments, folder, self.outputs, before, environment, dict(os.environ)
         self.process = _PROCESSES.Process(target=_run, args=run)
         self.process.start()
 
@@ -98,6 +98,7 @@ def _run(
     outputs: tuple[Path, Path],
     before: Callable[[], None] | None,
     environment: dict[str, str] | None,
+    inherited: dict[str, str],
 ) -> None:
     collect_less_garbage()
     # As on a terminal: in a job that a shell put in the background, it would be ignored.
@@ -107,9 +108,10 @@ def _run(
         with open(path, "wb") as file:
             os.dup2(file.fileno(), stream.fileno())
     sys.argv = [module, *arguments]
+    # The process that this one is forked from has the variables of an earlier test.
+    os.environ.clear()
+    os.environ.update(inherited if environment is None else environment)
     if environment is not None:
-        os.environ.clear()
-        os.environ.update(environment)
         sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
     if before is not None:
         before()

@@ -21,6 +21,9 @@ from launch.training_record import TrainingRecord
 from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
 from tests.launch.hooks import AtCall, LongestFile, Signal
 
+# A signal may end the training in any of its processes.
+pytestmark = pytest.mark.usefixtures("all_cores")
+
 SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 """Exit codes: the shell's if the process ends itself, the kernel's if the signal ends it."""
 

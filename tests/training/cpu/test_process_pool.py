@@ -13,9 +13,13 @@ import torch
 
 from degen.training.cpu.process_pool import parallel_map
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and 2 cores"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+        reason="needs Linux and 2 cores",
+    ),
+    pytest.mark.usefixtures("all_cores"),
+]
 
 
 def test_results_are_in_the_order_of_the_items():
