@@ -14,6 +14,9 @@ from degen.versions import VERSION
 FORMAT = 2
 """Version of the format of run folders. Raise it when older folders can no longer be read."""
 
+# Of the thousands of files that an analysis or a status reads, libyaml reads each several times as fast.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
 
 def write_condition(file: Path, condition: Condition) -> None:
     """Store a condition with its signature, the format and the version of the package."""
@@ -30,7 +33,7 @@ def read_condition(file: Path) -> Condition:
     """
     require(file.is_file(), "run folder", str(file.parent), "a folder with a condition.yaml")
     try:
-        stored = yaml.safe_load(file.read_text())
+        stored = yaml.load(file.read_text(), Loader=_LOADER)
         signature = stored.pop("signature")
         written_by, format_number = stored.pop("written_by", "degen 0.1.0"), stored.pop("format", 1)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError, OSError) as error:
