@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,6 +17,9 @@ PAGES = {
     for folder in FOLDER.iterdir()
     if folder.is_dir()
 }
+
+
+OVERVIEW = (FOLDER.parent / "README.md").read_text()
 
 
 def read(page: str) -> str:
@@ -51,6 +55,29 @@ def test_counts_and_losses_of_the_page_are_those_of_the_networks():
     assert f"{len(networks)} in total; all converged" in page
     assert (networks["status"] == "converged").all()
     assert f"{ratios.mean():.2f} on average, {ratios.max():.2f} at most" in page
+
+
+def test_numbers_of_sine_waves_are_those_of_the_tables():
+    page, folder = read("README.md"), FOLDER / "task_complexity"
+    costs = pd.read_csv(folder / "convergence.csv")["CPU seconds per network"]
+    assert f"| {costs[0]:.0f} CPU seconds per network with one channel, {costs[1]:.0f} with two |" in page
+    assert (
+        f"take {costs[0]:.0f} CPU seconds per network with one channel and {costs[1]:.0f} with two"
+        in OVERVIEW
+    )
+    trends = pd.read_csv(folder / "trends.csv").set_index(["task", "measure"])
+    with_inputs = trends.loc[("sine_wave", "input_dsa"), "effect"]
+    assert f"This distance falls by {-100 * with_inputs:.0f} %" in page
+    assert with_inputs == trends[trends["level"] == "dynamics"]["effect"].min()
+    for task, title in (("flip_flop", "N-bit flip-flop"), ("sine_wave", "sine wave")):
+        effects = [trends.loc[(task, measure)] for measure in ("DSA", "dsa_weighted")]
+        shown = [f"{row['effect']:+.0%} [{row['low']:+.0%}, {row['high']:+.0%}]" for row in effects]
+        assert f"| {title} | {' | '.join(shown)} |" in page
+    signs = {
+        task: np.sign(trends.loc[(task, "dsa_literal"), ["low", "high"]]) for task in trends.index.levels[0]
+    }
+    assert (signs["flip_flop"] == -1).all()
+    assert (signs["sine_wave"] == 1).all()
 
 
 def test_networks_that_were_trained_twice_are_equal():
