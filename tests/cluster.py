@@ -29,7 +29,7 @@ PATIENCE = 900
 """Seconds after which a wait for a process or a job is hopeless: on two laden cores all take minutes."""
 
 REBOOT = 12.0
-"""Seconds that a killed node is away at least.
+"""Least number of seconds that a killed node is away.
 
 For 10 s the controller tries to tell the node that its jobs have ended. If the node returns and runs such a
 job again within this time, the message ends the new run. A real node takes longer to boot.

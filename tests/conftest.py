@@ -158,7 +158,7 @@ def assert_same_networks(folder: Path, expected: Path) -> None:
 
 @pytest.fixture(scope="module")
 def all_cores() -> Iterator[None]:
-    """Let training fork a process per core, also in a worker of several."""
+    """Let training fork a process per core for the rest of a module, also in a worker of several."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
         yield

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from launch.command import MODULES
-from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched
 
 PAGE = (Path(__file__).parent.parent / "docs/factors.md").read_text()
@@ -42,8 +41,8 @@ def test_the_page_prints_what_it_shows(tmp_path, number):
         assert degen == "degen"
         given = {word.partition("=")[0] for word in TRAINING}
         remaining = [word for word in words if word.partition("=")[0] not in given]
-        extra, before = (ANALYSIS, draw_nothing) if command == "analyze" else ((), None)
-        finished = Launched((*remaining, *TRAINING, *extra), tmp_path, before, MODULES[command])
+        extra = ANALYSIS if command == "analyze" else ()
+        finished = Launched((*remaining, *TRAINING, *extra), tmp_path, module=MODULES[command])
         assert finished.wait() == 0, finished.stderr
     assert names(finished.stdout) == names(SUMMARIES[number])
     assert len(names(SUMMARIES[number])) >= 12

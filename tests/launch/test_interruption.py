@@ -21,9 +21,6 @@ from launch.training_record import TrainingRecord
 from tests.conftest import TINY, TINY_OFTEN, Launched, assert_same_networks, run_folder
 from tests.launch.hooks import AtCall, LongestFile, Signal
 
-# A signal may end the training in any of its processes.
-pytestmark = pytest.mark.usefixtures("all_cores")
-
 SHELL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 """Exit codes: the shell's if the process ends itself, the kernel's if the signal ends it."""
 
@@ -63,8 +60,8 @@ def test_each_process_resumes_from_the_last_checkpoint(tmp_path, start, launch, 
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Number of functions that a process calls during training."""
+def calls(all_cores: None, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Number of functions that a process calls during training, which forks a process per core."""
     workspace = tmp_path_factory.mktemp("counted")
     assert Launched(TINY_OFTEN, workspace, before=AtCall(0)).wait() == 0
     return int((workspace / "calls").read_text())

@@ -21,7 +21,6 @@ from degen.streams import Stream
 from degen.training import Ensemble
 from degen.training.gradients import loss_and_gradients
 from launch.train import train_condition
-from tests.analysis.drawing import draw_nothing
 from tests.conftest import Launched, build
 from tests.training.members import SMALL, assert_identical, trained
 
@@ -133,7 +132,7 @@ def test_the_cell_of_the_documentation_trains(tmp_path):
     short = (*short, "probe.n_trials=8", "ood.n_trials=8", "bootstrap.n_samples=100")
     for line, further in ((train, ()), (analyze, short)):
         given = [word for word in shlex.split(line)[1:] if not word.startswith(("seeds=", "width="))]
-        launched = Launched((*given, *shared, *further), tmp_path, draw_nothing, "launch.command")
+        launched = Launched((*given, *shared, *further), tmp_path, module="launch.command")
         assert launched.wait() == 0, launched.stderr
     assert len(list(tmp_path.glob("results/*/manifest.json"))) == 1
 

@@ -16,8 +16,6 @@ PAGES = {
     for folder in FOLDER.iterdir()
     if folder.is_dir()
 }
-
-
 OVERVIEW = (FOLDER.parent / "README.md").read_text()
 
 
@@ -60,10 +58,8 @@ def test_numbers_of_sine_waves_are_those_of_the_tables():
     page, folder = read("README.md"), FOLDER / "task_complexity"
     costs = pd.read_csv(folder / "convergence.csv")["CPU seconds per network"]
     assert f"| {costs[0]:.0f} CPU seconds per network with one channel, {costs[1]:.0f} with two |" in page
-    assert (
-        f"take {costs[0]:.0f} CPU seconds per network with one channel and {costs[1]:.0f} with two"
-        in OVERVIEW
-    )
+    stated = f"take {costs[0]:.0f} CPU seconds per network with one channel and {costs[1]:.0f} with two"
+    assert stated in OVERVIEW
     trends = pd.read_csv(folder / "trends.csv").set_index(["task", "measure"])
     with_inputs = trends.loc[("sine_wave", "input_dsa"), "effect"]
     assert f"This distance falls by {-100 * with_inputs:.0f} %" in page
