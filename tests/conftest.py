@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
@@ -102,9 +103,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
-def pytest_collection_finish() -> None:
-    """Called when all modules of tests are imported, so that garbage collection ignores them."""
-    collect_less_garbage()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import all modules of tests without garbage collection, which then ignores their objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        collect_less_garbage()
 
 
 @pytest.hookimpl(wrapper=True)
