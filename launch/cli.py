@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from degen.errors import BadInputError, UnwritableError, require
 from degen.files import describe_read_error
-from launch.config import CONF, in_launcher_job, quote_numbers, require_known
+from launch.config import CONF, in_launcher_job, parse_number, quote_numbers, require_known
 from launch.system_errors import describe_system_error
 
 
@@ -121,6 +121,8 @@ def require_config_dir(value: str) -> None:
         require(file.suffix == ".yaml", field, str(file), "a file whose name ends in .yaml")
         allowed = "a name that degen does not use, because Hydra would take degen's file instead"
         require(not Path(CONF, relative).exists(), field, str(file), allowed)
+        allowed = "a name that is not a number, because width and gamma take any number without a file"
+        require(parse_number(str(relative)) is None, field, str(file), allowed)
         package = re.search(r"^# *@package +(metrics\..*?) *$", _read_text(file, field), re.MULTILINE)
         if package is not None:
             allowed = f"begun with the line # @package metrics.{file.stem}"

@@ -29,6 +29,7 @@ from launch import paths
 
 CONF = str(paths.CONF)
 NUMBER_GROUPS = ("width", "gamma")
+_NO_NUMBER = "nan"  # an option of these groups that stands for all of them
 
 
 class NumberSource(ConfigSource):
@@ -45,10 +46,10 @@ class NumberSource(ConfigSource):
         return config_path.strip("/") in ("", *NUMBER_GROUPS)
 
     def is_config(self, config_path: str) -> bool:
-        return self._number(config_path) is not None
+        return parse_number(config_path) is not None
 
     def load_config(self, config_path: str) -> ConfigResult:
-        number = self._number(config_path)
+        number = parse_number(config_path)
         if number is None:
             raise ConfigLoadError(f"no number: {config_path}")
         group = config_path.strip("/").partition("/")[0]
@@ -58,14 +59,16 @@ class NumberSource(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return ["any number"] if config_path.strip("/") in NUMBER_GROUPS else []
 
-    def _number(self, config_path: str) -> int | float | None:
-        group, _, text = config_path.strip("/").removesuffix(".yaml").partition("/")
-        if group not in NUMBER_GROUPS:
-            return None
-        try:
-            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
-        except ValueError:
-            return None
+
+def parse_number(config_path: str) -> int | float | None:
+    """Return the number of an option such as `width/100`; None for other options."""
+    group, _, text = config_path.strip("/").removesuffix(".yaml").partition("/")
+    if group not in NUMBER_GROUPS:
+        return None
+    try:
+        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        return None
 
 
 Plugins.instance().register(NumberSource)
@@ -108,8 +111,8 @@ def compose(config_name: str, overrides: list[str]) -> dict[str, Any]:
 def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, Any]]:
     """Return the resolved configuration of each list of overrides, as `compose`.
 
-    Lists that differ only in values of nested fields, such as `task.channels=2`, are composed once: Hydra
-    needs most of the time to choose, read and merge files.
+    Lists that differ only in `width`, `gamma` and values of nested fields, such as `task.channels=2`, are
+    composed once: Hydra needs most of the time to choose, read and merge files.
 
     Raises:
         BadInputError: an override adds a field that does not exist.
@@ -121,11 +124,15 @@ def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, 
     configs = []
     for overrides in map(quote_numbers, lines):
         values = _nested_values(overrides)
-        others = tuple(text for text in overrides if text not in [value.input_line for value in values])
-        if others not in composed:
-            composed[others] = hydra.compose(config_name, list(others))
-            require_known(config_name, composed[others], others)
-        config = copy.deepcopy(composed[others])
+        others = [text for text in overrides if text not in [value.input_line for value in values]]
+        shared, numbers = _without_numbers(others)
+        if shared not in composed:
+            composed[shared] = hydra.compose(config_name, list(shared))
+            require_known(config_name, composed[shared], shared)
+        config = copy.deepcopy(composed[shared])
+        for group, number in numbers.items():
+            if str(config[group]) == _NO_NUMBER:  # an experiment file may set another
+                config[group] = number
         try:
             for value in values:
                 OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
@@ -148,6 +155,18 @@ def _nested_values(overrides: Sequence[str]) -> list[Override]:
         return []
     parsed = OverridesParser.create().parse_overrides(nested)
     return [] if any(value.is_sweep_override() for value in parsed) else parsed
+
+
+def _without_numbers(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int | float]]:
+    """Replace the numbers of `width` and `gamma` by `_NO_NUMBER`, and return the last of each group."""
+    shared, numbers = [], {}
+    for override in overrides:
+        group, _, value = override.partition("=")
+        number = parse_number(f"{group}/" + value.strip("'"))
+        if number is not None:
+            numbers[group] = number
+        shared.append(override if number is None else f"{group}='{_NO_NUMBER}'")
+    return tuple(shared), numbers
 
 
 def require_known(config_name: str, config: DictConfig, overrides: Sequence[str]) -> None:

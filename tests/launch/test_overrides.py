@@ -76,6 +76,9 @@ LINES = [
     ["task=flip_flop", "task.channels=2", "width=16"],
     ["task=flip_flop", "task.channels=3", "width=16"],
     ["task=flip_flop", "width=16"],
+    ["task=flip_flop", "width=24", "gamma=1"],
+    ["task=flip_flop", "width=24", "width=64", "gamma=0.5"],
+    ["task=sine_wave", "gamma=1"],
     ["task.channels=3", "task=delayed_discrimination", "task.max_delay=30", "task.channels=1"],
     ["experiment=demo", "scale=reduced", "task.n_steps=${seeds}", "seeds=[3,4]", "runs=a.b"],
     ["task.channels=1", "task.channels=2", "task.channels=1"],
@@ -94,6 +97,17 @@ def test_configurations_composed_together_equal_those_of_hydra():
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
         expected = [resolved(hydra.compose("train", quote_numbers(line))) for line in LINES]
         assert compose_all("train", LINES) == expected
+
+
+def test_a_width_in_an_experiment_file_wins_as_in_hydra(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "own.yaml").write_text("# @package _global_\nwidth: 24\n")
+    search_path = f"hydra.searchpath=[number://,'file://{tmp_path}']"
+    lines = [[search_path, "experiment=own", f"width={width}", "gamma=0.5"] for width in (8, 16)]
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        expected = [resolved(hydra.compose("train", quote_numbers(line))) for line in lines]
+        assert compose_all("train", lines) == expected
+    assert [config["parameterization"]["width"] for config in expected] == [24, 24]
 
 
 @pytest.mark.parametrize(

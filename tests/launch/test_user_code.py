@@ -106,6 +106,11 @@ def test_submitting_warns_of_networks_of_other_code(tiny_run, tmp_path):
             "",
             r"task/flip_flop.yaml in --config-dir must be a name that degen does not use",
         ),
+        (
+            "width/100.yaml",
+            "",
+            r"width/100.yaml in --config-dir must be a name that is not a number",
+        ),
     ],
 )
 def test_a_configuration_that_hydra_would_not_find_is_rejected(tmp_path, file, content, sentence):
