@@ -73,9 +73,8 @@ figure-%: $(INSTALLED)
 report: $(INSTALLED) ## Table 1, all figures and the report (report.html in results/<scale>/) from the tables
 	$(BIN)/python -m analysis.paper $(FIGURE_ARGUMENTS)
 
-# More than four workers would be idle, because some files take minutes.
 test: $(INSTALLED) ## run all tests except those on a real SLURM (minutes); installs nothing outside .venv
-	$(TEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not slurm" \
+	$(TEST) --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not slurm" \
 	    --doctest-modules tests degen launch analysis
 
 test-cluster: $(INSTALLED) ## run the tests on a real SLURM; installs its Debian packages as root where there is apt-get

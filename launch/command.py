@@ -61,11 +61,12 @@ def main() -> None:
 
 
 def _import(name: str) -> ModuleType:
-    """Import a module without garbage collection, which would take up to a third of the time of an import."""
+    """Import a module without garbage collection, and exempt its objects. This saves a third of the start."""
     gc.disable()
     try:
         return importlib.import_module(name)
     finally:
+        gc.freeze()
         gc.enable()
 
 

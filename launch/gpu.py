@@ -63,8 +63,8 @@ def check_steps(export: Path) -> list[Step]:
 
 def experiment_steps(name: str, overrides: list[str], runs: Path, results: Path) -> list[Step]:
     """Return the training and the analysis of an experiment."""
-    train = ["-m", "launch.train", f"experiment={name}", f"runs={runs}", *overrides]
-    analyze = ["-m", "analysis", f"experiment={name}", f"runs={runs}", f"results={results}"]
+    train = ["-m", "launch.command", "train", f"experiment={name}", f"runs={runs}", *overrides]
+    analyze = ["-m", "launch.command", "analyze", f"experiment={name}", f"runs={runs}", f"results={results}"]
     analyze.append(f"overrides={json.dumps(overrides)}")
     return [Step(f"train-{name}", 0.75, train), Step(f"analyze-{name}", 1.0, analyze)]
 

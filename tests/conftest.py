@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,28 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         # `make gpu` ends a step that is out of time. Report the failures so far.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start a worker per core, and two per core while other processes use the cores; at most four.
+
+    More would be idle, because some files take minutes. Two per core need more time on idle cores: each
+    imports everything.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, 2 * cores if _other_running_processes() > cores / 2 else cores)
+
+
+def _other_running_processes() -> float:
+    """Return the mean number of other processes that run or wait for a core, over a second; 0 if unknown."""
+    counts = Path("/proc/loadavg")  # such as "0.20 0.18 0.12 1/80 11206": one of 80 processes runs
+    if not counts.exists():
+        return 0.0
+    running = []
+    for _ in range(20):
+        running.append(int(counts.read_text().split()[3].partition("/")[0]) - 1)
+        time.sleep(0.05)
+    return sum(running) / len(running)
 
 
 collect_ignore = ["benchmarks"]

@@ -11,4 +11,5 @@ COMMANDS = "launch.train", "launch.submit", "launch.status", "analysis.__main__"
 gc.disable()
 for module in (*COMMANDS, "tests.conftest", "tests.composed"):
     importlib.import_module(module)
+gc.freeze()
 gc.enable()
