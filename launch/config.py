@@ -20,6 +20,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer, ValueType
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -126,18 +127,18 @@ def compose_all(config_name: str, lines: Sequence[list[str]]) -> list[dict[str, 
         values = _nested_values(overrides)
         others = [text for text in overrides if text not in [value.input_line for value in values]]
         shared, numbers = _without_numbers(others)
-        if shared not in composed:
-            composed[shared] = hydra.compose(config_name, list(shared))
-            require_known(config_name, composed[shared], shared)
-        config = copy.deepcopy(composed[shared])
-        for group, number in numbers.items():
-            if str(config[group]) == _NO_NUMBER:  # an experiment file may set another
-                config[group] = number
         try:
+            if shared not in composed:
+                composed[shared] = hydra.compose(config_name, list(shared))
+                require_known(config_name, composed[shared], shared)
+            config = copy.deepcopy(composed[shared])
+            for group, number in numbers.items():
+                if str(config.get(group)) == _NO_NUMBER:  # an experiment file may set another
+                    config[group] = number
             for value in values:
                 OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
-        except OmegaConfBaseException:
-            hydra.compose(config_name, overrides)  # raises an error that names the override
+        except (HydraException, OmegaConfBaseException):
+            hydra.compose(config_name, overrides)  # raises an error that names the user's override
             raise
         configs.append(resolved(config))
     return configs

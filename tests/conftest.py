@@ -64,8 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Start a worker per core, and two per core while other processes use the cores; at most four.
 
-    More would be idle, because some files take minutes. Two per core need more time on idle cores: each
-    imports everything.
+    More would be idle, because some files take minutes. On idle cores, two per core would take longer,
+    because every worker imports everything.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(4, 2 * cores if _other_running_processes() > cores / 2 else cores)

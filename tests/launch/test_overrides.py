@@ -110,6 +110,16 @@ def test_a_width_in_an_experiment_file_wins_as_in_hydra(tmp_path):
     assert [config["parameterization"]["width"] for config in expected] == [24, 24]
 
 
+def test_an_error_names_the_number_that_was_given():
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        with pytest.raises(HydraException) as expected:
+            hydra.compose("analyze", ["experiment=demo", "width='24'"])
+        with pytest.raises(HydraException) as raised:
+            compose_all("analyze", [["experiment=demo", "width=24"]])
+    assert str(raised.value).endswith("+width=24")
+    assert str(raised.value) == str(expected.value)
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -118,6 +128,8 @@ def test_a_width_in_an_experiment_file_wins_as_in_hydra(tmp_path):
         "task.channels={",
         "task.channels=1,2",
         "submit.conditions_per_job=${nothing}",
+        "width=wide",
+        "width=-",
     ],
 )
 def test_a_wrong_override_has_the_error_of_hydra(override):
