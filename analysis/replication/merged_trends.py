@@ -29,7 +29,7 @@ from analysis.experiment_results import ExperimentResults
 from analysis.figures import MAIN, specification
 from analysis.figures.captions import caption
 from analysis.figures.measures import main_names, plot_measures
-from analysis.replication.small_tables import TREND_COLUMNS
+from analysis.replication.small_tables import TREND_COLUMNS, selected_hyperparameters
 from analysis.results import ResultsFolder
 from analysis.settings import experiment_name, load_experiments, require_valid
 from analysis.steps.trends import compute_trends
@@ -70,17 +70,11 @@ def restore_results(tables: Path, analysis: ExperimentAnalysis, results: Results
             "seeds": seeds,
             "max_networks": len(seeds) if len(seeds) < n_converged[signature] else None,
             "metric": analysis.settings["metrics"].get(metric, {}),
-            "hyperparameters": _selected(hyperparameters, row["task"], metric),
+            "hyperparameters": selected_hyperparameters(hyperparameters, row["task"], metric),
         }
         path = results.matrix(metric, signature)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, _tensors(matrix, row["baseline_ratio"]), metadata)
-
-
-def _selected(hyperparameters: pd.DataFrame, task: str, metric: str) -> dict[str, int]:
-    """Return the hyperparameters of a metric for a task, empty if it has none."""
-    is_own = (hyperparameters["task"] == task) & (hyperparameters["metric"] == metric)
-    return dict(hyperparameters[is_own][["hyperparameter", "value"]].to_numpy().tolist())
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:

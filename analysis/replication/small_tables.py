@@ -126,6 +126,12 @@ def write_small_tables(results: ResultsFolder, target: Path, tasks: Sequence[str
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g")
 
 
+def selected_hyperparameters(hyperparameters: pd.DataFrame, task: str, metric: str) -> dict[str, int]:
+    """Return the hyperparameters of a metric for a task from hyperparameters.csv, empty if it has none."""
+    is_own = (hyperparameters["task"] == task) & (hyperparameters["metric"] == metric)
+    return dict(hyperparameters[is_own][["hyperparameter", "value"]].to_numpy().tolist())
+
+
 def _tables(results: ResultsFolder, networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables that can be merged, by name."""
     further_ood = [

@@ -151,12 +151,12 @@ def _rows(
     seeds: list[int],
 ) -> list[dict[str, Any]]:
     """Compute the rows of some seeds."""
-    trials = _draw_trials(condition, ood, further_ood)
+    trials = draw_loss_trials(condition, ood, further_ood)
     compute = functools.partial(_row, condition, trials=trials, weights_at=weights_at)
     return list(thread_map(compute, [n for n in networks if n.seed in seeds], torch.device("cpu")))
 
 
-def _draw_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
+def draw_loss_trials(condition: Condition, ood: TrialSet, further_ood: FurtherOOD) -> dict[str, Trials]:
     """Return the trials of each loss with the process noise of the model, by column.
 
     A task without OOD version has no OOD losses.
